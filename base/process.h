@@ -1,0 +1,45 @@
+// What the life of a process needs: a way to be told to stop, and a look at another process.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <stop_token>
+#include <thread>
+
+#include "base/unique_fd.h"
+
+namespace netsense {
+
+// Turns SIGINT and SIGTERM into a stop token. Make one early in main, before any thread starts: it blocks the two
+// signals for the whole process and receives them on a thread of its own. SIGPIPE is ignored from then on. A second
+// signal ends the process at once with 128 + its number.
+class SignalStop {
+ public:
+  SignalStop();
+  ~SignalStop();
+  SignalStop(const SignalStop&) = delete;
+  SignalStop& operator=(const SignalStop&) = delete;
+
+  std::stop_token token() const { return source_.get_token(); }
+  void RequestStop() { source_.request_stop(); }
+  // The signal that came, 0 when none did.
+  int signal() const { return signal_; }
+
+ private:
+  std::stop_source source_;
+  std::atomic<int> signal_ = 0;
+  UniqueFd signals_;
+  UniqueFd quit_;
+  std::thread thread_;
+};
+
+// Blocks until `stop` or until `duration` has passed. True when stopped.
+bool SleepUnlessStopped(std::stop_token stop, std::chrono::nanoseconds duration);
+
+// A descriptor that becomes readable when process `pid` ends (pidfd_open); empty when there is no such process.
+UniqueFd OpenPidFd(int pid);
+
+// True when the process behind a pidfd has ended. Does not block.
+bool HasExited(const UniqueFd& pidfd);
+
+}  // namespace netsense
