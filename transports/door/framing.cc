@@ -1,0 +1,48 @@
+#include "transports/door/framing.h"
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "transports/socket.h"
+
+namespace netsense {
+
+absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& message) {
+  size_t size = message.ByteSizeLong();
+  if (size > kMaxFrameBytes)
+    return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes is too large"));
+  std::string frame = {static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                       static_cast<char>(size)};
+  message.AppendToString(&frame);
+  return frame;
+}
+
+absl::StatusOr<uint32_t> DecodeFrameLength(std::span<const uint8_t, kFramePrefixBytes> prefix) {
+  uint32_t size = uint32_t{prefix[0]} << 24 | uint32_t{prefix[1]} << 16 | uint32_t{prefix[2]} << 8 | prefix[3];
+  if (size > kMaxFrameBytes)
+    return absl::InvalidArgumentError(
+        absl::StrCat("a message of ", size, " bytes announced; the limit is ", kMaxFrameBytes));
+  return size;
+}
+
+absl::Status WriteFrame(int fd, const google::protobuf::MessageLite& message, MonotonicTime deadline,
+                        std::stop_token stop) {
+  auto frame = EncodeFrame(message);
+  if (!frame.ok()) return frame.status();
+  return WriteAll(fd, {reinterpret_cast<const uint8_t*>(frame->data()), frame->size()}, deadline, stop);
+}
+
+absl::Status ReadFrame(int fd, google::protobuf::MessageLite* message, MonotonicTime deadline, std::stop_token stop) {
+  std::array<uint8_t, kFramePrefixBytes> prefix{};
+  if (auto status = ReadExactly(fd, prefix, deadline, stop); !status.ok()) return status;
+  auto size = DecodeFrameLength(prefix);
+  if (!size.ok()) return size.status();
+  std::string body(*size, '\0');
+  if (auto status = ReadExactly(fd, {reinterpret_cast<uint8_t*>(body.data()), body.size()}, deadline, stop);
+      !status.ok())
+    return status;
+  if (!message->ParseFromString(body)) return absl::InvalidArgumentError("the peer sent bytes that are no message");
+  return absl::OkStatus();
+}
+
+}  // namespace netsense

@@ -1,0 +1,32 @@
+#include "transports/registry.h"
+
+#include "absl/strings/str_cat.h"
+#include "transports/tcp/factory.h"
+
+namespace netsense {
+
+TransportRegistry::TransportRegistry() { transports_.push_back(MakeTcpTransport()); }
+
+absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const {
+  std::string known;
+  for (const auto& transport : transports_) {
+    if (transport->name() == name) {
+      if (auto status = transport->availability(); !status.ok()) return status;
+      return transport.get();
+    }
+    absl::StrAppend(&known, known.empty() ? "" : ", ", std::string(transport->name()));
+  }
+  return absl::UnimplementedError(absl::StrCat("no transport '", std::string(name), "' here; there is: ", known));
+}
+
+std::vector<std::string> Capabilities::Names() const {
+  std::vector<std::string> names;
+  if (ping) names.emplace_back("ping");
+  if (stream_to_peer) names.emplace_back("stream_to_peer");
+  if (stream_from_peer) names.emplace_back("stream_from_peer");
+  if (busy_poll) names.emplace_back("busy_poll");
+  if (responder_hold) names.emplace_back("responder_hold");
+  return names;
+}
+
+}  // namespace netsense

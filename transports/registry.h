@@ -1,0 +1,24 @@
+// Every backend there is, in the order in which they are listed to people.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "transports/transport.h"
+
+namespace netsense {
+
+class TransportRegistry {
+ public:
+  TransportRegistry();
+
+  const std::vector<std::unique_ptr<Transport>>& all() const { return transports_; }
+  // Unimplemented when there is no such transport (the known ones are named), Unavailable when this host cannot run it.
+  absl::StatusOr<Transport*> Find(std::string_view name) const;
+
+ private:
+  std::vector<std::unique_ptr<Transport>> transports_;
+};
+
+}  // namespace netsense

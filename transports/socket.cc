@@ -1,0 +1,236 @@
+#include "transports/socket.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace netsense {
+namespace {
+
+struct FreeAddrInfo {
+  void operator()(addrinfo* info) const { freeaddrinfo(info); }
+};
+using AddrInfo = std::unique_ptr<addrinfo, FreeAddrInfo>;
+
+absl::StatusOr<AddrInfo> Resolve(const std::string& host, uint16_t port, int flags) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  std::string service = std::to_string(port);
+  int rc = getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
+  if (rc != 0) return absl::UnavailableError(absl::StrCat("cannot resolve ", host, ": ", gai_strerror(rc)));
+  return AddrInfo(found);
+}
+
+std::string NumericHost(const sockaddr* address, socklen_t size) {
+  char host[NI_MAXHOST] = "";
+  getnameinfo(address, size, host, sizeof(host), nullptr, 0, NI_NUMERICHOST);
+  std::string text = host;
+  if (text.rfind("::ffff:", 0) == 0 && text.find('.') != std::string::npos) text = text.substr(7);
+  return text;
+}
+
+void SetInt(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof(value)); }
+
+absl::Status BindSource(int fd, const std::string& source_address) {
+  auto source = Resolve(source_address, 0, AI_NUMERICHOST | AI_PASSIVE);
+  if (!source.ok()) return absl::InvalidArgumentError(source.status().message());
+  if (bind(fd, (*source)->ai_addr, (*source)->ai_addrlen) != 0)
+    return absl::InternalError(absl::StrCat("cannot use the source address ", source_address, ": ", strerror(errno)));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<HostPort> ParseHostPort(const std::string& text) {
+  auto wrong = [&text](const char* why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", text, "': ", why, "; give HOST:PORT, 10.0.0.1:18590 or [fd00::1]:18590 say"));
+  };
+  size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return wrong("the port is missing");
+  HostPort result;
+  result.host = text.substr(0, colon);
+  if (!result.host.empty() && result.host.front() == '[') {
+    if (result.host.back() != ']') return wrong("a bracket is missing");
+    result.host = result.host.substr(1, result.host.size() - 2);
+  } else if (result.host.find(':') != std::string::npos) {
+    return wrong("an IPv6 address needs brackets");
+  }
+  const char* begin = text.data() + colon + 1;
+  const char* end = text.data() + text.size();
+  auto [rest, error] = std::from_chars(begin, end, result.port);
+  if (error != std::errc{} || rest != end || begin == end) return wrong("the port is no number from 0 to 65535");
+  return result;
+}
+
+std::string FormatHostPort(const std::string& host, uint16_t port) {
+  bool v6 = host.find(':') != std::string::npos;
+  return v6 ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
+}
+
+bool IsLoopback(const std::string& host) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  return host == "localhost" || host == "::1";
+}
+
+void TuneSessionSocket(int fd) {
+  SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  SetInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
+  SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+absl::Status SocketError(int error, const std::string& what) {
+  std::string text = absl::StrCat(what, ": ", strerror(error));
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EADDRNOTAVAIL:
+    case EACCES:
+    case EPERM:
+    case EBADF:
+      return absl::InternalError(text);
+    case EAGAIN:
+    case ETIMEDOUT:
+      return absl::DeadlineExceededError(what + ": no answer within the deadline");
+    default:
+      return absl::UnavailableError(text);
+  }
+}
+
+absl::Status WaitReady(int fd, short events, MonotonicTime deadline, const std::stop_token& stop) {
+  while (true) {
+    if (stop.stop_requested()) return absl::CancelledError("stopped");
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - MonotonicNow()).count();
+    if (left <= 0) return absl::DeadlineExceededError("no answer within the deadline");
+    pollfd wait{fd, events, 0};
+    int rc = poll(&wait, 1, static_cast<int>(std::min<int64_t>(left, 60'000)));
+    if (rc < 0 && errno != EINTR) return absl::InternalError(absl::StrCat("poll: ", strerror(errno)));
+    if (rc > 0) return stop.stop_requested() ? absl::CancelledError("stopped") : absl::OkStatus();
+  }
+}
+
+absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const std::string& source_address,
+                                    MonotonicTime deadline, std::stop_token stop) {
+  auto resolved = Resolve(host, port, 0);
+  if (!resolved.ok()) return resolved.status();
+  absl::Status last = absl::UnavailableError(absl::StrCat("no address for ", host));
+  for (const addrinfo* info = resolved->get(); info != nullptr; info = info->ai_next) {
+    UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+    if (!fd) return SocketError(errno, "socket");
+    std::string what = absl::StrCat("connect to ", FormatHostPort(NumericHost(info->ai_addr, info->ai_addrlen), port));
+    if (!source_address.empty()) {
+      SetInt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+      if (last = BindSource(fd.get(), source_address); !last.ok()) return last;
+    }
+    TuneSessionSocket(fd.get());
+    ShutdownOnStop guard(stop, fd.get());
+    if (connect(fd.get(), info->ai_addr, info->ai_addrlen) != 0 && errno != EINPROGRESS) {
+      last = SocketError(errno, what);
+      continue;
+    }
+    last = WaitReady(fd.get(), POLLOUT, deadline, stop);
+    if (!last.ok()) return absl::Status(last.code(), absl::StrCat(what, ": ", std::string(last.message())));
+    int error = 0;
+    socklen_t size = sizeof(error);
+    getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error == 0) return fd;
+    last = SocketError(error, what);
+  }
+  return last;
+}
+
+absl::StatusOr<UniqueFd> ListenTcp(const std::string& host, uint16_t port) {
+  auto resolved = Resolve(host, port, AI_PASSIVE);
+  if (!resolved.ok()) return resolved.status();
+  const addrinfo* info = resolved->get();
+  UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (!fd) return SocketError(errno, "socket");
+  SetInt(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (bind(fd.get(), info->ai_addr, info->ai_addrlen) != 0 || listen(fd.get(), 1024) != 0) {
+    std::string text = absl::StrCat("cannot listen on ", FormatHostPort(host, port), ": ", strerror(errno));
+    return errno == EADDRINUSE ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
+  }
+  return fd;
+}
+
+uint16_t LocalPort(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  return address.ss_family == AF_INET6 ? ntohs(reinterpret_cast<sockaddr_in6*>(&address)->sin6_port)
+                                       : ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port);
+}
+
+std::string LocalAddress(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  return NumericHost(reinterpret_cast<sockaddr*>(&address), size);
+}
+
+std::string PeerAddress(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  return NumericHost(reinterpret_cast<sockaddr*>(&address), size);
+}
+
+absl::Status ReadExactly(int fd, std::span<uint8_t> into, MonotonicTime deadline, std::stop_token stop) {
+  ShutdownOnStop guard(stop, fd);
+  while (!into.empty()) {
+    ssize_t n = recv(fd, into.data(), into.size(), MSG_DONTWAIT);
+    if (n > 0) {
+      into = into.subspan(static_cast<size_t>(n));
+    } else if (n == 0) {
+      return stop.stop_requested() ? absl::CancelledError("stopped")
+                                   : absl::UnavailableError("the peer closed the connection");
+    } else if (errno == EAGAIN) {
+      if (auto status = WaitReady(fd, POLLIN, deadline, stop); !status.ok()) return status;
+    } else if (errno != EINTR) {
+      return SocketError(errno, "receive");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteAll(int fd, std::span<const uint8_t> from, MonotonicTime deadline, std::stop_token stop) {
+  ShutdownOnStop guard(stop, fd);
+  while (!from.empty()) {
+    ssize_t n = send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0) {
+      from = from.subspan(static_cast<size_t>(n));
+    } else if (errno == EAGAIN) {
+      if (auto status = WaitReady(fd, POLLOUT, deadline, stop); !status.ok()) return status;
+    } else if (stop.stop_requested()) {
+      return absl::CancelledError("stopped");
+    } else if (errno != EINTR) {
+      return SocketError(errno, "send");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ShutdownOnStop::Shutdown::operator()() const { shutdown(fd, SHUT_RDWR); }
+
+ShutdownOnStop::ShutdownOnStop(const std::stop_token& stop, int fd) : callback_(stop, Shutdown{fd}) {}
+
+}  // namespace netsense

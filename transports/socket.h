@@ -1,0 +1,62 @@
+// TCP sockets with deadlines and a stop token: addresses, connect, listen, read and write whole buffers.
+// Everything here works on non-blocking sockets. Codes as in transport.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/unique_fd.h"
+
+namespace netsense {
+
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+// "host:port", "[v6]:port". InvalidArgument says what is wrong.
+absl::StatusOr<HostPort> ParseHostPort(const std::string& text);
+std::string FormatHostPort(const std::string& host, uint16_t port);
+
+// True for numeric addresses in 127.0.0.0/8 and ::1, and for "localhost".
+bool IsLoopback(const std::string& host);
+
+// Connects to host:port (names are resolved), from `source_address` unless empty. TCP_NODELAY, keep-alive.
+absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const std::string& source_address,
+                                    MonotonicTime deadline, std::stop_token stop);
+// SO_REUSEADDR, backlog 1024. The host is a numeric address, a name, or empty for all addresses.
+absl::StatusOr<UniqueFd> ListenTcp(const std::string& host, uint16_t port);
+// TCP_NODELAY and keep-alive (a dead peer is noticed within 30 s), as every socket of a session has them.
+void TuneSessionSocket(int fd);
+uint16_t LocalPort(int fd);
+std::string LocalAddress(int fd);
+std::string PeerAddress(int fd);
+
+// Status of an errno from a connected socket: Unavailable, DeadlineExceeded for EAGAIN, Internal for our own shortages.
+absl::Status SocketError(int error, const std::string& what);
+
+absl::Status ReadExactly(int fd, std::span<uint8_t> into, MonotonicTime deadline, std::stop_token stop);
+absl::Status WriteAll(int fd, std::span<const uint8_t> from, MonotonicTime deadline, std::stop_token stop);
+
+// While alive: a stop request shuts the socket down, which wakes whoever blocks on it. Whoever then sees an error asks
+// the stop token first.
+class ShutdownOnStop {
+ public:
+  ShutdownOnStop(const std::stop_token& stop, int fd);
+
+ private:
+  struct Shutdown {
+    int fd;
+    void operator()() const;
+  };
+  std::stop_callback<Shutdown> callback_;
+};
+
+// Waits until `fd` is ready for `events` (POLLIN, POLLOUT). Cancelled, DeadlineExceeded, else Ok.
+absl::Status WaitReady(int fd, short events, MonotonicTime deadline, const std::stop_token& stop);
+
+}  // namespace netsense

@@ -1,0 +1,175 @@
+#include "transports/tcp/channel.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "transports/socket.h"
+
+namespace netsense::tcp {
+namespace {
+
+// A busy-polling receiver that has heard nothing for so long lends its core to others until something comes.
+constexpr std::chrono::milliseconds kSpinLimit{100};
+constexpr int kSpinsPerClockRead = 32;
+
+void Store32(uint8_t* into, uint32_t value) {
+  value = htobe32(value);
+  std::memcpy(into, &value, sizeof(value));
+}
+void Store64(uint8_t* into, uint64_t value) {
+  value = htobe64(value);
+  std::memcpy(into, &value, sizeof(value));
+}
+uint32_t Load32(const uint8_t* from) {
+  uint32_t value;
+  std::memcpy(&value, from, sizeof(value));
+  return be32toh(value);
+}
+uint64_t Load64(const uint8_t* from) {
+  uint64_t value;
+  std::memcpy(&value, from, sizeof(value));
+  return be64toh(value);
+}
+
+absl::Status ReceiveFailure(ssize_t n, int error, const std::stop_token& stop) {
+  if (stop.stop_requested()) return absl::CancelledError("stopped");
+  if (n == 0) return absl::UnavailableError("the peer closed the connection");
+  return SocketError(error, "receive");
+}
+
+}  // namespace
+
+void EncodeHeader(const FrameHeader& header, uint8_t* into) {
+  Store32(into, static_cast<uint32_t>(header.kind));
+  Store32(into + 4, header.payload_bytes);
+  Store64(into + 8, header.nonce);
+  Store64(into + 16, header.sequence);
+  Store64(into + 24, header.value);
+}
+
+FrameHeader DecodeHeader(const uint8_t* from) {
+  return {static_cast<FrameKind>(Load32(from)), Load32(from + 4), Load64(from + 8), Load64(from + 16),
+          Load64(from + 24)};
+}
+
+Channel::Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode)
+    : fd_(std::move(fd)),
+      nonce_(nonce),
+      busy_poll_(wait_mode == v1::WAIT_MODE_BUSY_POLL),
+      buffer_(kHeaderBytes + 1024) {
+  // Blocking from here on: one receive that sleeps costs one system call, where poll and receive would cost two.
+  fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) & ~O_NONBLOCK);
+}
+
+void Channel::SetTimeout(MonotonicTime deadline) {
+  auto ms = std::max<int64_t>(std::chrono::ceil<std::chrono::milliseconds>(deadline - MonotonicNow()).count(), 1);
+  if (ms == timeout_ms_) return;
+  timeout_ms_ = ms;
+  timeval value{ms / 1000, (ms % 1000) * 1000};
+  setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value));
+  setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value));
+}
+
+absl::Status Channel::Send(std::span<const uint8_t> bytes, const std::stop_token& stop, int flags) {
+  while (!bytes.empty()) {
+    ssize_t n = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
+    if (n >= 0) {
+      bytes = bytes.subspan(static_cast<size_t>(n));
+    } else if (stop.stop_requested()) {
+      return absl::CancelledError("stopped");
+    } else if (errno == EAGAIN) {
+      return absl::DeadlineExceededError("the peer does not read");
+    } else if (errno != EINTR) {
+      return SocketError(errno, "send");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Receives until at least `need` bytes are there past what is consumed; asks the kernel for up to `ask` of them at
+// once.
+absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
+                                 MonotonicTime* received_at) {
+  ask = std::max(need, ask);
+  if (consumed_ + ask > buffer_.size()) {
+    std::memmove(buffer_.data(), buffer_.data() + consumed_, filled_ - consumed_);
+    filled_ -= consumed_;
+    consumed_ = 0;
+    if (ask > buffer_.size()) buffer_.resize(ask);
+  }
+  MonotonicTime spin_until = busy_poll_ ? MonotonicNow() + kSpinLimit : MonotonicTime{};
+  bool spin = busy_poll_;
+  int spins = 0;
+  while (filled_ - consumed_ < need) {
+    ssize_t n = recv(fd_.get(), buffer_.data() + filled_, ask - (filled_ - consumed_), spin ? MSG_DONTWAIT : 0);
+    *received_at = MonotonicNow();
+    if (n > 0) {
+      filled_ += static_cast<size_t>(n);
+      continue;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN && *received_at < deadline && !stop.stop_requested()) {
+      if (!spin) {
+        SetTimeout(deadline);
+      } else if (++spins % kSpinsPerClockRead == 0) {
+        spin = *received_at < spin_until;
+        if (!spin) SetTimeout(deadline);
+      }
+      continue;
+    }
+    return ReceiveFailure(n, errno, stop);
+  }
+  return absl::OkStatus();
+}
+
+void Channel::Consume(size_t bytes) {
+  consumed_ += bytes;
+  if (consumed_ == filled_) consumed_ = filled_ = 0;
+}
+
+absl::Status Channel::ReceiveFrame(uint32_t max_payload, size_t expected_bytes, MonotonicTime deadline,
+                                   const std::stop_token& stop, Frame* frame) {
+  if (auto status = FillBuffer(kHeaderBytes, expected_bytes, deadline, stop, &frame->received_at); !status.ok())
+    return status;
+  frame->header = DecodeHeader(buffer_.data() + consumed_);
+  if (frame->header.nonce != nonce_) return absl::InvalidArgumentError("a frame that is not of this session");
+  if (frame->header.payload_bytes > max_payload) return absl::InvalidArgumentError("a frame larger than allowed");
+  size_t total = kHeaderBytes + frame->header.payload_bytes;
+  if (auto status = FillBuffer(total, total, deadline, stop, &frame->received_at); !status.ok()) return status;
+  frame->payload = {buffer_.data() + consumed_ + kHeaderBytes, frame->header.payload_bytes};
+  Consume(total);
+  return absl::OkStatus();
+}
+
+absl::Status Channel::ReceiveHeader(MonotonicTime deadline, const std::stop_token& stop, FrameHeader* header) {
+  MonotonicTime ignored;
+  if (auto status = FillBuffer(kHeaderBytes, kHeaderBytes, deadline, stop, &ignored); !status.ok()) return status;
+  *header = DecodeHeader(buffer_.data() + consumed_);
+  if (header->nonce != nonce_) return absl::InvalidArgumentError("a frame that is not of this session");
+  Consume(kHeaderBytes);
+  return absl::OkStatus();
+}
+
+absl::Status Channel::DropPayload(size_t size, const std::stop_token& stop, size_t* dropped) {
+  if (filled_ > consumed_) {  // the beginning came along with the request
+    *dropped = std::min(size, filled_ - consumed_);
+    Consume(*dropped);
+    return absl::OkStatus();
+  }
+  while (true) {
+    ssize_t n = recv(fd_.get(), nullptr, size, MSG_TRUNC);
+    if (n > 0) {
+      *dropped = static_cast<size_t>(n);
+      return absl::OkStatus();
+    }
+    if (n < 0 && errno == EINTR) continue;
+    return ReceiveFailure(n, errno, stop);
+  }
+}
+
+}  // namespace netsense::tcp

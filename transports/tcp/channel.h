@@ -1,0 +1,87 @@
+// Frames over one connected TCP socket: what both ends of a TCP session share. Used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "netsense/session.pb.h"
+
+namespace netsense::tcp {
+
+inline constexpr uint32_t kMaxPingPayload = 64 * 1024;
+inline constexpr uint32_t kChunkBytes = 256 * 1024;
+
+enum class FrameKind : uint32_t {
+  kPing = 1,        // payload is echoed
+  kPong,            // value: nanoseconds the responder held the ping
+  kStreamToPeer,    // payload: StreamRequest; chunks follow from the prober
+  kStreamFromPeer,  // payload: StreamRequest; chunks follow from the responder
+  kChunk,           // payload_bytes of raw data follow
+  kStreamEnd,
+  kStreamResult,  // payload: StreamReport
+};
+
+// On the wire: 32 bytes, big-endian, in this order.
+struct FrameHeader {
+  FrameKind kind{};
+  uint32_t payload_bytes = 0;
+  uint64_t nonce = 0;  // the session's, from the grant
+  uint64_t sequence = 0;
+  uint64_t value = 0;
+};
+inline constexpr size_t kHeaderBytes = 32;
+
+void EncodeHeader(const FrameHeader& header, uint8_t* into);
+FrameHeader DecodeHeader(const uint8_t* from);
+
+class Channel {
+ public:
+  Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode);
+
+  int fd() const { return fd_.get(); }
+  uint64_t nonce() const { return nonce_; }
+
+  // Bounds the blocking calls below. No system call when the bound, rounded up to milliseconds, is that of the last
+  // time.
+  void SetTimeout(MonotonicTime deadline);
+
+  // All of it, or Unavailable / DeadlineExceeded / Cancelled; then the connection is of no more use.
+  absl::Status Send(std::span<const uint8_t> bytes, const std::stop_token& stop, int flags = 0);
+
+  // Waits for one whole frame with a payload of at most `max_payload`; `expected_bytes` is a guess of its whole size
+  // that saves a system call when right. `payload` points into the channel until the next call. DeadlineExceeded leaves
+  // what has come in place: the next call goes on from there. InvalidArgument: not a frame of this session, or too
+  // large. `received_at` is taken right after the system call that completed the frame.
+  struct Frame {
+    FrameHeader header;
+    std::span<const uint8_t> payload;
+    MonotonicTime received_at;
+  };
+  absl::Status ReceiveFrame(uint32_t max_payload, size_t expected_bytes, MonotonicTime deadline,
+                            const std::stop_token& stop, Frame* frame);
+
+  // Only the header, for chunks whose payload DropPayload takes next.
+  absl::Status ReceiveHeader(MonotonicTime deadline, const std::stop_token& stop, FrameHeader* header);
+  // Lets the kernel drop up to `size` payload bytes; waits for the first. The number dropped in `dropped`.
+  absl::Status DropPayload(size_t size, const std::stop_token& stop, size_t* dropped);
+
+ private:
+  absl::Status FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
+                          MonotonicTime* received_at);
+  void Consume(size_t bytes);
+
+  const UniqueFd fd_;
+  const uint64_t nonce_;
+  const bool busy_poll_;
+  int64_t timeout_ms_ = -1;
+  std::vector<uint8_t> buffer_;
+  size_t filled_ = 0;
+  size_t consumed_ = 0;
+};
+
+}  // namespace netsense::tcp

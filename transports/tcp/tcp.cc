@@ -1,0 +1,217 @@
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "transports/socket.h"
+#include "transports/tcp/channel.h"
+#include "transports/tcp/factory.h"
+#include "transports/tcp/stream.h"
+
+namespace netsense {
+namespace tcp {
+namespace {
+
+class TcpSession final : public Session {
+ public:
+  explicit TcpSession(DoorConnection connection)
+      : grant_(std::move(connection.grant)),
+        max_stream_bytes_(connection.request.max_stream_bytes()),
+        channel_(std::move(connection.fd), grant_.session_nonce(), connection.request.wait_mode()) {}
+
+  absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
+    if (spec.payload_bytes > kMaxPingPayload)
+      return absl::InvalidArgumentError(absl::StrCat("tcp pings carry at most ", kMaxPingPayload, " bytes"));
+    if (broken_) return absl::UnavailableError("the session is over");
+    PrepareMessage(spec.payload_bytes);
+    ShutdownOnStop guard(stop, channel_.fd());
+    channel_.SetTimeout(deadline);
+
+    MonotonicTime sent_at = MonotonicNow();
+    if (auto status = channel_.Send(message_, stop); !status.ok()) return Broken(status);
+    Channel::Frame frame;
+    do {
+      // A late echo of a ping that was given up has another sequence number: it is dropped.
+      auto status = channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame);
+      if (absl::IsDeadlineExceeded(status)) return status;
+      if (!status.ok()) return Broken(status);
+    } while (frame.header.kind == FrameKind::kPong && frame.header.sequence != sequence_);
+
+    if (frame.header.kind != FrameKind::kPong || frame.payload.size() != spec.payload_bytes ||
+        std::memcmp(frame.payload.data(), message_.data() + kHeaderBytes, spec.payload_bytes) != 0)
+      return Broken(absl::DataLossError("the echo differs from what was sent"));
+    RttSample sample;
+    sample.rtt = frame.received_at - sent_at;
+    sample.responder_hold = std::chrono::nanoseconds(static_cast<int64_t>(frame.header.value & INT64_MAX));
+    return sample;
+  }
+
+  absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
+    if (spec.bytes == 0 && spec.duration.count() <= 0)
+      return absl::InvalidArgumentError("a stream needs a bound: bytes or duration");
+    if (spec.bytes > max_stream_bytes_)
+      return absl::InvalidArgumentError(
+          absl::StrCat("this session was opened for at most ", max_stream_bytes_, " bytes"));
+    if (broken_) return absl::UnavailableError("the session is over");
+    ShutdownOnStop guard(stop, channel_.fd());
+    auto sample = RunStream(spec, deadline, stop);
+    if (!sample.ok()) return Broken(sample.status());
+    return sample;
+  }
+
+  const v1::SessionReply::Grant& peer() const override { return grant_; }
+
+ private:
+  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+    bool to_peer = spec.direction == Direction::kToPeer;
+    StreamRequestBytes request = EncodeRequest(spec);
+    std::array<uint8_t, kHeaderBytes + sizeof(StreamRequestBytes)> opening;
+    EncodeHeader({.kind = to_peer ? FrameKind::kStreamToPeer : FrameKind::kStreamFromPeer,
+                  .payload_bytes = sizeof(StreamRequestBytes),
+                  .nonce = channel_.nonce(),
+                  .sequence = ++sequence_},
+                 opening.data());
+    std::copy(request.begin(), request.end(), opening.begin() + kHeaderBytes);
+    channel_.SetTimeout(deadline);
+    if (auto status = channel_.Send(opening, stop); !status.ok()) return status;
+    if (!to_peer) return ReceiveStream(channel_, spec.window, max_stream_bytes_, deadline, stop);
+
+    if (auto status = SendStream(channel_, spec, max_stream_bytes_, deadline, stop); !status.ok()) return status;
+    Channel::Frame frame;
+    channel_.SetTimeout(deadline);
+    auto status = channel_.ReceiveFrame(sizeof(StreamReportBytes), kHeaderBytes, deadline, stop, &frame);
+    if (!status.ok()) return status;
+    if (frame.header.kind != FrameKind::kStreamResult)
+      return absl::DataLossError("the peer sent something else than its count");
+    return DecodeReport(frame.payload);
+  }
+
+  // Fills message_ with the next ping. The payload changes with the sequence, so that an old echo can't pass for a new
+  // one.
+  void PrepareMessage(uint32_t payload_bytes) {
+    message_.resize(kHeaderBytes + payload_bytes);
+    EncodeHeader(
+        {.kind = FrameKind::kPing, .payload_bytes = payload_bytes, .nonce = channel_.nonce(), .sequence = ++sequence_},
+        message_.data());
+    std::memset(message_.data() + kHeaderBytes, static_cast<int>(sequence_ & 0xff), payload_bytes);
+  }
+
+  absl::Status Broken(absl::Status status) {
+    broken_ = true;
+    return status;
+  }
+
+  const v1::SessionReply::Grant grant_;
+  const uint64_t max_stream_bytes_;
+  Channel channel_;
+  std::vector<uint8_t> message_;
+  uint64_t sequence_ = 0;
+  bool broken_ = false;
+};
+
+class TcpResponder {
+ public:
+  TcpResponder(DoorConnection connection, const ServeLimits& limits, std::stop_token stop)
+      : limits_(limits),
+        end_(MonotonicNow() + limits.total),
+        max_stream_bytes_(connection.request.max_stream_bytes()),
+        stop_(std::move(stop)),
+        channel_(std::move(connection.fd), connection.grant.session_nonce(), connection.grant.wait_mode()),
+        stream_allowed_(connection.request.purpose() == v1::SESSION_PURPOSE_STREAM) {}
+
+  absl::Status Run() {
+    ShutdownOnStop guard(stop_, channel_.fd());
+    while (true) {
+      Channel::Frame frame;
+      MonotonicTime deadline = std::min(end_, MonotonicNow() + limits_.idle);
+      channel_.SetTimeout(deadline);
+      auto status = channel_.ReceiveFrame(kMaxPingPayload, last_frame_bytes_, deadline, stop_, &frame);
+      if (absl::IsUnavailable(status)) return absl::OkStatus();  // the prober left
+      if (!status.ok()) return status;
+      if (status = Answer(frame); !status.ok()) return status;
+    }
+  }
+
+ private:
+  absl::Status Answer(const Channel::Frame& frame) {
+    switch (frame.header.kind) {
+      case FrameKind::kPing:
+        return Echo(frame);
+      case FrameKind::kStreamToPeer:
+      case FrameKind::kStreamFromPeer:
+        if (!stream_allowed_) return absl::PermissionDeniedError("a stream in a session that was granted for pings");
+        return RunStream(frame);
+      default:
+        return absl::InvalidArgumentError("a frame that a prober does not send");
+    }
+  }
+
+  absl::Status Echo(const Channel::Frame& frame) {
+    reply_.resize(kHeaderBytes + frame.payload.size());
+    std::copy(frame.payload.begin(), frame.payload.end(), reply_.begin() + kHeaderBytes);
+    last_frame_bytes_ = reply_.size();
+    FrameHeader header = frame.header;
+    header.kind = FrameKind::kPong;
+    header.value = static_cast<uint64_t>((MonotonicNow() - frame.received_at).count());
+    EncodeHeader(header, reply_.data());
+    return channel_.Send(reply_, stop_);
+  }
+
+  absl::Status RunStream(const Channel::Frame& frame) {
+    auto spec = DecodeRequest(frame.payload);
+    if (!spec.ok()) return spec.status();
+    last_frame_bytes_ = kHeaderBytes;
+    if (frame.header.kind == FrameKind::kStreamFromPeer) {
+      if (spec->bytes == 0 && spec->duration.count() == 0)
+        return absl::InvalidArgumentError("a stream without a bound");
+      return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_);
+    }
+    auto sample = ReceiveStream(channel_, spec->window, max_stream_bytes_, end_, stop_);
+    if (!sample.ok()) return sample.status();
+    StreamReportBytes report = EncodeReport(*sample);
+    reply_.resize(kHeaderBytes + report.size());
+    EncodeHeader({.kind = FrameKind::kStreamResult,
+                  .payload_bytes = static_cast<uint32_t>(report.size()),
+                  .nonce = channel_.nonce(),
+                  .sequence = frame.header.sequence},
+                 reply_.data());
+    std::copy(report.begin(), report.end(), reply_.begin() + kHeaderBytes);
+    return channel_.Send(reply_, stop_);
+  }
+
+  const ServeLimits limits_;
+  const MonotonicTime end_;
+  const uint64_t max_stream_bytes_;
+  const std::stop_token stop_;
+  Channel channel_;
+  const bool stream_allowed_;
+  std::vector<uint8_t> reply_;
+  size_t last_frame_bytes_ = kHeaderBytes;
+};
+
+class TcpTransport final : public Transport {
+ public:
+  std::string_view name() const override { return "tcp"; }
+  Capabilities capabilities() const override {
+    return {.ping = true,
+            .stream_to_peer = true,
+            .stream_from_peer = true,
+            .busy_poll = true,
+            .responder_hold = true,
+            .max_ping_payload_bytes = kMaxPingPayload};
+  }
+  absl::Status availability() const override { return absl::OkStatus(); }
+
+  absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
+    return std::make_unique<TcpSession>(std::move(connection));
+  }
+
+  absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
+    return TcpResponder(std::move(connection), limits, std::move(stop)).Run();
+  }
+};
+
+}  // namespace
+}  // namespace tcp
+
+std::unique_ptr<Transport> MakeTcpTransport() { return std::make_unique<tcp::TcpTransport>(); }
+
+}  // namespace netsense

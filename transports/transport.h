@@ -1,0 +1,145 @@
+// The contract that every backend keeps: measurement goes in, a sample comes out. No buffer crosses it, so each backend
+// may use its fabric's fastest path and the numbers stay comparable.
+//
+// A backend times ONE ping or ONE bounded stream to ONE peer. It does not count, schedule, average or report.
+//
+// Calls block until done, until the deadline, or until the stop token is triggered. Errors are absl::Status and the
+// codes are part of the contract:
+//   Unavailable         refused, reset, no such host, no hardware. The session is over.
+//   DeadlineExceeded    Ping: a lost sample; the session lives on and a late echo is dropped by its sequence number.
+//                       Anything else: the session is over.
+//   Cancelled           the stop token was triggered. The session is over.
+//   Unauthenticated     the two sides do not share the token.
+//   FailedPrecondition  no common protocol version.
+//   NotFound            somebody else answers at that address.
+//   Aborted             the peer is BUSY: try again later.
+//   ResourceExhausted   more than the peer (or this process) gives.
+//   InvalidArgument     a spec outside the backend's limits.
+//   Unimplemented       not among the capabilities, or the peer does not run this transport.
+//   DataLoss            the echo differs from what was sent. The session is over.
+//   Internal            a fault on our own side (no descriptors left, say): nothing is known of the peer.
+//
+// Between the two timestamps of a sample a backend does nothing that is not the probe: no allocation, no lock, no log
+// line, no other system call.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "netsense/measurement.pb.h"
+#include "netsense/session.pb.h"
+
+namespace netsense {
+
+struct PingSpec {
+  uint32_t payload_bytes = 64;  // each way, without the backend's own header
+};
+
+// One round trip. `rtt` is the full round trip as the prober saw it, never half of it.
+struct RttSample {
+  std::chrono::nanoseconds rtt{};
+  // How long the responder held the message, by the responder's clock; absent if the backend cannot tell.
+  std::optional<std::chrono::nanoseconds> responder_hold;
+  v1::TimestampSource source = v1::TIMESTAMP_SOURCE_USER;
+
+  // What is left of the round trip when the responder's hold is taken out; never negative.
+  std::chrono::nanoseconds network_rtt() const {
+    return std::max(rtt - responder_hold.value_or(std::chrono::nanoseconds{}), std::chrono::nanoseconds{});
+  }
+};
+
+enum class Direction { kToPeer, kFromPeer };
+
+// A stream ends when `bytes` have been sent or `duration` has passed, whichever comes first; zero means "no such
+// bound", and one bound must be given. It never moves more than the session's max_stream_bytes.
+struct StreamSpec {
+  Direction direction = Direction::kToPeer;
+  uint64_t bytes = 0;
+  std::chrono::nanoseconds duration{};
+  // Bandwidth is also taken over windows of this length, to show the worst and the best.
+  std::chrono::nanoseconds window = std::chrono::milliseconds(100);
+};
+
+// What the RECEIVER of the stream counted, by the receiver's clock.
+struct StreamSample {
+  uint64_t bytes = 0;  // payload received
+  // Between the first and the last receipt; `bytes_in_elapsed` arrived within it (the first receipt only starts the
+  // clock).
+  std::chrono::nanoseconds elapsed{};
+  uint64_t bytes_in_elapsed = 0;
+  double min_window_bps = 0;  // over whole windows; equal to bps() when there was none
+  double max_window_bps = 0;
+
+  // Payload bits per second, decimal; 0 when nothing can be said (all bytes arrived in one receipt).
+  double bps() const {
+    double seconds = std::chrono::duration<double>(elapsed).count();
+    return seconds > 0 ? static_cast<double>(bytes_in_elapsed) * 8 / seconds : 0;
+  }
+};
+
+// A connection that passed the door (transports/door): both sides have proved the token, and the responder has granted
+// `request`.
+struct DoorConnection {
+  UniqueFd fd;  // a connected TCP socket, non-blocking, TCP_NODELAY
+  std::string peer_address;
+  uint16_t protocol_version = 0;
+  v1::OpenSession request;
+  v1::SessionReply::Grant grant;
+};
+
+// The prober's end. Used by one thread at a time. The destructor closes the session on both sides.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) = 0;
+  virtual absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) = 0;
+  // Who answers, as it introduced itself.
+  virtual const v1::SessionReply::Grant& peer() const = 0;
+};
+
+struct Capabilities {
+  bool ping = false;
+  bool stream_to_peer = false;
+  bool stream_from_peer = false;
+  bool busy_poll = false;
+  bool responder_hold = false;
+  uint32_t max_ping_payload_bytes = 0;
+
+  std::vector<std::string> Names() const;
+};
+
+// How long a responder bears with a prober.
+struct ServeLimits {
+  std::chrono::nanoseconds idle = std::chrono::minutes(10);  // nothing asked for so long: the session is closed
+  std::chrono::nanoseconds total = std::chrono::hours(24 * 365);
+};
+
+// A backend. Thread-safe.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual std::string_view name() const = 0;
+  virtual Capabilities capabilities() const = 0;
+  // Ok when this host can run it, else Unavailable with the exact reason ("no RDMA device"). A transport is never
+  // silently absent.
+  virtual absl::Status availability() const = 0;
+  // Turns a granted connection into the prober's end of a session.
+  virtual absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
+                                                           std::stop_token stop) = 0;
+  // The responder's end: serves the granted session until the prober leaves (Ok), breaks the rules, the limits end it
+  // (DeadlineExceeded), or `stop`.
+  virtual absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) = 0;
+};
+
+}  // namespace netsense
