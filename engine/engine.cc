@@ -1,0 +1,110 @@
+#include "engine/engine.h"
+
+#include <unistd.h>
+
+#include "base/logging.h"
+#include "engine/inventory.h"
+#include "engine/limits.h"
+
+namespace netsense {
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
+  ResponderOptions responder_options{.door = options.door};
+  std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+  responder_options.max_stream_bytes = engine->limits_.max_stream_bytes();
+  auto responder = Responder::Start(std::move(responder_options), &engine->transports_, &engine->gate_);
+  if (!responder.ok()) return responder.status();
+  engine->responder_ = *std::move(responder);
+  return engine;
+}
+
+Engine::Engine(EngineOptions options)
+    : limits_(DefaultLimits()),
+      gate_({.share = limits_.max_bandwidth_share(), .burst_bytes = limits_.max_stream_bytes()}),
+      context_{&transports_, &gate_, std::move(options.door.token)},
+      scheduler_(&context_) {}
+
+v1::EngineInfo Engine::Info() const {
+  v1::EngineInfo info;
+  info.set_software_version(NETSENSE_VERSION);
+  info.set_incarnation(responder_->incarnation());
+  info.set_node_id(responder_->node_id());
+  info.set_door_address(responder_->door_options().host);
+  info.set_door_port(responder_->port());
+  info.set_door_requires_token(!responder_->door_options().token.empty());
+  for (v1::TransportInfo& transport : DescribeTransports(transports_)) *info.add_transports() = std::move(transport);
+  for (v1::Port& port : ListPorts()) *info.add_ports() = std::move(port);
+  *info.mutable_limits() = limits_;
+  info.set_pid(getpid());
+  return info;
+}
+
+absl::StatusOr<v1::ApplyPlanReply> Engine::ApplyPlan(const v1::Plan& plan) {
+  auto clamped = ClampPlan(plan, limits_);
+  if (!clamped.ok()) return clamped.status();
+  for (const std::string& wish : clamped->clamped)
+    spdlog::warn("plan beyond this engine's limits: {}", Printable(wish));
+  clamped_wishes_ += clamped->clamped.size();
+  responder_->SetNodeId(clamped->plan.self_node_id());
+  scheduler_.Apply(clamped->plan);
+  v1::ApplyPlanReply reply;
+  for (std::string& wish : clamped->clamped) reply.add_clamped(std::move(wish));
+  reply.set_lease_ms(clamped->plan.lease_ms());
+  return reply;
+}
+
+absl::StatusOr<v1::RenewLeaseReply> Engine::RenewLease(const v1::RenewLeaseRequest& request) {
+  uint32_t lease_ms = ClampLease(request.lease_ms(), limits_);
+  if (!scheduler_.Renew(request.plan_id(), std::chrono::milliseconds(lease_ms)))
+    return absl::NotFoundError("that plan is not in force: apply it again");
+  v1::RenewLeaseReply reply;
+  reply.set_lease_ms(lease_ms);
+  return reply;
+}
+
+Engine::Update Engine::Collect(uint64_t after) const {
+  Scheduler::Results results = scheduler_.Collect(after);
+  Scheduler::Lease lease = scheduler_.lease();
+  ResponderCounters responder = responder_->counters();
+  Update update;
+  update.version = results.version;
+  v1::Snapshot& snapshot = update.snapshot;
+  snapshot.set_plan_id(lease.plan_id);
+  snapshot.set_lease_in_force(lease.in_force);
+  snapshot.set_lease_left_ms(lease.left_ms);
+  for (v1::PathResult& path : results.paths) *snapshot.add_paths() = std::move(path);
+  snapshot.set_taken_at_epoch_ms(EpochMillis());
+  snapshot.set_incarnation(responder_->incarnation());
+  v1::EngineCounters& counters = *snapshot.mutable_counters();
+  counters.set_clamped_wishes(clamped_wishes_);
+  counters.set_door_accepted(responder.door.accepted);
+  counters.set_door_rejected(responder.door.rejected);
+  counters.set_door_token_refused(responder.door.token_refused);
+  counters.set_last_door_rejection(responder.door.last_rejection);
+  if (!responder.door.last_rejection.empty())
+    counters.set_last_door_rejection_age_ms(MillisSince(responder.door.last_rejection_at));
+  counters.set_sessions_granted(responder.sessions_granted);
+  counters.set_sessions_refused(responder.sessions_refused);
+  counters.set_max_ping_lateness_ms(scheduler_.max_ping_lateness_ms());
+  counters.set_leases_expired(lease.expired);
+  return update;
+}
+
+void Engine::WaitForNews(uint64_t after, std::chrono::milliseconds timeout, std::stop_token stop) const {
+  scheduler_.WaitForNews(after, timeout, stop);
+}
+
+std::vector<v1::TransportInfo> DescribeTransports(const TransportRegistry& transports) {
+  std::vector<v1::TransportInfo> list;
+  for (const auto& transport : transports.all()) {
+    v1::TransportInfo& info = list.emplace_back();
+    info.set_name(std::string(transport->name()));
+    auto status = transport->availability();
+    info.set_available(status.ok());
+    info.set_reason(std::string(status.message()));
+    for (std::string& name : transport->capabilities().Names()) info.add_capabilities(std::move(name));
+  }
+  return list;
+}
+
+}  // namespace netsense

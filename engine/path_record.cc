@@ -1,0 +1,153 @@
+#include "engine/path_record.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace netsense {
+namespace {
+
+// So many lost pings in a row, and the path counts as unreachable and no longer as lossy.
+constexpr uint32_t kLossesUntilUnreachable = 3;
+
+v1::PathState StateOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnimplemented:
+      return v1::PATH_STATE_REFUSED;
+    case absl::StatusCode::kFailedPrecondition:
+      return v1::PATH_STATE_VERSION_MISMATCH;
+    case absl::StatusCode::kDataLoss:
+      return v1::PATH_STATE_DEGRADED;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kNotFound:
+      return v1::PATH_STATE_UNREACHABLE;
+    default:  // a fault of our own: it says nothing of the peer
+      return v1::PATH_STATE_UNKNOWN;
+  }
+}
+
+double Count(std::chrono::nanoseconds value) { return static_cast<double>(value.count()); }
+
+}  // namespace
+
+void PathRecord::Configure(const v1::Plan& plan) {
+  window_size_ = plan.rtt_window();
+  rtt_.Configure(plan.rtt_window(), plan.rtt_alpha());
+  network_rtt_.Configure(plan.rtt_window(), plan.rtt_alpha());
+  bandwidth_.Configure(plan.bandwidth_window(), plan.bandwidth_alpha());
+}
+
+void PathRecord::SetSourcePort(const std::string& name, v1::FabricKind fabric) {
+  source_port_ = name;
+  fabric_ = fabric;
+}
+
+void PathRecord::SetState(v1::PathState state, std::string reason, MonotonicTime now) {
+  if (state != state_) state_since_ = now;
+  state_ = state;
+  reason_ = std::move(reason);
+}
+
+void PathRecord::RememberOutcome(bool lost) {
+  losses_in_a_row_ = lost ? losses_in_a_row_ + 1 : 0;
+  lost_.push_back(lost);
+  while (lost_.size() > window_size_) lost_.pop_front();
+}
+
+void PathRecord::PingAnswered(const RttSample& sample, MonotonicTime now) {
+  if (!healthy()) lost_.clear();  // back again: what was lost while it was away is known already
+  ++pings_sent_;
+  RememberOutcome(false);
+  last_heard_ = last_ok_ = now;
+  ever_heard_ = ever_ok_ = true;
+  source_ = sample.source;
+  rtt_.Add(Count(sample.rtt), now);
+  network_rtt_.Add(Count(sample.network_rtt()), now);
+  rtt_histogram_.Add(sample.rtt, now);
+  network_rtt_histogram_.Add(sample.network_rtt(), now);
+  if (sample.responder_hold) hold_histogram_.Add(*sample.responder_hold, now);
+  auto lost = std::count(lost_.begin(), lost_.end(), true);
+  if (lost == 0) {
+    SetState(v1::PATH_STATE_OK, "", now);
+  } else {
+    SetState(v1::PATH_STATE_DEGRADED, absl::StrCat(lost, " of the last ", lost_.size(), " pings were lost"), now);
+  }
+}
+
+void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
+  ++pings_sent_;
+  ++pings_lost_;
+  last_heard_ = now;
+  ever_heard_ = true;
+  bool was_healthy = healthy();
+  RememberOutcome(true);
+  v1::PathState state = StateOf(status);
+  // A lost answer on a path that worked may be one lost packet.
+  if (absl::IsDeadlineExceeded(status) && was_healthy && losses_in_a_row_ < kLossesUntilUnreachable)
+    state = v1::PATH_STATE_DEGRADED;
+  SetState(state, std::string(status.message()), now);
+  if (!healthy()) {  // the windows start anew when the path is back, so that old and new samples never mix
+    rtt_.Clear();
+    network_rtt_.Clear();
+    bandwidth_.Clear();
+  }
+}
+
+void PathRecord::StreamMeasured(const StreamSample& sample, MonotonicTime now) {
+  ++bandwidth_probes_;
+  if (sample.bps() <= 0) {
+    bandwidth_reason_ = "the whole payload arrived in one receipt: too small to be timed";
+    return;
+  }
+  bandwidth_.Add(sample.bps(), now);
+  bandwidth_reason_.clear();
+}
+
+void PathRecord::StreamFailed(const absl::Status& status) {
+  ++bandwidth_probes_;
+  bandwidth_reason_ = std::string(status.message());
+}
+
+void PathRecord::StreamDeferred(const absl::Status& status) {
+  ++bandwidth_deferred_;
+  bandwidth_reason_ = std::string(status.message());
+}
+
+v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::milliseconds ttl,
+                                     MonotonicTime now) const {
+  v1::PathResult result;
+  result.set_path_id(path_id);
+  result.set_state(state_);
+  result.set_reason(reason_);
+  result.set_state_age_ms(MillisSince(state_since_, now));
+  if (ever_heard_ && now - last_heard_ > ttl) {
+    result.set_state(v1::PATH_STATE_STALE);
+    result.set_reason(absl::StrCat("not probed for ", MillisSince(last_heard_, now), " ms"));
+    result.set_state_age_ms(MillisSince(last_heard_ + ttl, now));
+  }
+  result.set_last_ok_age_ms(ever_ok_ ? MillisSince(last_ok_, now) : -1);
+  *result.mutable_rtt() = rtt_.Summarize(now);
+  *result.mutable_network_rtt() = network_rtt_.Summarize(now);
+  *result.mutable_rtt_distribution() = rtt_histogram_.Summarize(now);
+  *result.mutable_network_rtt_distribution() = network_rtt_histogram_.Summarize(now);
+  *result.mutable_responder_hold_distribution() = hold_histogram_.Summarize(now);
+  result.set_timestamp_source(source_);
+  result.set_pings_sent(pings_sent_);
+  result.set_pings_lost(pings_lost_);
+  *result.mutable_bandwidth() = bandwidth_.Summarize(now);
+  result.set_bandwidth_probes(bandwidth_probes_);
+  result.set_bandwidth_busy(bandwidth_busy_);
+  result.set_bandwidth_deferred(bandwidth_deferred_);
+  result.set_bandwidth_reason(bandwidth_reason_);
+  result.set_source_port(source_port_);
+  result.set_fabric(fabric_);
+  result.set_peer_version(peer_version_);
+  return result;
+}
+
+}  // namespace netsense

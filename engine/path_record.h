@@ -1,0 +1,67 @@
+// What is known of one path: its state with the reason, and its statistics. Pure bookkeeping: time comes in as an
+// argument.
+#pragma once
+
+#include <deque>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "engine/histogram.h"
+#include "engine/sample_window.h"
+#include "netsense/engine.pb.h"
+#include "netsense/measurement.pb.h"
+#include "transports/transport.h"
+
+namespace netsense {
+
+class PathRecord {
+ public:
+  explicit PathRecord(MonotonicTime now) : state_since_(now) {}
+
+  void Configure(const v1::Plan& plan);
+
+  void PingAnswered(const RttSample& sample, MonotonicTime now);
+  // A ping, or the connect before it, that gave no sample. How a status becomes a state stands in the .cc.
+  void PingFailed(const absl::Status& status, MonotonicTime now);
+  void StreamMeasured(const StreamSample& sample, MonotonicTime now);
+  void StreamFailed(const absl::Status& status);
+  void StreamBusy() { ++bandwidth_busy_; }
+  void StreamDeferred(const absl::Status& status);
+  void SetPeer(const v1::SessionReply::Grant& peer) { peer_version_ = peer.software_version(); }
+  void SetSourcePort(const std::string& name, v1::FabricKind fabric);
+
+  bool healthy() const { return state_ == v1::PATH_STATE_OK || state_ == v1::PATH_STATE_DEGRADED; }
+  // How many of the newest pings in a row were lost.
+  uint32_t losses_in_a_row() const { return losses_in_a_row_; }
+
+  // STALE when nothing was heard for longer than `ttl`.
+  v1::PathResult Summarize(const std::string& path_id, std::chrono::milliseconds ttl, MonotonicTime now) const;
+
+ private:
+  void SetState(v1::PathState state, std::string reason, MonotonicTime now);
+  void RememberOutcome(bool lost);
+
+  uint32_t window_size_ = 5;
+  v1::PathState state_ = v1::PATH_STATE_UNKNOWN;
+  std::string reason_ = "not measured yet";
+  MonotonicTime state_since_;
+  MonotonicTime last_heard_{};  // of any outcome
+  MonotonicTime last_ok_{};
+  bool ever_heard_ = false;
+  bool ever_ok_ = false;
+
+  std::deque<bool> lost_;  // of the last M pings since the path was last unreachable
+  uint32_t losses_in_a_row_ = 0;
+  SampleWindow rtt_, network_rtt_, bandwidth_;
+  RollingHistogram rtt_histogram_, network_rtt_histogram_, hold_histogram_;
+  v1::TimestampSource source_ = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
+  uint64_t pings_sent_ = 0, pings_lost_ = 0;
+  uint64_t bandwidth_probes_ = 0, bandwidth_busy_ = 0, bandwidth_deferred_ = 0;
+  std::string bandwidth_reason_;
+  std::string source_port_;
+  v1::FabricKind fabric_ = v1::FABRIC_KIND_UNKNOWN;
+  std::string peer_version_;
+};
+
+}  // namespace netsense

@@ -1,0 +1,60 @@
+#include "engine/prober.h"
+
+#include "engine/inventory.h"
+#include "transports/door/dial.h"
+
+namespace netsense {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context, const v1::PlannedPath& path,
+                                                     const std::string& self_node_id, v1::SessionPurpose purpose,
+                                                     MonotonicTime deadline, std::stop_token stop) {
+  auto transport = context.transports->Find(path.transport());
+  if (!transport.ok()) return absl::InternalError(transport.status().message());  // our side lacks it
+  v1::OpenSession request;
+  request.set_transport(path.transport());
+  request.set_purpose(purpose);
+  request.set_target_node_id(path.dst_node_id());
+  request.set_source_node_id(self_node_id);
+  request.set_wait_mode(v1::WAIT_MODE_BLOCK);
+  request.set_software_version(NETSENSE_VERSION);
+  if (purpose == v1::SESSION_PURPOSE_STREAM) request.set_max_stream_bytes(path.bandwidth_bytes());
+  DialTarget target{path.dst_address(), static_cast<uint16_t>(path.dst_port()), path.source_address(), context.token};
+  auto connection = DialDoor(target, request, deadline, stop);
+  if (!connection.ok()) return connection.status();
+  return (*transport)->Connect(*std::move(connection), deadline, stop);
+}
+
+}  // namespace
+
+absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const std::string& self_node_id,
+                                           std::stop_token stop) {
+  std::chrono::milliseconds timeout(path.ping_timeout_ms());
+  if (!session_) {
+    auto opened = OpenSession(*context_, path, self_node_id, v1::SESSION_PURPOSE_PING, MonotonicNow() + timeout, stop);
+    if (!opened.ok()) return opened.status();
+    session_ = *std::move(opened);
+  }
+  auto sample = session_->Ping({.payload_bytes = path.ping_payload_bytes()}, MonotonicNow() + timeout, stop);
+  if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) session_.reset();
+  return sample;
+}
+
+absl::StatusOr<StreamSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
+                                              const std::string& self_node_id, std::stop_token stop) {
+  v1::Port port = SourcePort(path);
+  auto pass = context.gate->TryEnter(port.name(), port.speed_bps(), path.bandwidth_bytes());
+  if (!pass.ok()) return pass.status();
+  MonotonicTime deadline = MonotonicNow() + std::chrono::milliseconds(path.bandwidth_timeout_ms());
+  auto session = OpenSession(context, path, self_node_id, v1::SESSION_PURPOSE_STREAM, deadline, stop);
+  if (!session.ok()) return session.status();
+  return (*session)->Stream({.bytes = path.bandwidth_bytes()}, deadline, stop);
+}
+
+v1::Port SourcePort(const v1::PlannedPath& path) {
+  if (!path.source_address().empty()) return PortOfAddress(path.source_address());
+  auto address = SourceAddressTowards(path.dst_address());
+  return address.ok() ? PortOfAddress(*address) : v1::Port();
+}
+
+}  // namespace netsense

@@ -1,0 +1,49 @@
+// Carries out one probe of one path: opens and keeps its ping session, opens a session of its own for each bandwidth
+// probe.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/port_gate.h"
+#include "netsense/engine.pb.h"
+#include "transports/registry.h"
+#include "transports/transport.h"
+
+namespace netsense {
+
+// What all paths of one engine share. Outlives every prober.
+struct ProbeContext {
+  const TransportRegistry* transports;
+  PortGate* gate;
+  std::string token;
+};
+
+// One path's ping session. Used by one thread at a time.
+class PathProber {
+ public:
+  explicit PathProber(const ProbeContext* context) : context_(context) {}
+
+  // One round trip within the path's timeout; connects first when there is no session (the connect has the same bound).
+  absl::StatusOr<RttSample> Ping(const v1::PlannedPath& path, const std::string& self_node_id, std::stop_token stop);
+  // The session is opened anew by the next ping: after losses in a row the old connection may be stuck in its back-off.
+  void DropSession() { session_.reset(); }
+  // The peer of the session; null when there is none.
+  const v1::SessionReply::Grant* peer() const { return session_ ? &session_->peer() : nullptr; }
+
+ private:
+  const ProbeContext* context_;
+  std::unique_ptr<Session> session_;
+};
+
+// One bandwidth probe towards the peer. Aborted: a port is taken, here or there. ResourceExhausted: a budget, here or
+// there.
+absl::StatusOr<StreamSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
+                                              const std::string& self_node_id, std::stop_token stop);
+
+// The port that probes of this path leave from; an empty port when it can't be told.
+v1::Port SourcePort(const v1::PlannedPath& path);
+
+}  // namespace netsense

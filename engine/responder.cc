@@ -1,0 +1,179 @@
+#include "engine/responder.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/logging.h"
+#include "engine/inventory.h"
+#include "transports/door/framing.h"
+#include "transports/door/hello.h"
+#include "transports/socket.h"
+
+namespace netsense {
+namespace {
+
+// A stream session holds its port: whoever opens one must use it at once.
+constexpr std::chrono::seconds kStreamIdleLimit{2};
+
+uint64_t RandomNumber() {
+  std::array<uint8_t, 8> bytes{};
+  FillRandom(bytes);
+  uint64_t number = 0;
+  for (uint8_t byte : bytes) number = number << 8 | byte;
+  return number;
+}
+
+}  // namespace
+
+// Either a transport to serve with (and the port's pass for a stream), or a refusal.
+struct Responder::Admission {
+  Transport* transport = nullptr;
+  std::unique_ptr<PortGate::Pass> pass;
+  std::string port;
+  v1::SessionReply::Refusal refusal;
+
+  static Admission Refuse(v1::RefusalCode code, const std::string& reason, uint32_t retry_after_ms = 0) {
+    Admission admission;
+    admission.refusal.set_code(code);
+    admission.refusal.set_reason(reason);
+    admission.refusal.set_retry_after_ms(retry_after_ms);
+    return admission;
+  }
+};
+
+absl::StatusOr<std::unique_ptr<Responder>> Responder::Start(ResponderOptions options,
+                                                            const TransportRegistry* transports, PortGate* gate) {
+  std::unique_ptr<Responder> responder(new Responder(std::move(options), transports, gate));
+  auto door = Door::Open(responder->options_.door,
+                         [raw = responder.get()](DoorConnection connection) { raw->OnRequest(std::move(connection)); });
+  if (!door.ok()) return door.status();
+  responder->door_ = *std::move(door);
+  return responder;
+}
+
+Responder::Responder(ResponderOptions options, const TransportRegistry* transports, PortGate* gate)
+    : options_(std::move(options)), transports_(transports), gate_(gate), incarnation_(RandomNumber()) {}
+
+Responder::~Responder() {
+  door_.reset();
+  stop_.request_stop();
+}
+
+void Responder::SetNodeId(const std::string& node_id) {
+  std::lock_guard lock(mutex_);
+  node_id_ = node_id;
+}
+
+std::string Responder::node_id() const {
+  std::lock_guard lock(mutex_);
+  return node_id_;
+}
+
+ResponderCounters Responder::counters() const {
+  ResponderCounters counters;
+  counters.door = door_->counters();
+  std::lock_guard lock(mutex_);
+  counters.sessions_granted = granted_;
+  counters.sessions_refused = refused_;
+  return counters;
+}
+
+Responder::Admission Responder::Admit(const DoorConnection& connection) {
+  const v1::OpenSession& request = connection.request;
+  std::string own_id = node_id();
+  if (!request.target_node_id().empty() && request.target_node_id() != own_id)
+    return Admission::Refuse(v1::REFUSAL_CODE_UNKNOWN_NODE,
+                             own_id.empty() ? "this engine has no node id yet" : absl::StrCat("this is node ", own_id));
+  auto transport = transports_->Find(request.transport());
+  if (!transport.ok()) return Admission::Refuse(v1::REFUSAL_CODE_TRANSPORT, std::string(transport.status().message()));
+  {
+    std::lock_guard lock(mutex_);
+    auto of_peer = sessions_per_peer_.find(connection.peer_address);
+    if (sessions_ >= options_.max_sessions ||
+        (of_peer != sessions_per_peer_.end() && of_peer->second >= options_.max_sessions_per_peer))
+      return Admission::Refuse(v1::REFUSAL_CODE_BUDGET, "too many sessions", 1000);
+  }
+  Admission admission;
+  admission.transport = *transport;
+  v1::Port port = PortOfAddress(LocalAddress(connection.fd.get()));
+  admission.port = port.name();
+  if (request.purpose() == v1::SESSION_PURPOSE_PING) return admission;
+  if (request.purpose() != v1::SESSION_PURPOSE_STREAM)
+    return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "the session has no purpose that this engine knows");
+  if (request.max_stream_bytes() > options_.max_stream_bytes)
+    return Admission::Refuse(v1::REFUSAL_CODE_BUDGET,
+                             absl::StrCat("this engine takes at most ", options_.max_stream_bytes,
+                                          " bytes in one stream, not ", request.max_stream_bytes()));
+  auto pass = gate_->TryEnter(port.name(), port.speed_bps(), request.max_stream_bytes());
+  if (!pass.ok()) {
+    bool busy = absl::IsAborted(pass.status());
+    return Admission::Refuse(busy ? v1::REFUSAL_CODE_BUSY : v1::REFUSAL_CODE_BUDGET,
+                             std::string(pass.status().message()), 100);
+  }
+  admission.pass = std::make_unique<PortGate::Pass>(*std::move(pass));
+  return admission;
+}
+
+void Responder::OnRequest(DoorConnection connection) {
+  Admission admission = Admit(connection);
+  v1::SessionReply reply;
+  if (admission.transport != nullptr) {
+    v1::SessionReply::Grant& grant = *reply.mutable_grant();
+    grant.set_node_id(node_id());
+    grant.set_incarnation(incarnation_);
+    grant.set_session_nonce(RandomNumber());
+    bool spin = options_.allow_busy_poll && connection.request.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
+    grant.set_wait_mode(spin ? v1::WAIT_MODE_BUSY_POLL : v1::WAIT_MODE_BLOCK);
+    grant.set_software_version(NETSENSE_VERSION);
+    grant.set_port(admission.port);
+    connection.grant = grant;
+  } else {
+    *reply.mutable_refusal() = admission.refusal;
+    spdlog::debug("refused {} for {}: {}", Printable(connection.request.transport()), connection.peer_address,
+                  admission.refusal.reason());
+  }
+  {
+    std::lock_guard lock(mutex_);
+    ++(admission.transport != nullptr ? granted_ : refused_);
+  }
+  auto frame = EncodeFrame(reply);
+  if (!frame.ok()) return;
+  // It always fits into the empty socket buffer of a peer that reads; the door's thread waits for nobody.
+  ssize_t sent = send(connection.fd.get(), frame->data(), frame->size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent != static_cast<ssize_t>(frame->size()) || admission.transport == nullptr) return;
+  StartSession(std::move(connection), admission.transport, std::move(admission.pass));
+}
+
+void Responder::StartSession(DoorConnection connection, Transport* transport, std::unique_ptr<PortGate::Pass> pass) {
+  std::string peer = connection.peer_address;
+  {
+    std::lock_guard lock(mutex_);
+    ++sessions_;
+    ++sessions_per_peer_[peer];
+  }
+  // std::function wants to copy: what can only be moved goes into a shared box.
+  struct Box {
+    DoorConnection connection;
+    std::unique_ptr<PortGate::Pass> pass;
+  };
+  auto box = std::make_shared<Box>(Box{std::move(connection), std::move(pass)});
+  auto end = [this, peer] {
+    std::lock_guard lock(mutex_);
+    --sessions_;
+    if (auto of_peer = sessions_per_peer_.find(peer); --of_peer->second == 0) sessions_per_peer_.erase(of_peer);
+  };
+  bool started = workers_.Run([this, box, transport, peer, end] {
+    ServeLimits limits;
+    if (box->pass != nullptr) limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
+    auto status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
+    box->pass.reset();
+    if (!status.ok()) spdlog::debug("session of {} ended: {}", peer, status.ToString());
+    end();
+  });
+  if (!started) end();
+}
+
+}  // namespace netsense

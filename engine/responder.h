@@ -1,0 +1,75 @@
+// Answers other nodes' probes: the door, admission control, and a thread for each session that was granted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/port_gate.h"
+#include "engine/worker_pool.h"
+#include "transports/door/door.h"
+#include "transports/registry.h"
+
+namespace netsense {
+
+struct ResponderOptions {
+  DoorOptions door;
+  uint64_t max_stream_bytes = 64 << 20;  // of one session
+  std::chrono::nanoseconds max_stream_session = std::chrono::seconds(60);
+  bool allow_busy_poll = false;  // spin where a prober asks for it
+  size_t max_sessions = 1024;
+  size_t max_sessions_per_peer = 64;
+};
+
+struct ResponderCounters {
+  DoorCounters door;
+  uint64_t sessions_granted = 0;
+  uint64_t sessions_refused = 0;
+};
+
+// Thread-safe.
+class Responder {
+ public:
+  // `transports` and `gate` outlive the responder. Codes as Door::Open.
+  static absl::StatusOr<std::unique_ptr<Responder>> Start(ResponderOptions options, const TransportRegistry* transports,
+                                                          PortGate* gate);
+  // Ends every session.
+  ~Responder();
+
+  uint16_t port() const { return door_->port(); }
+  const DoorOptions& door_options() const { return options_.door; }
+  // Differs each time a responder starts.
+  uint64_t incarnation() const { return incarnation_; }
+  // Sessions that ask for a node are granted only under this id. Empty = no id yet.
+  void SetNodeId(const std::string& node_id);
+  std::string node_id() const;
+  ResponderCounters counters() const;
+
+ private:
+  Responder(ResponderOptions options, const TransportRegistry* transports, PortGate* gate);
+
+  struct Admission;
+  void OnRequest(DoorConnection connection);
+  Admission Admit(const DoorConnection& connection);
+  void StartSession(DoorConnection connection, Transport* transport, std::unique_ptr<PortGate::Pass> pass);
+
+  const ResponderOptions options_;
+  const TransportRegistry* const transports_;
+  PortGate* const gate_;
+  const uint64_t incarnation_;
+  std::stop_source stop_;
+  mutable std::mutex mutex_;
+  std::string node_id_;
+  std::map<std::string, size_t> sessions_per_peer_;
+  size_t sessions_ = 0;
+  uint64_t granted_ = 0;
+  uint64_t refused_ = 0;
+  WorkerPool workers_;
+  std::unique_ptr<Door> door_;  // last: it calls into everything above
+};
+
+}  // namespace netsense
