@@ -1,0 +1,71 @@
+// One measurement by hand: the same transports and the same responder as the engine's, driven from a command line.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/histogram.h"
+#include "transports/registry.h"
+#include "transports/transport.h"
+
+namespace netsense {
+
+struct MeasureTarget {
+  std::string host;
+  uint16_t port = 0;
+  std::string source_address;
+  std::string token;
+  std::string transport = "tcp";
+  v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
+};
+
+// What was asked for; either a number of iterations or a duration.
+struct MeasureBounds {
+  std::optional<uint64_t> iterations;
+  std::optional<std::chrono::nanoseconds> duration;
+};
+
+struct PingRequest {
+  MeasureTarget target;
+  MeasureBounds bounds;
+  uint32_t payload_bytes = 64;
+  uint64_t warmup = 100;  // pings before the first that counts
+  std::chrono::nanoseconds interval{};
+  std::chrono::milliseconds timeout{1000};
+};
+
+struct PingResult {
+  Histogram rtt{8}, network_rtt{8}, responder_hold{8};
+  uint64_t lost = 0;
+  std::chrono::nanoseconds elapsed{};
+  v1::TimestampSource source = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
+  v1::SessionReply::Grant peer;
+  bool interrupted = false;
+};
+
+struct BandwidthRequest {
+  MeasureTarget target;
+  MeasureBounds bounds;  // iterations of payload_bytes each
+  uint64_t payload_bytes = 1 << 20;
+  Direction direction = Direction::kToPeer;
+  std::chrono::nanoseconds window = std::chrono::milliseconds(100);
+};
+
+struct BandwidthResult {
+  StreamSample sample;
+  v1::SessionReply::Grant peer;
+};
+
+// Share of the work that is done, 0 to 1.
+using OnProgress = std::function<void(double)>;
+
+// Codes as transport.h. A stop after the first sample gives what was measured so far, `interrupted`.
+absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, const PingRequest& request,
+                                       const OnProgress& progress, std::stop_token stop);
+absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transports, const BandwidthRequest& request,
+                                                 std::stop_token stop);
+
+}  // namespace netsense
