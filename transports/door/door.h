@@ -25,7 +25,7 @@ namespace netsense {
 struct DoorOptions {
   std::string host = "127.0.0.1";  // empty = all addresses
   uint16_t port = 0;               // 0 = any free port
-  std::string token;               // empty = none: then only a loopback address is allowed, unless `insecure`
+  std::string token = {};          // empty = none: then only a loopback address is allowed, unless `insecure`
   bool insecure = false;
   std::chrono::milliseconds handshake_limit{2000};
   size_t max_handshakes = 256;

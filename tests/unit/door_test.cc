@@ -1,0 +1,228 @@
+// The door against strangers: what it sends, what it keeps, and that honest probers get through.
+#include "transports/door/door.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "transports/door/dial.h"
+#include "transports/door/framing.h"
+#include "transports/door/hello.h"
+#include "transports/socket.h"
+
+namespace netsense {
+namespace {
+
+MonotonicTime In(std::chrono::milliseconds time) { return MonotonicNow() + time; }
+constexpr std::chrono::seconds kSoon{10};
+
+class DoorTest : public testing::Test {
+ protected:
+  void OpenDoor(DoorOptions options) {
+    auto opened = Door::Open(std::move(options), [this](DoorConnection connection) {
+      std::lock_guard lock(mutex);
+      v1::SessionReply reply;
+      reply.mutable_grant()->set_node_id(node_id);
+      (void)WriteFrame(connection.fd.get(), reply, In(kSoon), {});
+      requests.push_back(std::move(connection));
+    });
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    door = *std::move(opened);
+  }
+
+  UniqueFd Connect() {
+    auto fd = ConnectTcp("127.0.0.1", door->port(), "", In(kSoon), {});
+    EXPECT_TRUE(fd.ok()) << fd.status();
+    return fd.ok() ? *std::move(fd) : UniqueFd();
+  }
+  absl::StatusOr<DoorConnection> Dial(const std::string& token, const std::string& target = "") {
+    v1::OpenSession request;
+    request.set_transport("tcp");
+    request.set_target_node_id(target);
+    return DialDoor({"127.0.0.1", door->port(), "", token}, request, In(kSoon), {});
+  }
+  static void SendText(const UniqueFd& fd, const std::string& text) {
+    ASSERT_TRUE(WriteAll(fd.get(), {reinterpret_cast<const uint8_t*>(text.data()), text.size()}, In(kSoon), {}).ok());
+  }
+  // Everything the door sends until it closes the connection.
+  static size_t BytesUntilClosed(const UniqueFd& fd) {
+    size_t total = 0;
+    while (true) {
+      pollfd wait{fd.get(), POLLIN, 0};
+      if (poll(&wait, 1, 10'000) <= 0) ADD_FAILURE() << "the door does not close the connection";
+      char buffer[4096];
+      ssize_t n = recv(fd.get(), buffer, sizeof(buffer), 0);
+      if (n <= 0) return total;
+      total += static_cast<size_t>(n);
+    }
+  }
+
+  std::mutex mutex;
+  std::string node_id = "node";
+  std::deque<DoorConnection> requests;
+  std::unique_ptr<Door> door;
+};
+
+TEST_F(DoorTest, LetsAProberWithTheTokenIn) {
+  OpenDoor({.token = "secret"});
+  auto connection = Dial("secret");
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  EXPECT_EQ(connection->protocol_version, 1);
+  EXPECT_EQ(connection->grant.node_id(), "node");
+  EXPECT_EQ(requests.front().request.transport(), "tcp");
+  EXPECT_EQ(door->counters().authenticated, 1u);
+}
+
+TEST_F(DoorTest, RefusesAWrongTokenAndSaysSoOnBothSides) {
+  OpenDoor({.token = "secret"});
+  auto wrong = Dial("Secret");
+  EXPECT_TRUE(absl::IsUnauthenticated(wrong.status())) << wrong.status();
+  EXPECT_NE(wrong.status().message().find("different tokens"), absl::string_view::npos) << wrong.status();
+  EXPECT_TRUE(absl::IsUnauthenticated(Dial("").status()));
+  EXPECT_EQ(door->counters().token_refused, 2u);
+  EXPECT_NE(door->counters().last_rejection.find("token"), std::string::npos);
+  EXPECT_TRUE(requests.empty());
+}
+
+TEST_F(DoorTest, AProberWithATokenDoesNotTalkToADoorWithoutOne) {
+  OpenDoor({});
+  EXPECT_TRUE(absl::IsUnauthenticated(Dial("secret").status()));
+  EXPECT_TRUE(Dial("").ok());
+}
+
+TEST_F(DoorTest, WithoutATokenListensOnLoopbackOnly) {
+  auto open = Door::Open({.host = "0.0.0.0"}, [](DoorConnection) {});
+  EXPECT_TRUE(absl::IsInvalidArgument(open.status())) << open.status();
+  EXPECT_NE(open.status().message().find("--insecure"), absl::string_view::npos);
+  EXPECT_TRUE(Door::Open({.host = "0.0.0.0", .insecure = true}, [](DoorConnection) {}).ok());
+  EXPECT_TRUE(Door::Open({.host = "0.0.0.0", .token = "secret"}, [](DoorConnection) {}).ok());
+}
+
+TEST_F(DoorTest, NobodyElseAnswersForTheNode) {
+  OpenDoor({});
+  EXPECT_TRUE(Dial("", "node").ok());
+  EXPECT_TRUE(absl::IsNotFound(Dial("", "another").status()));
+  node_id = "";
+  EXPECT_TRUE(absl::IsNotFound(Dial("", "node").status())) << "an empty id never counts as the node";
+}
+
+TEST_F(DoorTest, SendsNoMoreThanItReceivedBeforeTheProof) {
+  OpenDoor({.token = "secret"});
+  UniqueFd fd = Connect();
+  Nonce nonce{};
+  auto hello = EncodeClientHello({.has_token = true}, nonce);
+  ASSERT_TRUE(WriteAll(fd.get(), hello, In(kSoon), {}).ok());
+  ServerHelloBytes answer;
+  ASSERT_TRUE(ReadExactly(fd.get(), answer, In(kSoon), {}).ok());
+  ClientProofBytes forged{};
+  ASSERT_TRUE(WriteAll(fd.get(), forged, In(kSoon), {}).ok());
+  EXPECT_LE(answer.size() + BytesUntilClosed(fd), hello.size() + forged.size());
+}
+
+TEST_F(DoorTest, SendsNothingToGarbage) {
+  OpenDoor({.token = "secret"});
+  UniqueFd fd = Connect();
+  SendText(fd, "GET / HTTP/1.1\r\nHost: somewhere.example\r\nUser-Agent: long enough for a hello\r\n\r\n");
+  EXPECT_EQ(BytesUntilClosed(fd), 0u);
+}
+
+TEST_F(DoorTest, SpeaksOfVersions) {
+  OpenDoor({});
+  UniqueFd fd = Connect();
+  Nonce nonce{};
+  ASSERT_TRUE(
+      WriteAll(fd.get(), EncodeClientHello({.version_min = 900, .version_max = 901}, nonce), In(kSoon), {}).ok());
+  ServerHelloBytes bytes;
+  ASSERT_TRUE(ReadExactly(fd.get(), bytes, In(kSoon), {}).ok());
+  auto hello = DecodeServerHello(bytes);
+  ASSERT_TRUE(hello.ok());
+  EXPECT_EQ(hello->agreement.answer, DoorAnswer::kVersion);
+  auto status = RefusalStatus(hello->agreement.answer, hello->offer);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+}
+
+TEST_F(DoorTest, RefusesAnOversizeRequest) {
+  OpenDoor({});
+  UniqueFd fd = Connect();
+  Nonce nonce{};
+  auto client = EncodeClientHello({}, nonce);
+  ASSERT_TRUE(WriteAll(fd.get(), client, In(kSoon), {}).ok());
+  ServerHelloBytes server;
+  ASSERT_TRUE(ReadExactly(fd.get(), server, In(kSoon), {}).ok());
+  ASSERT_TRUE(WriteAll(fd.get(), MakeClientProof("", client, server), In(kSoon), {}).ok());
+  VerdictBytes verdict;
+  ASSERT_TRUE(ReadExactly(fd.get(), verdict, In(kSoon), {}).ok());
+  for (uint8_t byte : {0x00, 0x01, 0x00, 0x01})  // 65,537, a byte at a time
+    ASSERT_TRUE(WriteAll(fd.get(), {&byte, 1}, In(kSoon), {}).ok());
+  EXPECT_EQ(BytesUntilClosed(fd), 0u);
+  EXPECT_TRUE(requests.empty());
+}
+
+TEST_F(DoorTest, TakesAHandshakeByteByByte) {
+  OpenDoor({});
+  UniqueFd fd = Connect();
+  Nonce nonce{};
+  auto client = EncodeClientHello({}, nonce);
+  for (uint8_t byte : client) ASSERT_TRUE(WriteAll(fd.get(), {&byte, 1}, In(kSoon), {}).ok());
+  ServerHelloBytes server;
+  EXPECT_TRUE(ReadExactly(fd.get(), server, In(kSoon), {}).ok());
+}
+
+TEST_F(DoorTest, ClosesASilentConnectionInTime) {
+  OpenDoor({.handshake_limit = std::chrono::milliseconds(100)});
+  MonotonicTime start = MonotonicNow();
+  UniqueFd fd = Connect();
+  EXPECT_EQ(BytesUntilClosed(fd), 0u);
+  EXPECT_GE(MonotonicNow() - start, std::chrono::milliseconds(100));
+}
+
+TEST_F(DoorTest, ThousandSilentConnectionsKeepNobodyOut) {
+  OpenDoor({.token = "secret", .handshake_limit = std::chrono::hours(1)});
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 1000; ++i) {
+    silent.push_back(Connect());
+    if (i % 100 == 99) {
+      auto honest = Dial("secret");
+      EXPECT_TRUE(honest.ok()) << honest.status();
+    }
+  }
+  EXPECT_GE(door->counters().rejected, 1000 - door->options().max_handshakes_per_peer);
+  EXPECT_EQ(BytesUntilClosed(silent.front()), 0u);
+}
+
+TEST_F(DoorTest, OutlivesTheLackOfDescriptors) {
+  OpenDoor({});
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  std::vector<UniqueFd> hoard;
+  std::vector<UniqueFd> connections;
+  {
+    // A pair of descriptors a connection, on a limit of our own: take what is left but one, so that connect works and
+    // accept does not.
+    rlimit tight{64, before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &tight);
+    while (true) {
+      UniqueFd fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+      if (!fd) break;
+      hoard.push_back(std::move(fd));
+    }
+    hoard.pop_back();
+    connections.push_back(Connect());
+    // The door gives up its reserve for it and closes it.
+    EXPECT_EQ(BytesUntilClosed(connections.back()), 0u);
+    hoard.clear();
+    setrlimit(RLIMIT_NOFILE, &before);
+  }
+  auto honest = Dial("");  // waits for the end of the door's pause
+  EXPECT_TRUE(honest.ok()) << honest.status();
+}
+
+}  // namespace
+}  // namespace netsense

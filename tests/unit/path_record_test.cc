@@ -1,0 +1,121 @@
+#include "engine/path_record.h"
+
+#include <gtest/gtest.h>
+
+namespace netsense {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+class PathRecordTest : public testing::Test {
+ protected:
+  PathRecordTest() {
+    v1::Plan plan;
+    plan.set_rtt_window(5);
+    plan.set_rtt_alpha(0.3);
+    plan.set_bandwidth_window(3);
+    plan.set_bandwidth_alpha(0.3);
+    record.Configure(plan);
+  }
+  void Answer(microseconds rtt = microseconds(100), microseconds hold = microseconds(10)) {
+    record.PingAnswered({.rtt = rtt, .responder_hold = hold}, now += milliseconds(100));
+  }
+  void Fail(const absl::Status& status) { record.PingFailed(status, now += milliseconds(100)); }
+  v1::PathResult Result() { return record.Summarize("p", milliseconds(1000), now); }
+
+  MonotonicTime now = MonotonicNow();
+  PathRecord record{now};
+};
+
+TEST_F(PathRecordTest, IsUnknownUntilMeasured) {
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_UNKNOWN);
+  EXPECT_FALSE(Result().reason().empty());
+  EXPECT_EQ(Result().last_ok_age_ms(), -1);
+}
+
+TEST_F(PathRecordTest, TakesTheHoldOutOfTheNetworkRtt) {
+  for (int i = 0; i < 5; ++i) Answer(microseconds(2100), microseconds(2000));
+  v1::PathResult result = Result();
+  EXPECT_EQ(result.state(), v1::PATH_STATE_OK);
+  EXPECT_DOUBLE_EQ(result.rtt().p50(), 2'100'000);
+  EXPECT_DOUBLE_EQ(result.network_rtt().p50(), 100'000);
+  EXPECT_NEAR(static_cast<double>(result.responder_hold_distribution().p50_ns()), 2e6, 2e6 * 0.016);
+}
+
+TEST_F(PathRecordTest, CountsBitsNotBytes) {
+  StreamSample sample;
+  sample.bytes = 1'000'000;
+  sample.bytes_in_elapsed = 1'000'000;
+  sample.elapsed = milliseconds(8);
+  Answer();
+  record.StreamMeasured(sample, now);
+  EXPECT_DOUBLE_EQ(Result().bandwidth().p50(), 1e9);
+}
+
+TEST_F(PathRecordTest, OneLossDegradesAndThreeMakeUnreachable) {
+  Answer();
+  Fail(absl::DeadlineExceededError("late"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED);
+  Fail(absl::DeadlineExceededError("late"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED);
+  Fail(absl::DeadlineExceededError("late"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_UNREACHABLE);
+  EXPECT_EQ(Result().rtt().samples(), 0u) << "samples from before an outage must not mix with those after it";
+  EXPECT_EQ(Result().pings_lost(), 3u);
+}
+
+TEST_F(PathRecordTest, LossIsShownUntilItLeavesTheWindow) {
+  for (int i = 0; i < 3; ++i) Answer();
+  Fail(absl::DeadlineExceededError("late"));
+  for (int i = 0; i < 4; ++i) {
+    Answer();
+    EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED) << i;
+    EXPECT_EQ(Result().reason().substr(0, 9), "1 of the ");
+  }
+  Answer();
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+}
+
+TEST_F(PathRecordTest, IsGoodAtOnceWhenItIsBack) {
+  Answer();
+  for (int i = 0; i < 10; ++i) Fail(absl::UnavailableError("refused"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_UNREACHABLE);
+  Answer();
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+}
+
+TEST_F(PathRecordTest, NamesEachKindOfFailure) {
+  const std::pair<absl::Status, v1::PathState> cases[] = {
+      {absl::UnavailableError("x"), v1::PATH_STATE_UNREACHABLE},
+      {absl::NotFoundError("x"), v1::PATH_STATE_UNREACHABLE},
+      {absl::UnauthenticatedError("x"), v1::PATH_STATE_REFUSED},
+      {absl::ResourceExhaustedError("x"), v1::PATH_STATE_REFUSED},
+      {absl::FailedPreconditionError("x"), v1::PATH_STATE_VERSION_MISMATCH},
+      {absl::DataLossError("x"), v1::PATH_STATE_DEGRADED},
+      {absl::InternalError("x"), v1::PATH_STATE_UNKNOWN},
+  };
+  for (const auto& [status, state] : cases) {
+    Answer();
+    Fail(status);
+    EXPECT_EQ(Result().state(), state) << status;
+    EXPECT_EQ(Result().reason(), "x");
+  }
+}
+
+TEST_F(PathRecordTest, GoesStaleWhenNobodyLooks) {
+  Answer();
+  now += milliseconds(1001);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_STALE);
+}
+
+TEST_F(PathRecordTest, SaysWhyThereIsNoBandwidth) {
+  Answer();
+  record.StreamFailed(absl::UnavailableError("reset"));
+  EXPECT_EQ(Result().bandwidth_reason(), "reset");
+  record.StreamMeasured({.bytes = 10, .elapsed = {}, .bytes_in_elapsed = 0}, now);
+  EXPECT_EQ(Result().bandwidth().samples(), 0u) << "an untimeable payload is no sample";
+}
+
+}  // namespace
+}  // namespace netsense

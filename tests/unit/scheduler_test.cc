@@ -1,0 +1,237 @@
+// Plans on real responders: cadence, leases, dead and frozen peers.
+#include "engine/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/loopback_responder.h"
+#include "transports/socket.h"
+
+namespace netsense {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class SchedulerTest : public testing::Test {
+ protected:
+  SchedulerTest() {
+    plan.set_plan_id("first");
+    plan.set_self_node_id("self");
+    plan.set_lease_ms(60'000);
+    plan.set_rtt_window(5);
+    plan.set_rtt_alpha(0.3);
+    plan.set_bandwidth_window(3);
+    plan.set_bandwidth_alpha(0.3);
+    plan.set_ping_concurrency(2);
+    plan.set_bandwidth_concurrency(1);
+    peer.responder->SetNodeId("peer");
+  }
+
+  v1::PlannedPath* AddPath(const std::string& id, uint16_t port, uint32_t interval_ms = 100,
+                           uint32_t timeout_ms = 500) {
+    v1::PlannedPath* path = plan.add_paths();
+    path->set_path_id(id);
+    path->set_transport("tcp");
+    path->set_dst_node_id("peer");
+    path->set_dst_address("127.0.0.1");
+    path->set_dst_port(port);
+    path->set_ping_interval_ms(interval_ms);
+    path->set_ping_timeout_ms(timeout_ms);
+    path->set_ping_payload_bytes(64);
+    return path;
+  }
+  v1::PlannedPath* AddGoodPath(const std::string& id, uint32_t interval_ms = 100) {
+    return AddPath(id, peer.responder->port(), interval_ms);
+  }
+
+  v1::PathResult Result(const std::string& id) {
+    for (v1::PathResult& result : scheduler.Collect(0).paths)
+      if (result.path_id() == id) return result;
+    return {};
+  }
+  // Waits until `done` holds for the path; fails after 20 s.
+  template <typename Predicate>
+  v1::PathResult Await(const std::string& id, Predicate done) {
+    MonotonicTime deadline = In(seconds(20));
+    uint64_t seen = 0;
+    while (true) {
+      v1::PathResult result = Result(id);
+      if (done(result)) return result;
+      if (MonotonicNow() > deadline) {
+        ADD_FAILURE() << "waited in vain: " << result.ShortDebugString();
+        return result;
+      }
+      scheduler.WaitForNews(seen, milliseconds(200), {});
+      seen = scheduler.Collect(1).version;
+    }
+  }
+
+  LoopbackResponder peer{"secret"};
+  v1::Plan plan;
+  ProbeContext context{&peer.transports, &prober_gate, "secret"};
+  PortGate prober_gate{{.unlimited = true}};
+  Scheduler scheduler{&context};
+};
+
+TEST_F(SchedulerTest, MeasuresAtTheInterval) {
+  AddGoodPath("a", 100);
+  MonotonicTime start = MonotonicNow();
+  scheduler.Apply(plan);
+  v1::PathResult result = Await("a", [](const auto& r) { return r.pings_sent() >= 11; });
+  EXPECT_GE(MonotonicNow() - start, milliseconds(1000 - 20));
+  EXPECT_EQ(result.state(), v1::PATH_STATE_OK);
+  EXPECT_EQ(result.rtt().samples(), 5u);
+  EXPECT_EQ(result.fabric(), v1::FABRIC_KIND_LOOPBACK);
+  EXPECT_EQ(result.source_port(), "lo");
+  EXPECT_EQ(result.peer_version(), NETSENSE_VERSION);
+}
+
+TEST_F(SchedulerTest, DeadPeersMakeNobodyLate) {
+  // A listener that never accepts: connections are made, and no hello is ever answered.
+  auto frozen = ListenTcp("127.0.0.1", 0);
+  ASSERT_TRUE(frozen.ok());
+  AddGoodPath("good", 100);
+  for (int i = 0; i < 20; ++i) AddPath("dead" + std::to_string(i), LocalPort(frozen->get()), 100, 2000);
+  scheduler.Apply(plan);
+  v1::PathResult good = Await("good", [](const auto& r) { return r.pings_sent() >= 15; });
+  EXPECT_EQ(good.pings_lost(), 0u);
+  // Twenty peers that each hold a place for 2 s would make it 20 s late; lending takes the worst case to some tens of
+  // milliseconds.
+  EXPECT_LT(scheduler.max_ping_lateness_ms(), 500u);
+  v1::PathResult dead = Await("dead7", [](const auto& r) { return r.pings_lost() >= 1; });
+  EXPECT_EQ(dead.state(), v1::PATH_STATE_UNREACHABLE);
+}
+
+TEST_F(SchedulerTest, ARefusedConnectionIsUnreachableAndAWrongNodeToo) {
+  auto closed = ListenTcp("127.0.0.1", 0);
+  AddPath("closed", LocalPort(closed->get()));
+  closed->Reset();
+  AddGoodPath("impostor")->set_dst_node_id("somebody else");
+  scheduler.Apply(plan);
+  EXPECT_EQ(Await("closed", [](const auto& r) { return r.pings_sent() >= 1; }).state(), v1::PATH_STATE_UNREACHABLE);
+  v1::PathResult impostor = Await("impostor", [](const auto& r) { return r.pings_sent() >= 1; });
+  EXPECT_EQ(impostor.state(), v1::PATH_STATE_UNREACHABLE);
+  EXPECT_THAT(impostor.reason(), testing::HasSubstr("this is node peer"));
+}
+
+TEST_F(SchedulerTest, AWrongTokenIsRefused) {
+  LoopbackResponder stranger("another secret");
+  AddPath("stranger", stranger.responder->port());
+  scheduler.Apply(plan);
+  v1::PathResult result = Await("stranger", [](const auto& r) { return r.pings_sent() >= 1; });
+  EXPECT_EQ(result.state(), v1::PATH_STATE_REFUSED);
+  EXPECT_THAT(result.reason(), testing::HasSubstr("token"));
+}
+
+TEST_F(SchedulerTest, StopsWhenTheLeaseEnds) {
+  AddGoodPath("a");
+  plan.set_lease_ms(400);
+  scheduler.Apply(plan);
+  Await("a", [](const auto& r) { return r.pings_sent() >= 1; });
+  EXPECT_FALSE(scheduler.Renew("another plan", seconds(10)));
+  MonotonicTime deadline = In(seconds(10));
+  while (scheduler.lease().in_force && MonotonicNow() < deadline)
+    scheduler.WaitForNews(UINT64_MAX, milliseconds(20), {});
+  ASSERT_FALSE(scheduler.lease().in_force);
+  EXPECT_EQ(scheduler.lease().expired, 1u);
+  EXPECT_FALSE(scheduler.Renew("first", seconds(10))) << "a lease that ended needs the plan again";
+  uint64_t sent = Result("a").pings_sent();
+  scheduler.WaitForNews(UINT64_MAX, milliseconds(500), {});  // five intervals
+  EXPECT_LE(Result("a").pings_sent(), sent + 1);
+  scheduler.Apply(plan);
+  Await("a", [&](const auto& r) { return r.pings_sent() >= sent + 2; });
+}
+
+TEST_F(SchedulerTest, RenewalsKeepItGoing) {
+  AddGoodPath("a");
+  plan.set_lease_ms(300);
+  scheduler.Apply(plan);
+  MonotonicTime end = In(milliseconds(900));
+  while (MonotonicNow() < end) {
+    ASSERT_TRUE(scheduler.Renew("first", milliseconds(300)));
+    scheduler.WaitForNews(UINT64_MAX, milliseconds(50), {});
+  }
+  EXPECT_EQ(scheduler.lease().expired, 0u);
+}
+
+TEST_F(SchedulerTest, ANewPlanKeepsWhatItKnowsOfPathsThatStay) {
+  AddGoodPath("stays");
+  AddGoodPath("goes");
+  scheduler.Apply(plan);
+  Await("stays", [](const auto& r) { return r.pings_sent() >= 3; });
+  plan.set_plan_id("second");
+  plan.clear_paths();
+  AddGoodPath("stays");
+  AddGoodPath("comes");
+  uint64_t sessions = peer.responder->counters().sessions_granted;
+  scheduler.Apply(plan);
+  EXPECT_GE(Result("stays").pings_sent(), 3u);
+  EXPECT_EQ(Result("goes").path_id(), "");
+  Await("comes", [](const auto& r) { return r.state() == v1::PATH_STATE_OK; });
+  Await("stays", [](const auto& r) { return r.pings_sent() >= 6; });
+  EXPECT_EQ(peer.responder->counters().sessions_granted, sessions + 1) << "the path that stays kept its session";
+}
+
+TEST_F(SchedulerTest, ComesBackAfterThePeerRestarts) {
+  auto second_life = std::make_unique<LoopbackResponder>("secret");
+  second_life->responder->SetNodeId("peer");
+  uint16_t port = second_life->responder->port();
+  AddPath("a", port, 100, 200);
+  scheduler.Apply(plan);
+  Await("a", [](const auto& r) { return r.state() == v1::PATH_STATE_OK; });
+  second_life.reset();
+  Await("a", [](const auto& r) { return r.state() == v1::PATH_STATE_UNREACHABLE; });
+  ResponderOptions options;
+  options.door.port = port;
+  second_life = std::make_unique<LoopbackResponder>("secret", options);
+  second_life->responder->SetNodeId("peer");
+  Await("a", [](const auto& r) { return r.state() == v1::PATH_STATE_OK; });
+}
+
+TEST_F(SchedulerTest, MeasuresBandwidthInItsSlotOnly) {
+  auto slots = [](v1::PlannedPath* path, uint32_t slot) {
+    path->set_bandwidth_slot_ms(200);
+    path->set_bandwidth_slots(5);
+    path->set_bandwidth_slot(slot);
+    path->set_bandwidth_bytes(1 << 20);
+    path->set_bandwidth_timeout_ms(1000);
+  };
+  slots(AddGoodPath("a"), 0);
+  slots(AddGoodPath("b"), 2);
+  scheduler.Apply(plan);
+  v1::PathResult a = Await("a", [](const auto& r) { return r.bandwidth_probes() >= 2; });
+  v1::PathResult b = Await("b", [](const auto& r) { return r.bandwidth_probes() >= 2; });
+  EXPECT_GT(a.bandwidth().p50(), 1e8) << "loopback is faster than 100 Mb/s";
+  EXPECT_LE(a.bandwidth_probes(), 4u) << "one probe a round of a second";
+  EXPECT_GT(b.bandwidth().samples(), 0u);
+}
+
+TEST_F(SchedulerTest, ABusyPortIsTriedAgainAndCounted) {
+  v1::PlannedPath* path = AddGoodPath("a");
+  path->set_bandwidth_slot_ms(1000);
+  path->set_bandwidth_slots(1);
+  path->set_bandwidth_bytes(1 << 20);
+  path->set_bandwidth_timeout_ms(1000);
+  auto taken = prober_gate.TryEnter("lo", 0, 1);
+  ASSERT_TRUE(taken.ok());
+  scheduler.Apply(plan);
+  Await("a", [](const auto& r) { return r.bandwidth_busy() >= 3; });
+  EXPECT_EQ(Result("a").bandwidth_probes(), 0u);
+  { auto given_back = *std::move(taken); }
+  Await("a", [](const auto& r) { return r.bandwidth().samples() >= 1; });
+}
+
+TEST_F(SchedulerTest, WithdrawsWhenThePlanIsEmpty) {
+  AddGoodPath("a");
+  scheduler.Apply(plan);
+  Await("a", [](const auto& r) { return r.pings_sent() >= 1; });
+  plan.set_plan_id("empty");
+  plan.clear_paths();
+  scheduler.Apply(plan);
+  EXPECT_TRUE(scheduler.Collect(0).paths.empty());
+  EXPECT_TRUE(scheduler.lease().in_force);
+}
+
+}  // namespace
+}  // namespace netsense

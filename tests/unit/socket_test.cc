@@ -1,0 +1,70 @@
+#include "transports/socket.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <thread>
+
+namespace netsense {
+namespace {
+
+TEST(HostPort, ReadsWhatPeopleWrite) {
+  EXPECT_EQ(ParseHostPort("10.0.0.1:80")->host, "10.0.0.1");
+  EXPECT_EQ(ParseHostPort("10.0.0.1:80")->port, 80);
+  EXPECT_EQ(ParseHostPort("[fd00::1]:65535")->host, "fd00::1");
+  EXPECT_EQ(ParseHostPort("node-7:0")->host, "node-7");
+  for (const char* bad :
+       {"", "host", "host:", "host:x", "host:65536", "host:-1", "fd00::1:80", "[fd00::1:80", "host:8 0"})
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseHostPort(bad).status())) << bad;
+}
+
+TEST(Loopback, IsKnown) {
+  for (const char* yes : {"127.0.0.1", "127.9.9.9", "::1", "localhost"}) EXPECT_TRUE(IsLoopback(yes)) << yes;
+  for (const char* no : {"10.0.0.1", "0.0.0.0", "", "::", "128.0.0.1", "localhost.example"})
+    EXPECT_FALSE(IsLoopback(no)) << no;
+}
+
+TEST(Connect, ToAClosedPortIsUnavailable) {
+  auto listener = ListenTcp("127.0.0.1", 0);
+  ASSERT_TRUE(listener.ok());
+  uint16_t port = LocalPort(listener->get());
+  listener->Reset();
+  auto fd = ConnectTcp("127.0.0.1", port, "", MonotonicNow() + std::chrono::seconds(5), {});
+  EXPECT_TRUE(absl::IsUnavailable(fd.status())) << fd.status();
+}
+
+TEST(Connect, UsesTheSourceAddress) {
+  auto listener = ListenTcp("127.0.0.1", 0);
+  ASSERT_TRUE(listener.ok());
+  auto fd =
+      ConnectTcp("127.0.0.1", LocalPort(listener->get()), "127.0.0.9", MonotonicNow() + std::chrono::seconds(5), {});
+  ASSERT_TRUE(fd.ok()) << fd.status();
+  EXPECT_EQ(LocalAddress(fd->get()), "127.0.0.9");
+  auto foreign =
+      ConnectTcp("127.0.0.1", LocalPort(listener->get()), "192.0.2.1", MonotonicNow() + std::chrono::seconds(5), {});
+  EXPECT_TRUE(absl::IsInternal(foreign.status())) << foreign.status();
+}
+
+TEST(Listen, SaysWhenThePortIsTaken) {
+  auto first = ListenTcp("127.0.0.1", 0);
+  ASSERT_TRUE(first.ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(ListenTcp("127.0.0.1", LocalPort(first->get())).status()));
+}
+
+TEST(Read, EndsAtTheDeadlineAndAtAStop) {
+  auto listener = ListenTcp("127.0.0.1", 0);
+  auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), "", MonotonicNow() + std::chrono::seconds(5), {});
+  ASSERT_TRUE(fd.ok());
+  std::array<uint8_t, 4> bytes{};
+  MonotonicTime start = MonotonicNow();
+  auto late = ReadExactly(fd->get(), bytes, start + std::chrono::milliseconds(50), {});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
+  EXPECT_GE(MonotonicNow() - start, std::chrono::milliseconds(50));
+  std::stop_source stop;
+  std::jthread stopper([&stop] { stop.request_stop(); });
+  auto stopped = ReadExactly(fd->get(), bytes, MonotonicNow() + std::chrono::minutes(1), stop.get_token());
+  EXPECT_TRUE(absl::IsCancelled(stopped)) << stopped;
+}
+
+}  // namespace
+}  // namespace netsense
