@@ -27,11 +27,12 @@ class DoorTest : public testing::Test {
  protected:
   void OpenDoor(DoorOptions options) {
     auto opened = Door::Open(std::move(options), [this](DoorConnection connection) {
-      std::lock_guard lock(mutex);
+      int fd = connection.fd.get();
       v1::SessionReply reply;
+      std::lock_guard lock(mutex);
       reply.mutable_grant()->set_node_id(node_id);
-      (void)WriteFrame(connection.fd.get(), reply, In(kSoon), {});
       requests.push_back(std::move(connection));
+      (void)WriteFrame(fd, reply, In(kSoon), {});
     });
     ASSERT_TRUE(opened.ok()) << opened.status();
     door = *std::move(opened);
@@ -76,6 +77,7 @@ TEST_F(DoorTest, LetsAProberWithTheTokenIn) {
   ASSERT_TRUE(connection.ok()) << connection.status();
   EXPECT_EQ(connection->protocol_version, 1);
   EXPECT_EQ(connection->grant.node_id(), "node");
+  std::lock_guard lock(mutex);
   EXPECT_EQ(requests.front().request.transport(), "tcp");
   EXPECT_EQ(door->counters().authenticated, 1u);
 }
@@ -109,7 +111,10 @@ TEST_F(DoorTest, NobodyElseAnswersForTheNode) {
   OpenDoor({});
   EXPECT_TRUE(Dial("", "node").ok());
   EXPECT_TRUE(absl::IsNotFound(Dial("", "another").status()));
-  node_id = "";
+  {
+    std::lock_guard lock(mutex);
+    node_id = "";
+  }
   EXPECT_TRUE(absl::IsNotFound(Dial("", "node").status())) << "an empty id never counts as the node";
 }
 

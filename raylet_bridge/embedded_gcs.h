@@ -1,0 +1,49 @@
+// The same two gRPC services that netsense uses of Ray's GCS, served from memory: what a cluster without Ray meets at.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+
+namespace netsense {
+
+// Behaves as Ray's GCS does, with these differences: RegisterNode is also the heartbeat, so that a node not heard for
+// `node_timeout` is DEAD, and one that registers again is ALIVE again (its bridge was only frozen); a node id of a
+// wrong length is refused instead of ending the process; nothing survives a restart.
+//
+// Bounds: 10,000 nodes of 4 KiB each (those dead for an hour are forgotten), 100,000 keys of at most 1 KiB with values
+// of at most 1 MiB, 1 GiB in all. What exceeds them is refused with ResourceExhausted or InvalidArgument.
+//
+// gRPC's own parser meets every byte that reaches the port: listen where the cluster alone can reach it, as with Ray's
+// GCS.
+class EmbeddedGcs {
+ public:
+  struct Options {
+    std::string listen;  // address:port; port 0 = any free one
+    std::string token;   // empty = anybody may call; else each call must carry `authorization: Bearer <token>`
+    std::chrono::milliseconds node_timeout{5000};
+    std::function<MonotonicTime()> clock = MonotonicNow;
+  };
+
+  // Serves until destroyed, on gRPC's threads. With RAY_USE_TLS=1 by mutual TLS (tls.h). Unavailable: the port is taken
+  // or the address is not this host's; FailedPrecondition: a TLS file can't be read.
+  static absl::StatusOr<std::unique_ptr<EmbeddedGcs>> Start(const Options& options);
+  ~EmbeddedGcs();
+  EmbeddedGcs(const EmbeddedGcs&) = delete;
+  EmbeddedGcs& operator=(const EmbeddedGcs&) = delete;
+
+  // The port it listens on.
+  uint16_t port() const;
+
+ private:
+  class Server;
+  explicit EmbeddedGcs(std::unique_ptr<Server> server);
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace netsense
