@@ -47,6 +47,11 @@ void PathRecord::SetSourcePort(const std::string& name, v1::FabricKind fabric) {
   fabric_ = fabric;
 }
 
+void PathRecord::SetPeer(const v1::SessionReply::Grant& peer) {
+  peer_version_ = peer.software_version();
+  peer_port_ = peer.port();
+}
+
 void PathRecord::SetState(v1::PathState state, std::string reason, MonotonicTime now) {
   if (state != state_) state_since_ = now;
   state_ = state;
@@ -147,6 +152,7 @@ v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::mi
   result.set_source_port(source_port_);
   result.set_fabric(fabric_);
   result.set_peer_version(peer_version_);
+  result.set_peer_port(peer_port_);
   return result;
 }
 

@@ -28,7 +28,7 @@ class PathRecord {
   void StreamFailed(const absl::Status& status);
   void StreamBusy() { ++bandwidth_busy_; }
   void StreamDeferred(const absl::Status& status);
-  void SetPeer(const v1::SessionReply::Grant& peer) { peer_version_ = peer.software_version(); }
+  void SetPeer(const v1::SessionReply::Grant& peer);
   void SetSourcePort(const std::string& name, v1::FabricKind fabric);
 
   bool healthy() const { return state_ == v1::PATH_STATE_OK || state_ == v1::PATH_STATE_DEGRADED; }
@@ -62,6 +62,7 @@ class PathRecord {
   std::string source_port_;
   v1::FabricKind fabric_ = v1::FABRIC_KIND_UNKNOWN;
   std::string peer_version_;
+  std::string peer_port_;
 };
 
 }  // namespace netsense
