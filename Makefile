@@ -1,0 +1,68 @@
+# Thin: CMake builds and CTest tests; this knows the order. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PRESET := $(if $(CI),ci,dev)
+VENV := build/venv
+JOBS := $(shell nproc)
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+deps:  ## install the Debian packages of packages.txt that are missing, and nothing else
+	@tests/lab/install_packages.sh packages.txt
+
+build: deps  ## build everything, tests too (build/dev; build/ci when CI is set)
+	cmake --preset $(PRESET)
+	cmake --build --preset $(PRESET) -j $(JOBS)
+
+# The Python environment of the tests: Ray as its users install it.
+$(VENV)/stamp: tests/requirements.txt
+	rm -rf $(VENV)
+	/usr/bin/python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+venv: deps
+	@$(MAKE) --no-print-directory $(VENV)/stamp
+
+test: build venv  ## pass every test
+	ctest --preset $(PRESET) --no-tests=error -j $(JOBS)
+
+release: deps
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+
+demo: release  ## three nodes with one slow link: the live matrix
+	@/usr/bin/python3 tests/lab/demo.py --bin build/release
+
+demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
+	@/usr/bin/python3 tests/lab/demo.py --bin build/release --ray $(VENV)/bin/ray
+
+install: release  ## install the three programs (PREFIX=/usr/local)
+	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+asan: deps  ## unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	cmake --preset asan
+	cmake --build --preset asan -j $(JOBS)
+	ctest --preset asan --no-tests=error -j $(JOBS)
+
+tsan: deps  ## unit tests without gRPC with ThreadSanitizer
+	cmake --preset tsan
+	cmake --build --preset tsan -j $(JOBS)
+	ctest --preset tsan --no-tests=error -j $(JOBS)
+
+SOURCES = $(shell git ls-files '*.cc' '*.h')
+
+format:  ## format the sources
+	clang-format -i $(SOURCES)
+
+format-check: deps  ## fail when a source is not formatted
+	clang-format --dry-run -Werror $(SOURCES)
+
+tidy: build  ## clang-tidy on everything (package clang-tidy)
+	clang-tidy --quiet -p build/$(PRESET) $(filter %.cc,$(SOURCES))
+
+clean:  ## remove build/
+	rm -rf build
+
+.PHONY: help deps build venv test release demo demo-ray install asan tsan format format-check tidy clean
