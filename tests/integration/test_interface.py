@@ -1,0 +1,240 @@
+"""The command-line interface that scripts count on: flags, JSON fields, exit codes. Loopback only.
+
+NETSENSE_BIN is the folder with the three programs.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+BIN = Path(os.environ["NETSENSE_BIN"])
+PROGRAMS = ["netsense-engine", "netsense-bridge", "netsense-bench"]
+DISTRIBUTION = {"min", "p50", "p90", "p99", "p99_9", "max", "mean", "stdev"}
+
+
+def run(*arguments, **options):
+    options.setdefault("timeout", 60)
+    command = [str(BIN / arguments[0]), *map(str, arguments[1:])]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(autouse=True)
+def no_token_from_outside(monkeypatch, tmp_path):
+    for name in ("NETSENSE_TOKEN_FILE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+class Server:
+    """`netsense-bench serve` on a free port."""
+
+    def __init__(self, *flags):
+        self.process = subprocess.Popen(
+            [BIN / "netsense-bench", "serve", "--listen", "127.0.0.1:0", "--json", *flags],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port = json.loads(self.process.stdout.readline())["port"]
+        self.address = f"127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_explains_itself(program):
+    helped = run(program, "--help")
+    assert helped.returncode == 0
+    assert "Example" in helped.stdout
+    version = run(program, "--version")
+    assert version.returncode == 0
+    assert version.stdout.startswith(program + " ")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_program_has_raylet_in_its_name(program):
+    # `ray stop` kills every process whose name contains it.
+    assert "raylet" not in program
+    assert (BIN / program).exists()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_unknown_flag_is_a_usage_error(program):
+    wrong = run(program, "--no-such-flag")
+    assert wrong.returncode == 2
+    assert wrong.stderr.strip()
+
+
+def test_list_transports():
+    listed = run("netsense-engine", "--list-transports", "--json")
+    assert listed.returncode == 0
+    document = json.loads(listed.stdout)
+    assert document["schema_version"] == 1
+    transports = {each["name"]: each for each in document["transports"]}
+    assert transports["tcp"]["available"] is True
+    assert transports["tcp"]["reason"] == ""
+    assert "tcp: available" in run("netsense-engine", "--list-transports").stdout
+
+
+def test_ping_document():
+    with Server("--insecure") as server:
+        pinged = run("netsense-bench", "ping", server.address, "--insecure", "-t", "tcp", "-n", 500, "--json")
+    assert pinged.returncode == 0, pinged.stderr
+    document = json.loads(pinged.stdout)
+    assert document["schema_version"] == 1
+    (result,) = document["results"]
+    assert result["transport"] == "tcp"
+    assert result["samples"] == 500
+    assert result["lost"] == 0
+    assert DISTRIBUTION <= set(result["rtt_us"])
+    assert DISTRIBUTION <= set(result["network_rtt_us"])
+    rtt = result["rtt_us"]
+    assert 0 < rtt["min"] <= rtt["p50"] <= rtt["p90"] <= rtt["p99"] <= rtt["p99_9"] <= rtt["max"] < 1e6
+    assert result["network_rtt_us"]["p50"] <= rtt["p50"]
+
+
+def test_ping_by_duration_takes_so_long():
+    with Server() as server:
+        start = time.monotonic()
+        pinged = run("netsense-bench", "ping", server.address, "-D", 0.5, "--json")
+        assert time.monotonic() - start >= 0.5
+    (result,) = json.loads(pinged.stdout)["results"]
+    assert 0.5 <= result["elapsed_s"] < 2
+    assert result["samples"] > 100
+    # The samples fill the time: whoever reports half round trips cannot do this.
+    assert 0.3 < result["samples"] * result["rtt_us"]["mean"] / 1e6 / result["elapsed_s"] <= 1.0
+
+
+def test_the_two_wait_modes_are_not_mixed_up():
+    with Server() as server:
+        for flag, name in (("--blocking", "blocking"), ("--busy-poll", "busy-poll")):
+            pinged = run("netsense-bench", "ping", server.address, flag, "-n", 100, "--json")
+            (result,) = json.loads(pinged.stdout)["results"]
+            assert result["wait_mode"] == {"prober": name, "responder": name}
+
+
+@pytest.mark.parametrize("direction", [[], ["--reverse"]])
+def test_bw_document(direction):
+    with Server() as server:
+        measured = run("netsense-bench", "bw", server.address, "-D", 0.5, "--json", *direction)
+    assert measured.returncode == 0, measured.stderr
+    (result,) = json.loads(measured.stdout)["results"]
+    assert result["direction"] == ("from_peer" if direction else "to_peer")
+    bandwidth = result["bw_gbps"]
+    assert 0 < bandwidth["min_window"] <= bandwidth["avg"] <= bandwidth["max_window"]
+    # Bits, not bytes, and decimal.
+    assert bandwidth["avg"] == pytest.approx(result["bytes"] * 8 / result["elapsed_s"] / 1e9, rel=0.01)
+
+
+def test_bw_by_iterations_moves_so_many_bytes():
+    with Server() as server:
+        measured = run("netsense-bench", "bw", server.address, "-n", 10, "-s", 1000000, "--json")
+    (result,) = json.loads(measured.stdout)["results"]
+    assert result["bytes"] == 10_000_000
+
+
+def test_tables_for_people():
+    with Server() as server:
+        pinged = run("netsense-bench", "ping", server.address, "-n", 100)
+        measured = run("netsense-bench", "bw", server.address, "-n", 10)
+    assert "#bytes" in pinged.stdout and "network rtt" in pinged.stdout and "0 lost" in pinged.stdout
+    assert "BW average[Gb/sec]" in measured.stdout
+
+
+def test_a_token_is_asked_for_and_checked(tmp_path):
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text("a secret\n")
+    wrong.write_text("another\n")
+    with Server("--token-file", str(right)) as server:
+        assert run("netsense-bench", "ping", server.address, "-n", 10, "--token-file", right).returncode == 0
+        refused = run("netsense-bench", "ping", server.address, "-n", 10, "--token-file", wrong, "--json")
+        without = run("netsense-bench", "ping", server.address, "-n", 10, "--insecure")
+    assert refused.returncode == 3
+    (result,) = json.loads(refused.stdout)["results"]
+    assert result["error"]["code"] == "UNAUTHENTICATED"
+    assert "different tokens" in refused.stderr
+    assert without.returncode == 3
+    assert "requires a token" in without.stderr
+
+
+def test_without_a_token_only_loopback_is_served():
+    refused = run("netsense-bench", "serve", "--listen", "0.0.0.0:0")
+    assert refused.returncode == 2
+    assert "--insecure" in refused.stderr
+    refused = run("netsense-engine", "--listen", "0.0.0.0:0")
+    assert refused.returncode == 2
+    assert "--insecure" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        (["ping"], 2),
+        (["ping", "127.0.0.1"], 2),
+        (["ping", "127.0.0.1:99999"], 2),
+        (["ping", "127.0.0.1:1", "-n", "0"], 2),
+        (["ping", "127.0.0.1:1", "-n", "5", "-D", "1"], 2),
+        (["ping", "127.0.0.1:1", "-s", "70000"], 2),
+        (["bw", "127.0.0.1:1", "-D", "0"], 2),
+        (["ping", "127.0.0.1:1"], 3),
+        (["ping", "127.0.0.1:1", "-t", "carrier-pigeon"], 3),
+        ([], 2),
+    ],
+)
+def test_exit_codes(arguments, code):
+    done = run("netsense-bench", *arguments)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.strip()
+
+
+def test_ctrl_c_keeps_what_was_measured():
+    with Server() as server:
+        ping = subprocess.Popen(
+            [BIN / "netsense-bench", "ping", server.address, "-D", "60", "--json"], stdout=subprocess.PIPE, text=True
+        )
+        # Measuring has begun when the server has a session; asking for a second one proves that it is up and answering.
+        run("netsense-bench", "ping", server.address, "-n", 2000)
+        ping.send_signal(signal.SIGINT)
+        document = json.loads(ping.communicate(timeout=10)[0])
+    assert ping.returncode == 0
+    assert document["results"][0]["interrupted"] is True
+    assert document["results"][0]["samples"] > 0
+
+
+def test_no_progress_bar_in_a_pipe():
+    with Server() as server:
+        pinged = run("netsense-bench", "ping", server.address, "-D", 1.5)
+    assert pinged.stderr == ""
+
+
+def test_an_engine_gives_what_its_limits_allow(tmp_path):
+    engine = subprocess.Popen(
+        [BIN / "netsense-engine", "--listen", "127.0.0.1:0", "--control-socket", tmp_path / "run" / "engine.sock"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        engine.stderr.readline()  # it says so when it answers
+        status = run("netsense-engine", "--status", "--json", "--control-socket", tmp_path / "run" / "engine.sock")
+        document = json.loads(status.stdout)
+        address = f"127.0.0.1:{document['info']['door_port']}"
+        assert document["snapshot"]["lease_in_force"] is False
+        assert run("netsense-bench", "ping", address, "-n", 10).returncode == 0
+        assert run("netsense-bench", "bw", address, "-n", 4).returncode == 0
+        too_much = run("netsense-bench", "bw", address, "-D", 1)
+        assert too_much.returncode == 3
+        assert "netsense-bench serve" in too_much.stderr
+    finally:
+        engine.send_signal(signal.SIGTERM)
+        assert engine.wait(timeout=10) == 0
+        engine.stderr.close()
+    assert not (tmp_path / "run" / "engine.sock").exists()
