@@ -1,0 +1,47 @@
+"""What every Python test gets: the programs, and a directory with a short name (Unix sockets and Ray need one).
+
+NETSENSE_BIN: folder with the three programs. In CI a test that cannot run here fails; elsewhere it says why and is skipped.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "lab"))
+
+import netlab  # noqa: E402
+
+
+def skip_or_fail(reason):
+    if os.environ.get("CI"):
+        pytest.fail(f"cannot run here, and CI must not lose it: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def bin_dir():
+    return Path(os.environ["NETSENSE_BIN"])
+
+
+@pytest.fixture(scope="session")
+def namespaces():
+    why_not = netlab.namespaces_allowed()
+    if why_not is not None:
+        skip_or_fail(f"network namespaces are needed (run as root): {why_not}")
+
+
+@pytest.fixture(scope="module")
+def directory():
+    with tempfile.TemporaryDirectory(prefix="nst-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_is_left_behind():
+    """No namespace of this process outlives its tests."""
+    yield
+    left = [n for n in os.listdir("/run/netns") if f"netsense-{os.getpid()}-" in n] if os.path.isdir("/run/netns") else []
+    assert not left, f"network namespaces left behind: {left}"

@@ -1,0 +1,89 @@
+"""Our figures against independent ones on the same link. Whoever is wrong by a factor of 2 (half round trips, bits for bytes) fails here."""
+
+import json
+import re
+import statistics
+import subprocess
+
+import pytest
+from cluster import EmbeddedCluster, clean_environment, wait_until
+from netlab import NetLab
+
+ROUNDS = 5
+
+
+def serve(lab, bin_dir, home):
+    server = lab.popen(
+        2,
+        ["taskset", "-c", "0", bin_dir / "netsense-bench", "serve", "--listen", f"{lab.address(2)}:0", "--insecure", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(home),
+    )
+    return f"{lab.address(2)}:{json.loads(server.stdout.readline())['port']}"
+
+
+def test_rtt_agrees_with_sockperf(namespaces, bin_dir, directory):
+    with NetLab(2) as lab:
+        address = serve(lab, bin_dir, directory)
+        sockperf = lab.popen(
+            2, ["taskset", "-c", "0", "sockperf", "server", "--tcp", "-i", lab.address(2), "-p", "11111"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        listening = ["ss", "-Hltn", "sport", "=", ":11111"]
+        wait_until("sockperf's server", lambda: lab.run(2, listening).stdout.strip(), 10)
+
+        def theirs():
+            done = lab.run(
+                1,
+                ["taskset", "-c", "0", "sockperf", "ping-pong", "--tcp", "-i", lab.address(2), "-p", "11111", "-m", "64",
+                 "-t", "1", "--full-rtt"],
+            )  # fmt: skip
+            return float(re.search(r"percentile 50\.0+ = +([\d.]+)", done.stdout + done.stderr).group(1))
+
+        def ours():
+            done = lab.run(
+                1,
+                ["taskset", "-c", "0", bin_dir / "netsense-bench", "ping", address, "--insecure", "--blocking", "-D", "1",
+                 "-s", "32", "--json"],
+                env=clean_environment(directory),
+            )  # fmt: skip
+            return json.loads(done.stdout)["results"][0]["rtt_us"]["p50"]
+
+        pairs = [(ours(), theirs()) for _ in range(ROUNDS)]  # interleaved: the machine's moods hit both
+        ratio = statistics.median(mine / other for mine, other in pairs)
+        print(f"RTT p50 in us, ours and sockperf's: {pairs}; median ratio {ratio:.2f}")
+        assert 0.67 < ratio < 1.5, pairs
+        sockperf.kill()
+        sockperf.wait()
+
+
+# A link at 1 Gb/s of wire bytes carries MTU-sized segments: 8948 of 9014 bytes are payload.
+@pytest.fixture(scope="module")
+def gigabit_link(namespaces):
+    with NetLab(2, mtu=9000) as lab:
+        lab.shape(2, "1gbit")
+        yield lab
+
+
+@pytest.mark.parametrize("direction", [[], ["--reverse"]])
+def test_bandwidth_by_hand_agrees_with_the_shaper(gigabit_link, bin_dir, directory, direction):
+    address = serve(gigabit_link, bin_dir, directory)
+    done = gigabit_link.run(
+        1,
+        [bin_dir / "netsense-bench", "bw", address, "--insecure", "-D", "3", "--json", *direction],
+        env=clean_environment(directory),
+    )
+    bandwidth = json.loads(done.stdout)["results"][0]["bw_gbps"]
+    print(bandwidth)
+    assert bandwidth["avg"] == pytest.approx(1.0, rel=0.05)
+
+
+def test_bandwidth_in_the_matrix_agrees_with_the_shaper(gigabit_link, bin_dir, directory):
+    settings = {"bw_enabled": "true", "bw_slot_ms": "500", "bw_payload_bytes": str(8 << 20)}
+    with EmbeddedCluster(gigabit_link, bin_dir, directory, settings=settings) as cluster:
+        cluster.wait_all_ok(with_bandwidth=True)
+        wait_until("full windows", lambda: all(e["bw_samples"] == 3 for e in cluster.edges().values()), 60)
+        for pair, edge in cluster.edges().items():
+            print(pair, edge["bw_p50_mbps"])
+            assert edge["bw_p50_mbps"] == pytest.approx(1000, rel=0.05), pair

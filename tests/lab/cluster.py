@@ -1,0 +1,259 @@
+"""A netsense cluster on a NetLab: one bridge a node, on the embedded GCS or beside a real Ray.
+
+    with NetLab(3) as lab, EmbeddedCluster(lab, bin_dir, directory) as cluster:
+        cluster.wait_all_ok()
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+GCS_PORT = 18592
+HTTP_PORT = 18591
+DOOR_PORT = 18590
+
+
+def wait_until(what, condition, timeout, every=0.05):
+    """Polls `condition` until it gives something true, which is returned; TimeoutError names `what` otherwise."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(every)
+
+
+def clean_environment(home):
+    """The environment of every program in a lab: no token, no setting, no proxy from outside."""
+    kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+        if name in os.environ:
+            kept[name] = os.environ[name]
+    return kept
+
+
+class Cluster:
+    """What the two kinds share. Nodes are numbered from 1; node 1 is the head."""
+
+    def __init__(self, lab, bin_dir, directory, settings=None, tokens=None):
+        """`tokens`: node -> secret, where it differs from the cluster's; None = no token at all on that node."""
+        self.lab = lab
+        self.bin = Path(bin_dir).resolve()
+        self.directory = Path(directory)
+        self.settings = {"enabled": "true", "tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "2000", **(settings or {})}
+        self.bridges = {}
+        self.environment = clean_environment(self.directory)
+        secret = secrets.token_hex(16)
+        self.tokens = {i: secret for i in range(1, lab.nodes + 1)} | (tokens or {})
+
+    def __enter__(self):
+        try:
+            self.start_cluster()
+            for i in range(1, self.lab.nodes + 1):
+                self.start_bridge(i)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for i in list(self.bridges):
+            self.stop_bridge(i)
+
+    # ---- for the two kinds to fill in
+
+    gcs_address = None
+
+    def start_cluster(self):
+        pass
+
+    def identity_flags(self, i):
+        raise NotImplementedError
+
+    # ---- bridges
+
+    def token_flags(self, i):
+        if self.tokens[i] is None:
+            return ["--insecure"]
+        path = self.directory / f"token-{i}"
+        path.write_text(self.tokens[i] + "\n")
+        path.chmod(0o600)
+        return ["--token-file", path]
+
+    def start_bridge(self, i, extra=()):
+        flags = [f"--network_sense_{name}={value}" for name, value in self.settings.items()]
+        log = open(self.directory / f"bridge-{i}.log", "ab")
+        self.bridges[i] = self.lab.popen(
+            i,
+            [self.bin / "netsense-bridge", "run", *self.identity_flags(i), *self.token_flags(i), *flags, *extra],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self.environment,
+        )
+        log.close()
+
+    def stop_bridge(self, i, sig=signal.SIGTERM):
+        bridge = self.bridges.pop(i)
+        if bridge.poll() is None:
+            bridge.send_signal(sig)
+            try:
+                bridge.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                bridge.kill()
+                bridge.wait()
+        return bridge.returncode
+
+    def log(self, i):
+        return (self.directory / f"bridge-{i}.log").read_text(errors="replace")
+
+    def pids_of(self, i, program):
+        """Pids of a program by name in node i."""
+        found = []
+        for pid in self.lab.pids(i):
+            try:
+                if Path(os.readlink(f"/proc/{pid}/exe")).name == program:
+                    found.append(pid)
+            except OSError:
+                pass
+        return found
+
+    def engine_pid(self, i):
+        (pid,) = wait_until(f"an engine on node {i}", lambda: self.pids_of(i, "netsense-engine"), 10)
+        return pid
+
+    def engine_socket(self, i):
+        arguments = Path(f"/proc/{self.engine_pid(i)}/cmdline").read_text().split("\0")
+        return arguments[arguments.index("--control-socket") + 1]
+
+    def engine_status(self, i, socket=None):
+        done = self.lab.run(
+            i,
+            [self.bin / "netsense-engine", "--status", "--json", "--control-socket", socket or self.engine_socket(i)],
+            env=self.environment,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def engine_paths_state(self, i, peer):
+        """What node i's engine itself says of its path to node `peer`."""
+        ids = {node["address"]: node["node_id"] for node in self.status()["nodes"]}
+        peer_id = ids.get(self.lab.address(peer), "gone")
+        states = [p["state"] for p in self.engine_status(i)["snapshot"]["paths"] if p["path_id"].startswith(peer_id)]
+        return states[0] if states else None
+
+    # ---- what users see
+
+    def status_run(self, i=1, *flags):
+        return self.lab.run(
+            i,
+            [self.bin / "netsense-bridge", "status", "--gcs-address", self.gcs_address, *self.gcs_token_flags(i), *flags],
+            env=self.environment,
+        )
+
+    def gcs_token_flags(self, i):
+        return []
+
+    def status(self, i=1):
+        done = self.status_run(i, "--json")
+        if done.returncode not in (0, 1):
+            return None  # the GCS is not there (yet)
+        return json.loads(done.stdout)
+
+    def edges(self, i=1):
+        """(source address, destination address) -> edge."""
+        payload = self.status(i)
+        if payload is None:
+            return {}
+        address = {node["node_id"]: node["address"] for node in payload["nodes"]}
+        return {(address[e["src_node_id"]], address[e["dst_node_id"]]): e for e in payload["edges"]}
+
+    def edge(self, src, dst, seen_from=1):
+        return self.edges(seen_from).get((self.lab.address(src), self.lab.address(dst)))
+
+    def wait_all_ok(self, with_bandwidth=False, timeout=60, nodes=None):
+        wanted = (nodes or self.lab.nodes) * ((nodes or self.lab.nodes) - 1)
+
+        def good():
+            edges = self.edges()
+            ok = [
+                edge
+                for edge in edges.values()
+                if edge["state"] == "OK" and (not with_bandwidth or edge["bw_mbps"] is not None)
+            ]
+            return edges if len(ok) == len(edges) == wanted else None
+
+        return wait_until(f"{wanted} good edges", good, timeout, every=0.2)
+
+    def http_get(self, path, i=1, headers=None, host=None):
+        """Status code and body of the head's HTTP API, asked from node i."""
+        command = ["curl", "-s", "-m", "5", "-w", "\n%{http_code}"]
+        for name, value in (headers or {}).items():
+            command += ["-H", f"{name}: {value}"]
+        done = self.lab.run(i, [*command, f"http://{host or self.lab.address(1)}:{HTTP_PORT}{path}"])
+        body, _, code = done.stdout.rpartition("\n")
+        return int(code), body
+
+    def bearer(self, i=1):
+        return {"Authorization": f"Bearer {self.tokens[i]}"} if self.tokens[i] else {}
+
+
+class EmbeddedCluster(Cluster):
+    """Without Ray: node 1's bridge serves the GCS."""
+
+    def start_cluster(self):
+        self.gcs_address = f"{self.lab.address(1)}:{GCS_PORT}"
+
+    def identity_flags(self, i):
+        flags = ["--standalone", "--node-ip", self.lab.address(i)]
+        return flags + (["--head"] if i == 1 else ["--gcs-address", self.gcs_address])
+
+    def gcs_token_flags(self, i):
+        return ["--token-file", self.directory / f"token-{i}"] if self.tokens[i] else []
+
+
+class RayCluster(Cluster):
+    """Three raylets of a real Ray. `ray` is the path of Ray's command."""
+
+    def __init__(self, lab, bin_dir, directory, ray, ray_environment=None, **options):
+        super().__init__(lab, bin_dir, directory, **options)
+        self.ray = Path(ray).absolute()  # not resolved: a venv's python is a link
+        self.ray_environment = self.environment | (ray_environment or {})
+        self.gcs_address = f"{lab.address(1)}:6379"
+
+    def start_cluster(self):
+        # Unix sockets have short names: Ray's own directory must not be deep.
+        self.temp = self.directory / "r"
+        self.start_ray(1, "--head", "--port=6379", f"--temp-dir={self.temp}", "--include-dashboard=false")
+        for i in range(2, self.lab.nodes + 1):
+            self.start_ray(i, f"--address={self.gcs_address}")
+
+    def start_ray(self, i, *flags):
+        command = [self.ray, "start", f"--node-ip-address={self.lab.address(i)}", "--num-cpus=1",
+                   "--object-store-memory=80000000", "--disable-usage-stats", *flags]  # fmt: skip
+        done = self.lab.run(i, command, env=self.ray_environment)
+        if done.returncode != 0:
+            raise RuntimeError(f"ray start on node {i}: {done.stdout}\n{done.stderr}")
+
+    def raylet_pid(self, i):
+        (pid,) = self.pids_of(i, "raylet")
+        return pid
+
+    def identity_flags(self, i):
+        return []  # everything is found
+
+    def python(self, i, code, timeout=60):
+        """Runs Python with this Ray in node i; its stdout."""
+        done = self.lab.run(i, [self.ray.parent / "python", "-c", code], env=self.ray_environment, timeout=timeout)
+        assert done.returncode == 0, done.stderr
+        return done.stdout

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""The demo: three nodes with one slow link, and the matrix that shows it.
+
+On a terminal it shows the live matrix until Ctrl-C; elsewhere it waits until every edge is measured, prints the matrix and ends.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cluster import Cluster, EmbeddedCluster, RayCluster, wait_until  # noqa: E402
+from netlab import NetLab, die_with_parent, namespaces_allowed  # noqa: E402
+
+SLOW_LINK = "200mbit"
+SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "250"}
+READY_WITHIN = 90
+
+
+class LoopbackLab:
+    """Three addresses of one host, where network namespaces are not allowed. No link can be slow there."""
+
+    nodes = 3
+
+    def __enter__(self):
+        self._started = []
+        return self
+
+    def __exit__(self, *_):
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    @staticmethod
+    def address(i):
+        return f"127.0.0.{i}"
+
+    def popen(self, _, arguments, **options):
+        process = subprocess.Popen([str(a) for a in arguments], preexec_fn=die_with_parent, **options)
+        self._started.append(process)
+        return process
+
+    @staticmethod
+    def run(_, arguments, **options):
+        options = {"capture_output": True, "text": True, "timeout": 120} | options
+        return subprocess.run([str(a) for a in arguments], **options)
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_live(cluster: Cluster):
+    """`status --watch` on our terminal until Ctrl-C; the last frame stays."""
+    command = [cluster.bin / "netsense-bridge", "status", "--gcs-address", cluster.gcs_address, "--watch", "1",
+               *cluster.gcs_token_flags(1)]  # fmt: skip
+    watch = cluster.lab.popen(1, command, env=cluster.environment | {"TERM": "xterm-256color"})
+    try:
+        watch.wait()
+    except KeyboardInterrupt:
+        watch.send_signal(signal.SIGINT)
+        watch.wait(timeout=5)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, help="folder with the three programs")
+    parser.add_argument("--ray", help="path of a `ray` command: run beside a real Ray cluster of three raylets")
+    parser.add_argument("--loopback", action="store_true", help="three loopback addresses even where namespaces are allowed")
+    arguments = parser.parse_args()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with ExitStack() as stack:
+        # Short: Ray's sockets lie below it, and a Unix socket's name has 107 bytes.
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nsd-", ignore_cleanup_errors=True)))
+        why_not = "as asked" if arguments.loopback else namespaces_allowed()
+        if why_not is None:
+            lab = stack.enter_context(NetLab(nodes=3))
+            lab.slow_down(2, 3, SLOW_LINK)
+            say(f"Three nodes in network namespaces; the link between {lab.address(2)} and {lab.address(3)} is shaped to 200 Mb/s.")
+        elif arguments.ray:
+            say(f"demo-ray needs network namespaces, one a raylet: {why_not}. Run it as root, or try `make demo`.")
+            return 1
+        else:
+            lab = stack.enter_context(LoopbackLab())
+            say(f"Three nodes on loopback addresses of this host, no link is slow (network namespaces: {why_not}).")
+        if arguments.ray:
+            say("Starting Ray on each of them (some ten seconds) ...")
+            cluster = RayCluster(lab, arguments.bin, directory, arguments.ray, settings=SETTINGS)
+        else:
+            cluster = EmbeddedCluster(lab, arguments.bin, directory, settings=SETTINGS)
+        start = time.monotonic()
+        stack.enter_context(cluster)
+        if sys.stdout.isatty():
+            show_live(cluster)
+            return 0
+        say("Waiting until every edge has been measured ...")
+        try:
+            cluster.wait_all_ok(with_bandwidth=True, timeout=READY_WITHIN)
+            # Until the windows are full: the first samples are those of cold caches.
+            wait_until("full windows", lambda: all(e["bw_samples"] >= 3 and e["rtt_samples"] >= 5 for e in cluster.edges().values()), READY_WITHIN, 0.5)  # fmt: skip
+        except TimeoutError as error:
+            say(f"{error}. What there is, and the bridges' last words:")
+            print(cluster.status_run().stdout)
+            for i in range(1, lab.nodes + 1):
+                say(f"--- node {i}\n" + "\n".join(cluster.log(i).splitlines()[-10:]))
+            return 1
+        say(f"Measured after {time.monotonic() - start:.0f} s.")
+        status = cluster.status_run()
+        print(status.stdout, end="", flush=True)
+        return status.returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

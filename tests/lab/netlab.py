@@ -1,0 +1,178 @@
+"""A small network of namespaces on one machine, for the demo and for the tests.
+
+    with NetLab(nodes=3) as lab:
+        lab.slow_down(2, 3, "200mbit")
+        lab.run(1, ["ip", "addr"])
+
+Node i is a network namespace with one device `e0`, address 10.77.0.i, joined to the others by a bridge in a namespace of its
+own: nothing is added to the host's. Everything started in a node is killed, and every namespace removed, when the lab is closed,
+also by an exception or a signal; processes die with the lab's own process even if that is killed.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent():
+    """For preexec_fn: the child gets SIGKILL when its parent ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class LabError(RuntimeError):
+    pass
+
+
+def _ip(*arguments):
+    done = subprocess.run(["ip", *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LabError(f"ip {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def namespaces_allowed():
+    """None when this process may make network namespaces, else why not."""
+    name = f"netsense-try-{os.getpid()}"
+    try:
+        _ip("netns", "add", name)
+        _ip("netns", "del", name)
+        return None
+    except (LabError, FileNotFoundError) as error:
+        return str(error)
+
+
+class NetLab:
+    _made = 0
+
+    def __init__(self, nodes=3, mtu=1500):
+        NetLab._made += 1
+        self.nodes = nodes
+        self.mtu = mtu
+        self._prefix = f"netsense-{os.getpid()}-{NetLab._made}"
+        self._bridge = f"{self._prefix}-br"
+        self._made_namespaces = []
+
+    # ---- life
+
+    def __enter__(self):
+        try:
+            self._make(self._bridge)
+            _ip("-n", self._bridge, "link", "add", "br0", "mtu", self.mtu, "type", "bridge")
+            _ip("-n", self._bridge, "link", "set", "br0", "up")
+            for i in range(1, self.nodes + 1):
+                self._make(self.namespace(i))
+                _ip("link", "add", "e0", "mtu", self.mtu, "netns", self.namespace(i), "type", "veth",
+                    "peer", "name", f"v{i}", "mtu", self.mtu, "netns", self._bridge)  # fmt: skip
+                _ip("-n", self._bridge, "link", "set", f"v{i}", "master", "br0", "up")
+                _ip("-n", self.namespace(i), "addr", "add", f"{self.address(i)}/24", "dev", "e0")
+                _ip("-n", self.namespace(i), "link", "set", "e0", "up")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _make(self, namespace):
+        _ip("netns", "add", namespace)
+        self._made_namespaces.append(namespace)
+        _ip("-n", namespace, "link", "set", "lo", "up")
+
+    def close(self):
+        deadline = time.monotonic() + 10
+        while self._pids() and time.monotonic() < deadline:
+            for pid in self._pids():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self._reap()
+        for namespace in self._made_namespaces:
+            subprocess.run(["ip", "netns", "del", namespace], capture_output=True)
+        self._made_namespaces = []
+
+    def _pids(self, namespaces=None):
+        pids = []
+        for namespace in namespaces or self._made_namespaces:
+            pids += [int(pid) for pid in _ip("netns", "pids", namespace).split()]
+        return [pid for pid in pids if not self._is_zombie(pid)]
+
+    @staticmethod
+    def _is_zombie(pid):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                return stat.read().rpartition(")")[2].split()[0] in "ZX"
+        except OSError:
+            return True
+
+    @staticmethod
+    def _reap():
+        """Leaves the exit codes of our own children to their Popen objects; only gives the killed ones a moment."""
+        time.sleep(0.02)
+
+    # ---- nodes
+
+    def namespace(self, i):
+        return f"{self._prefix}-{i}"
+
+    @staticmethod
+    def address(i):
+        return f"10.77.0.{i}"
+
+    def command(self, i, arguments):
+        return ["ip", "netns", "exec", self.namespace(i), *map(str, arguments)]
+
+    def popen(self, i, arguments, **options):
+        """Starts a program in node i. Its pid is the program's own (`ip netns exec` becomes it)."""
+        return subprocess.Popen(self.command(i, arguments), preexec_fn=die_with_parent, **options)
+
+    def run(self, i, arguments, **options):
+        options.setdefault("capture_output", True)
+        options.setdefault("text", True)
+        options.setdefault("timeout", 120)
+        return subprocess.run(self.command(i, arguments), preexec_fn=die_with_parent, **options)
+
+    def pids(self, i):
+        return self._pids([self.namespace(i)])
+
+    # ---- links
+
+    def shape(self, i, rate):
+        """Everything into and out of node i at `rate` (tc syntax: "1gbit")."""
+        self._tc(self.namespace(i), "qdisc", "replace", "dev", "e0", "root", *self._tbf(rate))
+        self._tc(self._bridge, "qdisc", "replace", "dev", f"v{i}", "root", *self._tbf(rate))
+
+    def slow_down(self, a, b, rate):
+        """Only what passes between nodes a and b, both ways, at `rate`."""
+        for src, dst in ((a, b), (b, a)):
+            namespace = self.namespace(src)
+            self._tc(namespace, "qdisc", "replace", "dev", "e0", "root", "handle", "1:", "htb", "default", "1")
+            for number in ("1:1", "1:2"):
+                self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number,
+                         "htb", "rate", "100gbit", "quantum", "60000")  # fmt: skip
+            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate))
+            self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
+                     "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip
+
+    def cut(self, i):
+        """Takes node i's link down; mend() brings it back."""
+        _ip("-n", self._bridge, "link", "set", f"v{i}", "down")
+
+    def mend(self, i):
+        _ip("-n", self._bridge, "link", "set", f"v{i}", "up")
+
+    @staticmethod
+    def _tbf(rate):
+        return ["tbf", "rate", rate, "burst", "64kb", "latency", "50ms"]
+
+    @staticmethod
+    def _tc(namespace, *arguments):
+        done = subprocess.run(["tc", "-n", namespace, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise LabError(f"tc {' '.join(arguments)}: {done.stderr.strip()}")
