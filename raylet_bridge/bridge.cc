@@ -1,0 +1,364 @@
+#include "raylet_bridge/bridge.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/logging.h"
+#include "base/process.h"
+#include "raylet_bridge/bridge_setup.h"
+#include "raylet_bridge/cluster_reader.h"
+#include "raylet_bridge/dead_keys.h"
+#include "raylet_bridge/engine_driver.h"
+#include "raylet_bridge/engine_host.h"
+#include "raylet_bridge/http_server.h"
+#include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/kv_keys.h"
+#include "raylet_bridge/mesh_plan.h"
+#include "raylet_bridge/publisher.h"
+#include "raylet_bridge/raylet.h"
+
+namespace netsense {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kHeartbeat{1000};      // of a standalone node
+constexpr milliseconds kNewsPause{250};       // between two reports, when states change in a row
+constexpr milliseconds kWriteAgain{1000};     // after a write of the publisher failed
+constexpr milliseconds kLeaveTimeout{300};    // of each of the last words to the GCS
+constexpr int64_t kGcsSilenceLimitMs = 5000;  // and at least three ticks
+
+class Bridge {
+ public:
+  explicit Bridge(BridgeSetup setup)
+      : setup_(std::move(setup)),
+        settings_(setup_.settings),
+        own_node_{setup_.self.node_id, setup_.self.address, setup_.self.hostname, true, setup_.self.is_head,
+                  static_cast<uint64_t>(EpochMillis())},
+        reader_(setup_.gcs.get()),
+        dead_keys_(setup_.gcs.get()) {}
+
+  absl::Status Run(std::stop_token stop);
+
+ private:
+  void StartEngine();
+  absl::Status StartHttp();
+  void FollowRaylet(const UniqueFd& pidfd, std::stop_token stop);
+  void BeatHeart(std::stop_token stop);
+  void Loop();
+  absl::Status Tick();
+  absl::Status LookForOurselves();
+  void RefreshSettings(const std::optional<std::string>& config);
+  void RefreshPlan();
+  void RefreshDoor();
+  void PublishReport();
+  void NoteGcs(const absl::Status& status);
+  void Leave(const std::string& why);
+  void RemoveOwnKeys();
+  std::string AnswerTopology() const;
+  HttpServer::Health AnswerHealth() const;
+
+  const BridgeSetup setup_;
+  Settings settings_;                     // written by the loop's thread with mutex_ held
+  std::optional<std::string> config_;     // the text of the KV key `config` that settings_ come from
+  const ClusterNode own_node_;            // as a standalone node registers
+  ClusterReader reader_;
+  DeadKeys dead_keys_;
+  std::map<std::string, DoorRecord> doors_;  // those that can be used
+  std::string gcs_problem_;
+  std::stop_source leave_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any wake_;
+  bool news_ = false;
+  std::shared_ptr<const ClusterView> view_ = std::make_shared<ClusterView>();
+  std::optional<MonotonicTime> gcs_heard_;
+
+  std::unique_ptr<EngineHost> host_;
+  std::unique_ptr<EngineDriver> driver_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+absl::Status Bridge::Run(std::stop_token stop) {
+  UniqueFd raylet;
+  if (!setup_.standalone()) {
+    raylet = OpenPidFd(setup_.self.raylet_pid);
+    // Looked at again behind the descriptor: a process id may have changed hands in between.
+    const auto still_there = FindRaylets();
+    if (!raylet || std::none_of(still_there.begin(), still_there.end(), [this](const RayletProcess& process) {
+          return process.pid == setup_.self.raylet_pid && process.node_id == setup_.self.node_id;
+        }))
+      return absl::NotFoundError(fmt::format("the raylet (pid {}) has just ended", setup_.self.raylet_pid));
+  } else {
+    NoteGcs(setup_.gcs->RegisterNode(own_node_));
+  }
+  if (auto config = setup_.gcs->Get(kConfigKey); config.ok()) RefreshSettings(*config);
+  StartEngine();
+  if (auto status = StartHttp(); !status.ok()) return status;
+  publisher_ = std::make_unique<Publisher>(setup_.writer_gcs.get(), kWriteAgain);
+  if (!settings_.enabled)
+    spdlog::warn("probing is disabled: turn it on by --network-sense-enabled true here, NETSENSE_ENABLED=true, or for the whole "
+                 "cluster by: netsense-bridge config set network_sense_enabled true");
+
+  std::stop_callback told_to_stop(stop, [this] { Leave("told to stop"); });
+  std::jthread raylet_watch, heart;
+  if (raylet) raylet_watch = std::jthread([&](std::stop_token done) { FollowRaylet(raylet, std::move(done)); });
+  if (setup_.standalone()) heart = std::jthread([this](std::stop_token done) { BeatHeart(std::move(done)); });
+  Loop();
+
+  host_->RequestStop();
+  if (heart.joinable()) heart = {};
+  http_.reset();
+  publisher_.reset();
+  driver_.reset();
+  RemoveOwnKeys();
+  host_.reset();
+  return absl::OkStatus();
+}
+
+void Bridge::StartEngine() {
+  SettingsSources sources = setup_.options.sources;
+  if (auto cluster = ParseSettingsJson(config_.value_or(""), ""); cluster.ok()) sources.cluster = *cluster;
+  const std::map<std::string, std::string>* all[] = {&sources.flags, &sources.environment, &sources.file, &sources.cluster};
+  bool chosen = std::any_of(std::begin(all), std::end(all), [](auto* values) { return values->contains("network_sense_door_port"); });
+  host_ = EngineHost::Start({.node_id = setup_.self.node_id,
+                             .door_address = setup_.self.address,
+                             .door_port = static_cast<uint16_t>(settings_.door_port),
+                             .any_port_if_taken = !chosen,
+                             .has_token = !setup_.token.secret.empty(),
+                             .token_file = setup_.options.token_file,
+                             .insecure = setup_.options.insecure,
+                             .program = setup_.options.engine_program,
+                             .external_socket = setup_.options.engine_socket,
+                             .log_level = setup_.options.log_level});
+  driver_ = std::make_unique<EngineDriver>(host_->socket_path(), [this] {
+    std::lock_guard lock(mutex_);
+    news_ = true;
+    wake_.notify_all();
+  });
+}
+
+absl::Status Bridge::StartHttp() {
+  if (!setup_.serves_http()) return absl::OkStatus();
+  HttpServer::Options http{.host = setup_.self.address,
+                           .port = static_cast<uint16_t>(settings_.http_port),
+                           .token = setup_.token.secret,
+                           .topology = [this] { return AnswerTopology(); },
+                           .health = [this] { return AnswerHealth(); }};
+  bool chosen = settings_.http_port != Settings().http_port;
+  if (!setup_.options.http_listen.empty()) {
+    auto listen = SplitHostPort(setup_.options.http_listen, "--http-listen");
+    if (!listen.ok()) return listen.status();
+    http.host = listen->host;
+    http.port = listen->port;
+    chosen = true;
+  }
+  auto server = HttpServer::Start(http);
+  if (!server.ok() && !chosen) {
+    spdlog::warn("{}; taking any free port", std::string(server.status().message()));
+    http.port = 0;
+    server = HttpServer::Start(http);
+  }
+  if (!server.ok()) return server.status();
+  http_ = *std::move(server);
+  spdlog::info("HTTP API: http://{}/api/v0/network_topology", JoinHostPort(http.host, http_->port()));
+  return absl::OkStatus();
+}
+
+void Bridge::FollowRaylet(const UniqueFd& pidfd, std::stop_token stop) {
+  UniqueFd quit(eventfd(0, EFD_CLOEXEC));
+  std::stop_callback wake(stop, [&quit] { eventfd_write(quit.get(), 1); });
+  pollfd fds[2] = {{pidfd.get(), POLLIN, 0}, {quit.get(), POLLIN, 0}};
+  while (poll(fds, 2, -1) < 0) {
+  }
+  if (fds[0].revents != 0) Leave(fmt::format("the raylet (pid {}) ended", setup_.self.raylet_pid));
+}
+
+void Bridge::BeatHeart(std::stop_token stop) {
+  while (!SleepUnlessStopped(stop, kHeartbeat))
+    (void)setup_.gcs->RegisterNode(own_node_);  // an outage shows in the loop, which says so
+}
+
+void Bridge::Leave(const std::string& why) {
+  if (leave_.request_stop()) spdlog::info("leaving: {}", why);
+}
+
+void Bridge::Loop() {
+  const std::stop_token leave = leave_.get_token();
+  MonotonicTime next_tick = MonotonicNow();
+  while (!leave.stop_requested()) {
+    MonotonicTime now = MonotonicNow();
+    if (now >= next_tick) {
+      NoteGcs(Tick());
+      next_tick = std::max(next_tick + milliseconds(settings_.tick_ms), now);
+    }
+    if (leave.stop_requested()) return;
+    RefreshDoor();
+    PublishReport();
+    if (SleepUnlessStopped(leave, std::min<MonotonicTime::duration>(kNewsPause, next_tick - now))) return;
+    std::unique_lock lock(mutex_);
+    wake_.wait_until(lock, leave, next_tick, [this] { return news_; });
+    news_ = false;
+  }
+}
+
+absl::Status Bridge::Tick() {
+  auto config = setup_.gcs->Get(kConfigKey);
+  if (!config.ok()) return config.status();
+  RefreshSettings(*config);
+  if (auto polled = reader_.Poll(setup_.serves_http()); !polled.ok()) return polled;
+  {
+    std::lock_guard lock(mutex_);
+    view_ = std::make_shared<ClusterView>(reader_.view());
+    gcs_heard_ = MonotonicNow();
+  }
+  const auto& nodes = reader_.view().nodes;
+  if (std::none_of(nodes.begin(), nodes.end(), [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
+    return LookForOurselves();
+  RefreshPlan();
+  return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
+}
+
+// We are not among the alive. The GCS may have forgotten everything; or our node is dead, which is the end with Ray, while a standalone
+// node simply registers again.
+absl::Status Bridge::LookForOurselves() {
+  if (setup_.standalone()) return absl::OkStatus();
+  auto all = setup_.gcs->AllNodes();
+  if (!all.ok()) return all.status();
+  for (const ClusterNode& node : *all)
+    if (node.node_id == setup_.self.node_id && !node.alive) Leave("the GCS says that this node is dead");
+  return absl::OkStatus();
+}
+
+void Bridge::RefreshSettings(const std::optional<std::string>& config) {
+  if (config == config_) return;
+  config_ = config;
+  SettingsSources sources = setup_.options.sources;
+  auto cluster = ParseSettingsJson(config.value_or(""), "the KV key config");
+  absl::StatusOr<Settings> resolved = cluster.status();
+  if (cluster.ok()) {
+    sources.cluster = *std::move(cluster);
+    resolved = ResolveSettings(sources);
+  }
+  if (!resolved.ok()) {
+    spdlog::warn("{}; the settings in force are kept (see netsense-bridge config)", std::string(resolved.status().message()));
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  if (*resolved == settings_) return;
+  spdlog::info("new settings: probing {}, tick {} ms", resolved->enabled ? "enabled" : "disabled", resolved->tick_ms);
+  settings_ = *std::move(resolved);
+}
+
+void Bridge::RefreshPlan() {
+  doors_.clear();
+  for (const auto& [node_id, door] : reader_.view().doors)
+    if (door.ok()) doors_.emplace(node_id, *door);
+  driver_->SetPlan(MakeMeshPlan(setup_.self.node_id, reader_.view().nodes, doors_, settings_));
+}
+
+// Compares what the GCS holds with what is true, so that a GCS that forgot everything is told again.
+void Bridge::RefreshDoor() {
+  auto info = driver_->state().info;
+  if (!info) return;
+  const std::string& listens = info->door_address();
+  bool specific = !listens.empty() && listens != "0.0.0.0" && listens != "::";
+  DoorRecord door =
+      MakeDoorRecord(setup_.self.node_id, specific ? listens : setup_.self.address, *info, EpochMillis());
+  auto written = doors_.find(setup_.self.node_id);
+  if (written == doors_.end() || !SameDoor(written->second, door))
+    publisher_->Publish(DoorKey(setup_.self.node_id), DumpJson(DoorToJson(door)));
+}
+
+void Bridge::PublishReport() {
+  EngineDriver::State engine = driver_->state();
+  if (engine.plan.plan_id().empty()) return;
+  std::string problem = engine.problem;
+  if (!problem.empty() && !host_->problem().empty()) problem = host_->problem();
+  Report report = MakeReport(engine.plan, engine.results, problem, doors_, settings_, EpochMillis());
+  publisher_->Publish(ReportKey(setup_.self.node_id), ReportToJson(report));
+}
+
+void Bridge::NoteGcs(const absl::Status& status) {
+  std::string problem(status.message());
+  if (problem == gcs_problem_) return;
+  if (status.ok()) {
+    spdlog::info("the GCS at {} answers again", setup_.gcs->address());
+  } else if (gcs_problem_.empty()) {
+    spdlog::warn("{}; the last plan and the last report are kept", problem);
+  }
+  gcs_problem_ = problem;
+}
+
+void Bridge::RemoveOwnKeys() {
+  auto gcs = GcsClient::Create(
+      {.address = setup_.self.gcs_address, .token_file = setup_.options.token_file, .timeout = kLeaveTimeout});
+  if (!gcs.ok()) return;
+  absl::Status status = (*gcs)->Delete(ReportKey(setup_.self.node_id));
+  status.Update((*gcs)->Delete(DoorKey(setup_.self.node_id)));
+  if (setup_.standalone()) status.Update((*gcs)->UnregisterNode(setup_.self.node_id));
+  if (!status.ok()) spdlog::info("this node's keys stay in the GCS: {}", std::string(status.message()));
+}
+
+std::string Bridge::AnswerTopology() const {
+  std::shared_ptr<const ClusterView> view;
+  Settings settings;
+  std::optional<MonotonicTime> heard;
+  {
+    std::lock_guard lock(mutex_);
+    view = view_;
+    settings = settings_;
+    heard = gcs_heard_;
+  }
+  MonotonicTime now = MonotonicNow();
+  std::string message;
+  if (!heard) {
+    message = "the GCS has not answered yet";
+  } else if (MillisSince(*heard, now) > kGcsSilenceLimitMs + 3 * int64_t{settings.tick_ms}) {
+    message = fmt::format("the GCS has not answered for {} ms: this is what it said then", MillisSince(*heard, now));
+  }
+  return EnvelopeJson(BuildTopology(*view, settings, EpochMillis(), now), message);
+}
+
+HttpServer::Health Bridge::AnswerHealth() const {
+  std::optional<int64_t> gcs_age_ms;
+  int64_t limit_ms = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (gcs_heard_) gcs_age_ms = MillisSince(*gcs_heard_);
+    limit_ms = std::max<int64_t>(kGcsSilenceLimitMs, 3 * int64_t{settings_.tick_ms});
+  }
+  nlohmann::ordered_json health = {{"status", "ok"}, {"reason", ""}, {"node_id", setup_.self.node_id}, {"version", NETSENSE_VERSION}};
+  std::string reason = driver_->state().problem;
+  if (reason.empty() && gcs_age_ms.value_or(limit_ms + 1) > limit_ms) {
+    reason = gcs_age_ms ? fmt::format("the GCS has not answered for {} ms", *gcs_age_ms) : "the GCS has not answered yet";
+  }
+  if (!reason.empty()) health["status"] = "unhealthy";
+  health["reason"] = reason;
+  gcs_age_ms ? health["gcs_age_ms"] = *gcs_age_ms : health["gcs_age_ms"] = nullptr;
+  return {reason.empty(), DumpJson(health)};
+}
+
+}  // namespace
+
+absl::Status RunBridge(const BridgeOptions& options, std::stop_token stop) {
+  auto setup = PrepareBridge(options);
+  if (!setup.ok()) return setup.status();
+  spdlog::info("node {} at {}, GCS {}, {}", setup->self.node_id, setup->self.address, Printable(setup->self.gcs_address),
+               setup->standalone() ? "standalone" : fmt::format("raylet pid {}", setup->self.raylet_pid));
+  return Bridge(*std::move(setup)).Run(std::move(stop));
+}
+
+}  // namespace netsense

@@ -1,0 +1,40 @@
+// Where to knock at a node: what its bridge writes to the KV key `door:<node id>`.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "netsense/engine.pb.h"
+#include "netsense/measurement.pb.h"
+
+namespace netsense {
+
+struct DoorRecord {
+  std::string node_id;
+  std::string address;
+  uint16_t port = 0;
+  std::string incarnation;  // 16 hex digits; differs each time the engine starts
+  std::string version;
+  std::vector<v1::Port> ports;
+  std::vector<std::string> transports;  // those that can run there
+  int64_t ts_ms = 0;                    // milliseconds since the Unix epoch, when the record was made
+};
+
+// The door of the engine that `info` describes; peers reach it at `address`.
+DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info, int64_t ts_ms);
+
+// True when both lead to the same engine and say the same of it; `ts_ms` does not count.
+bool SameDoor(const DoorRecord& a, const DoorRecord& b);
+
+// Name of the port that the door's address belongs to; empty when no port has it.
+std::string DoorPortName(const DoorRecord& door);
+
+nlohmann::ordered_json DoorToJson(const DoorRecord& door);
+// Another node wrote it: InvalidArgument says why it can't be used.
+absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::string& node_id);
+
+}  // namespace netsense

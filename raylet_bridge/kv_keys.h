@@ -1,0 +1,22 @@
+// The keys of the KV namespace `network_sense`, and the form of a node id.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+namespace netsense {
+
+inline constexpr char kReportKeyPrefix[] = "edge_samples:";
+inline constexpr char kDoorKeyPrefix[] = "door:";
+inline constexpr char kConfigKey[] = "config";
+
+inline std::string ReportKey(const std::string& node_id) { return kReportKeyPrefix + node_id; }
+inline std::string DoorKey(const std::string& node_id) { return kDoorKeyPrefix + node_id; }
+
+// 56 lower-case hex digits.
+inline bool IsNodeId(const std::string& text) {
+  auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 56 && std::all_of(text.begin(), text.end(), hex);
+}
+
+}  // namespace netsense

@@ -1,0 +1,215 @@
+#include "raylet_bridge/status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "base/logging.h"
+#include "raylet_bridge/json_fields.h"
+
+namespace netsense {
+namespace {
+
+constexpr size_t kManyNodes = 16;
+constexpr size_t kShortId = 8;
+constexpr size_t kMaxLabel = 24;
+constexpr double kMicrosecondsBelowMs = 10;  // a matrix whose round trips all lie below is shown in microseconds
+constexpr char kRed[] = "31", kGreen[] = "32", kYellow[] = "33", kBold[] = "1";
+
+std::string Paint(const std::string& text, const char* color, const StatusStyle& style) {
+  return style.color ? fmt::format("\x1b[{}m{}\x1b[0m", color, text) : text;
+}
+
+const char* ColorOf(v1::PathState state) {
+  if (state == v1::PATH_STATE_OK) return kGreen;
+  return state == v1::PATH_STATE_DEGRADED || state == v1::PATH_STATE_STALE ? kYellow : kRed;
+}
+
+// Names that tell the nodes apart: host names when they all differ, else addresses when those do, else short ids.
+std::map<std::string, std::string> Labels(const Topology& topology) {
+  auto distinct = [&topology](auto name_of) -> std::optional<std::map<std::string, std::string>> {
+    std::map<std::string, std::string> labels, used;
+    for (const TopologyNode& node : topology.nodes) {
+      std::string name = Printable(name_of(node.node)).substr(0, kMaxLabel);
+      if (name.empty() || !used.emplace(name, "").second) return std::nullopt;
+      labels[node.node.node_id] = name;
+    }
+    return labels;
+  };
+  if (auto labels = distinct([](const ClusterNode& node) { return node.hostname; })) return *labels;
+  if (auto labels = distinct([](const ClusterNode& node) { return node.address; })) return *labels;
+  std::map<std::string, std::string> labels;
+  for (const TopologyNode& node : topology.nodes) labels[node.node.node_id] = node.node.node_id.substr(0, kShortId);
+  return labels;
+}
+
+struct Matrix {
+  std::string title;
+  std::map<std::pair<std::string, std::string>, std::string> cells;  // by source and destination; text alone
+  std::map<std::pair<std::string, std::string>, const char*> colors;
+  std::string legend;
+};
+
+std::string ShortState(v1::PathState state) {
+  if (state == v1::PATH_STATE_UNREACHABLE) return "UNREACH";
+  if (state == v1::PATH_STATE_VERSION_MISMATCH) return "VERSION";
+  return PathStateName(state);
+}
+
+// `value_of` gives the figure in the matrix's unit; `stands_out` compares it with the best one.
+template <typename ValueOf, typename StandsOut, typename Better>
+void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf value_of, Better better, StandsOut stands_out) {
+  std::optional<double> best;
+  for (const TopologyEdge& edge : topology.edges)
+    if (auto value = value_of(edge.edge)) best = best ? better(*best, *value) : *value;
+  for (const TopologyEdge& edge : topology.edges) {
+    std::pair key(edge.src_node_id, edge.edge.dst_node_id);
+    if (matrix.cells.contains(key)) continue;  // another transport of the same pair
+    auto value = value_of(edge.edge);
+    bool out = value && stands_out(*value, *best);
+    if (edge.edge.state != v1::PATH_STATE_OK) {
+      matrix.cells[key] = ShortState(edge.edge.state);
+      matrix.colors[key] = ColorOf(edge.edge.state);
+    } else {
+      matrix.cells[key] = value ? fmt::format("{:.{}f}{}", *value, digits, out ? "*" : "") : "?";
+      if (out) matrix.colors[key] = kYellow;
+    }
+    if (out) matrix.legend = "stands out";
+  }
+}
+
+Matrix RttMatrix(const Topology& topology) {
+  bool small = true;
+  for (const TopologyEdge& edge : topology.edges) small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
+  const double scale = small ? 1000 : 1;
+  Matrix matrix{fmt::format("Round-trip time, median, in {} (row measures column)", small ? "µs" : "ms"), {}, {}, ""};
+  FillMatrix(
+      topology, matrix, small ? 1 : 3,
+      [scale](const ReportEdge& edge) -> std::optional<double> {
+        if (!edge.rtt_p50_ms) return std::nullopt;
+        return *edge.rtt_p50_ms * scale;
+      },
+      [](double a, double b) { return std::min(a, b); },
+      [scale](double value, double best) { return value > 3 * best && value - best > 0.2 * scale; });
+  if (!matrix.legend.empty()) matrix.legend = "* more than three times the shortest";
+  return matrix;
+}
+
+std::optional<Matrix> BandwidthMatrix(const Topology& topology) {
+  if (std::none_of(topology.edges.begin(), topology.edges.end(), [](const auto& edge) { return edge.edge.bw_probes > 0; }))
+    return std::nullopt;
+  Matrix matrix{"Bandwidth, median, in Gb/s (row sends to column)", {}, {}, ""};
+  FillMatrix(
+      topology, matrix, 3,
+      [](const ReportEdge& edge) -> std::optional<double> {
+        if (!edge.bw_p50_mbps) return std::nullopt;
+        return *edge.bw_p50_mbps / 1000;
+      },
+      [](double a, double b) { return std::max(a, b); }, [](double value, double best) { return value < best / 2; });
+  if (!matrix.legend.empty()) matrix.legend = "* less than half of the highest";
+  return matrix;
+}
+
+std::string RenderMatrix(const Topology& topology, const std::map<std::string, std::string>& labels, const Matrix& matrix,
+                         const StatusStyle& style) {
+  size_t head = 0, width = 9;
+  for (const auto& [id, label] : labels) head = std::max(head, label.size());
+  width = std::max(width, head);
+  std::string text = Paint(matrix.title, kBold, style) + "\n  " + std::string(head, ' ');
+  for (const TopologyNode& node : topology.nodes) text += fmt::format("  {:>{}}", labels.at(node.node.node_id), width);
+  text += "\n";
+  for (const TopologyNode& src : topology.nodes) {
+    text += fmt::format("  {:<{}}", labels.at(src.node.node_id), head);
+    for (const TopologyNode& dst : topology.nodes) {
+      std::pair key(src.node.node_id, dst.node.node_id);
+      auto cell = matrix.cells.find(key);
+      std::string padded = fmt::format("{:>{}}", cell == matrix.cells.end() ? "-" : cell->second, width);
+      auto color = matrix.colors.find(key);
+      text += "  " + (color == matrix.colors.end() ? padded : Paint(padded, color->second, style));
+    }
+    text += "\n";
+  }
+  if (!matrix.legend.empty()) text += "  " + matrix.legend + "\n";
+  return text;
+}
+
+std::string RenderNode(const TopologyNode& node, const std::string& label, size_t width, const StatusStyle& style) {
+  std::string text = fmt::format("  {:<{}}  {:<15}  {}  ", label, width, Printable(node.node.address),
+                                 node.node.node_id.substr(0, kShortId));
+  text += Paint(PathStateName(node.state), ColorOf(node.state), style);
+  if (node.report_age_ms) text += fmt::format("  report {} old", FormatAge(*node.report_age_ms));
+  if (!node.reachable) text += "  " + Paint("not reachable", kRed, style);
+  if (node.node.is_head) text += "  head";
+  if (!node.reason.empty()) text += "  " + Printable(node.reason);
+  return text + "\n";
+}
+
+std::string RenderBadEdge(const TopologyEdge& edge, const std::map<std::string, std::string>& labels,
+                          const StatusStyle& style) {
+  const ReportEdge& e = edge.edge;
+  std::string text = fmt::format("  {} -> {}  {}", labels.at(edge.src_node_id), labels.at(e.dst_node_id),
+                                 Paint(PathStateName(e.state), ColorOf(e.state), style));
+  if (e.state_age_ms && e.state != v1::PATH_STATE_STALE) text += " for " + FormatAge(*e.state_age_ms);
+  text += fmt::format(", last OK {}", e.last_ok_age_ms ? FormatAge(*e.last_ok_age_ms) + " ago" : "never");
+  if (edge.age_ms) text += fmt::format(", report {} old", FormatAge(*edge.age_ms));
+  if (!e.reason.empty()) text += ": " + Printable(e.reason);
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string FormatAge(int64_t ms) {
+  if (ms < 1000) return fmt::format("{} ms", ms);
+  if (ms < 60'000) return fmt::format("{:.1f} s", std::min(static_cast<double>(ms) / 1000, 59.9));
+  const int64_t s = ms / 1000;
+  if (s < 3600) return fmt::format("{} min {} s", s / 60, s % 60);
+  return fmt::format("{} h {} min", s / 3600, s / 60 % 60);
+}
+
+std::string RenderStatus(const Topology& topology, const StatusStyle& style) {
+  const bool everything = style.all || topology.nodes.size() <= kManyNodes;
+  const auto labels = Labels(topology);
+  size_t width = 0;
+  for (const auto& [id, label] : labels) width = std::max(width, label.size());
+  const bool good = StatusExitCode(topology) == 0;
+
+  std::string text = Paint(fmt::format("{}/{} reachable", topology.num_reachable_nodes(), topology.nodes.size()),
+                           good ? kGreen : kRed, style);
+  text += fmt::format(", {} of {} edges OK\n", topology.num_ok_edges(), topology.edges.size());
+  if (topology.nodes.empty()) text += "The GCS knows of no alive node.\n";
+  for (const TopologyNode& node : topology.nodes)
+    if (everything || node.state != v1::PATH_STATE_OK || !node.reachable)
+      text += RenderNode(node, labels.at(node.node.node_id), width, style);
+  if (everything && topology.nodes.size() > 1) {
+    text += "\n" + RenderMatrix(topology, labels, RttMatrix(topology), style);
+    const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthMatrix(topology);
+    if (bandwidth) text += "\n" + RenderMatrix(topology, labels, *bandwidth, style);
+    if (!bandwidth && !style.rtt_only)
+      text += "\nBandwidth: no probe was made yet (network_sense_bw_enabled turns them on)\n";
+  }
+  std::string bad;
+  for (const TopologyEdge& edge : topology.edges)
+    if (edge.edge.state != v1::PATH_STATE_OK) bad += RenderBadEdge(edge, labels, style);
+  if (!bad.empty()) text += "\n" + Paint("Bad edges", kBold, style) + "\n" + bad;
+  if (!everything)
+    text += fmt::format("\n{} nodes: only what is bad is shown; --all shows the matrices\n", topology.nodes.size());
+  return text;
+}
+
+std::string StatusJson(const Topology& topology) {
+  auto payload = TopologyToJson(topology);
+  payload["reachable"] = {{"n", topology.num_reachable_nodes()}, {"m", topology.nodes.size()}};
+  return DumpJson(payload);
+}
+
+int StatusExitCode(const Topology& topology) {
+  bool all_ok = topology.num_ok_edges() == static_cast<int64_t>(topology.edges.size());
+  bool known = topology.num_reachable_nodes() == static_cast<int64_t>(topology.nodes.size());
+  return !topology.nodes.empty() && all_ok && known ? 0 : 1;
+}
+
+}  // namespace netsense

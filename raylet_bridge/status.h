@@ -1,0 +1,30 @@
+// The topology as a person reads it, and as `netsense-bridge status --json` prints it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "raylet_bridge/topology.h"
+
+namespace netsense {
+
+struct StatusStyle {
+  bool color = false;
+  bool all = false;       // the matrices also where there are more than 16 nodes
+  bool rtt_only = false;  // no bandwidth matrix
+};
+
+// `N/M reachable`, a line per node, the matrices of medians (row measures column), and every bad edge with state, age and reason. With
+// more than 16 nodes only the bad nodes and edges. What other hosts wrote is escaped.
+std::string RenderStatus(const Topology& topology, const StatusStyle& style);
+
+// PAYLOAD of docs/architecture.md and "reachable":{"n","m"}, nodes.
+std::string StatusJson(const Topology& topology);
+
+// 0: there are nodes, and every edge is OK; 1: some edge is not, or nothing is known.
+int StatusExitCode(const Topology& topology);
+
+// "312 ms", "12.3 s", "5 min 3 s", "2 h 5 min".
+std::string FormatAge(int64_t ms);
+
+}  // namespace netsense

@@ -1,0 +1,75 @@
+// Everything that is known of the cluster's edges at one moment, and its JSON documents. Both the HTTP API and `status` show this.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "netsense/measurement.pb.h"
+#include "raylet_bridge/door_record.h"
+#include "raylet_bridge/gcs_client.h"
+#include "raylet_bridge/report.h"
+#include "raylet_bridge/settings.h"
+
+namespace netsense {
+
+// When a reader of reports saw one of them, by the reader's own monotonic clock.
+struct ReportSighting {
+  MonotonicTime newest_since{};  // since when it has seen the newest `ts_ms`
+  bool seen_to_change = false;   // false: that is the only one it has seen so far
+};
+
+// What the GCS says, as read by ClusterReader. The maps are by node id; a node that wrote nothing is absent.
+struct ClusterView {
+  std::vector<ClusterNode> nodes;  // the alive ones, sorted by node id
+  std::map<std::string, absl::StatusOr<DoorRecord>> doors;
+  std::map<std::string, absl::StatusOr<Report>> reports;
+  std::map<std::string, ReportSighting> sightings;
+};
+
+struct TopologyNode {
+  ClusterNode node;
+  std::optional<DoorRecord> door;
+  std::optional<int64_t> report_ts_ms, report_age_ms;  // nothing = no report that can be read
+  int64_t num_out_edges = 0;                           // that its report holds, to alive nodes
+  // Of its report: OK, STALE (older than rtt_ttl_ms), UNKNOWN (none, or not readable).
+  v1::PathState state = v1::PATH_STATE_UNKNOWN;
+  std::string reason;
+  // Every other alive node that reports now has an OK or DEGRADED edge to it. With nobody else to ask its own report must do;
+  // without any report it is not reachable.
+  bool reachable = false;
+};
+
+struct TopologyEdge {
+  std::string src_node_id;
+  std::optional<int64_t> report_ts_ms, age_ms;  // of the report it comes from; nothing = nobody reported it
+  ReportEdge edge;                              // ages as of generated_at_ms
+};
+
+// Ordered pairs of alive nodes: each has at least one edge. Sorted as the nodes are: source first, then destination.
+struct Topology {
+  int64_t generated_at_ms = 0;
+  std::vector<TopologyNode> nodes;
+  std::vector<TopologyEdge> edges;
+
+  int64_t num_reports() const;
+  int64_t num_ok_edges() const;
+  int64_t num_reachable_nodes() const;
+};
+
+// The age of a report is what the reader's own clock says once it has seen the report change: so neither a step of a wall clock nor
+// a host whose clock is wrong makes old data fresh, or fresh data old. Until then it is the greater of that and the difference of the
+// wall clocks; a report from the future counts as new, and more than 60 s ahead the node's reason says so.
+Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now);
+
+// PAYLOAD of docs/architecture.md.
+nlohmann::ordered_json TopologyToJson(const Topology& topology);
+// The document that GET /api/v0/network_topology answers with.
+std::string EnvelopeJson(const Topology& topology, const std::string& message);
+
+}  // namespace netsense
