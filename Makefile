@@ -33,10 +33,10 @@ release: deps
 	cmake --build --preset release -j $(JOBS)
 
 demo: release  ## three nodes with one slow link: the live matrix
-	@/usr/bin/python3 tests/lab/demo.py --bin build/release
+	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin
 
 demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
-	@/usr/bin/python3 tests/lab/demo.py --bin build/release --ray $(VENV)/bin/ray
+	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin --ray $(VENV)/bin/ray
 
 install: release  ## install the three programs (PREFIX=/usr/local)
 	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))

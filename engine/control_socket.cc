@@ -34,16 +34,18 @@ absl::Status Errno(const std::string& what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
 }
 
-absl::Status PrepareDirectory(const std::string& directory) {
+// True when the directory had to be made.
+absl::StatusOr<bool> PrepareDirectory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(directory).parent_path(), error);
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return Errno("cannot create " + directory);
+  bool made = mkdir(directory.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return Errno("cannot create " + directory);
   struct stat info {};
   if (lstat(directory.c_str(), &info) != 0) return Errno("cannot look at " + directory);
   if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 077) != 0)
     return absl::PermissionDeniedError(absl::StrCat(
         directory, " must be a directory of this user with mode 0700: give another --control-socket, or chmod it"));
-  return absl::OkStatus();
+  return made;
 }
 
 absl::StatusOr<UniqueFd> TakeLock(const std::string& path) {
@@ -84,7 +86,8 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Listen(const std::
         absl::StrCat("'", path, "' cannot be a Unix socket: 1 to ", sizeof(address.sun_path) - 1, " bytes"));
   std::memcpy(address.sun_path, path.data(), path.size());
   std::string directory = std::filesystem::absolute(path).parent_path();
-  if (auto status = PrepareDirectory(directory); !status.ok()) return status;
+  auto made = PrepareDirectory(directory);
+  if (!made.ok()) return made.status();
   auto lock = TakeLock(path + ".lock");
   if (!lock.ok()) return lock.status();
 
@@ -95,11 +98,12 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Listen(const std::
       listen(listener.get(), 64) != 0)
     return Errno("cannot listen on " + path);
   return std::unique_ptr<ControlSocket>(
-      new ControlSocket(path, *std::move(lock), std::move(listener), std::move(on_connection)));
+      new ControlSocket(path, *made ? directory : "", *std::move(lock), std::move(listener), std::move(on_connection)));
 }
 
-ControlSocket::ControlSocket(std::string path, UniqueFd lock, UniqueFd listener, OnConnection on_connection)
+ControlSocket::ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener, OnConnection on_connection)
     : path_(std::move(path)),
+      own_directory_(std::move(own_directory)),
       lock_(std::move(lock)),
       listener_(std::move(listener)),
       quit_(eventfd(0, EFD_CLOEXEC)),
@@ -110,6 +114,8 @@ ControlSocket::~ControlSocket() {
   eventfd_write(quit_.get(), 1);
   thread_.join();
   unlink(path_.c_str());
+  unlink((path_ + ".lock").c_str());  // still held: nobody else can have it
+  if (!own_directory_.empty()) rmdir(own_directory_.c_str());
 }
 
 void ControlSocket::Run() {

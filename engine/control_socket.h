@@ -21,14 +21,15 @@ class ControlSocket {
   // Creates the directory of `path` when absent. AlreadyExists: another engine lives there; PermissionDenied: the
   // directory is not ours alone; InvalidArgument: the path is too long for a Unix socket.
   static absl::StatusOr<std::unique_ptr<ControlSocket>> Listen(const std::string& path, OnConnection on_connection);
-  // Removes the socket.
+  // Removes the socket, its lock, and the directory if Listen made it.
   ~ControlSocket();
 
  private:
-  ControlSocket(std::string path, UniqueFd lock, UniqueFd listener, OnConnection on_connection);
+  ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener, OnConnection on_connection);
   void Run();
 
   const std::string path_;
+  const std::string own_directory_;  // empty: it was there before
   const UniqueFd lock_;
   const UniqueFd listener_;
   const UniqueFd quit_;

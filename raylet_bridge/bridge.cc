@@ -44,8 +44,9 @@ class Bridge {
   explicit Bridge(BridgeSetup setup)
       : setup_(std::move(setup)),
         settings_(setup_.settings),
-        own_node_{setup_.self.node_id, setup_.self.address, setup_.self.hostname, true, setup_.self.is_head,
-                  static_cast<uint64_t>(EpochMillis())},
+        own_node_{setup_.self.node_id,  setup_.self.address,
+                  setup_.self.hostname, true,
+                  setup_.self.is_head,  static_cast<uint64_t>(EpochMillis())},
         reader_(setup_.gcs.get()),
         dead_keys_(setup_.gcs.get()) {}
 
@@ -70,9 +71,9 @@ class Bridge {
   HttpServer::Health AnswerHealth() const;
 
   const BridgeSetup setup_;
-  Settings settings_;                     // written by the loop's thread with mutex_ held
-  std::optional<std::string> config_;     // the text of the KV key `config` that settings_ come from
-  const ClusterNode own_node_;            // as a standalone node registers
+  Settings settings_;                  // written by the loop's thread with mutex_ held
+  std::optional<std::string> config_;  // the text of the KV key `config` that settings_ come from
+  const ClusterNode own_node_;         // as a standalone node registers
   ClusterReader reader_;
   DeadKeys dead_keys_;
   std::map<std::string, DoorRecord> doors_;  // those that can be used
@@ -109,8 +110,9 @@ absl::Status Bridge::Run(std::stop_token stop) {
   if (auto status = StartHttp(); !status.ok()) return status;
   publisher_ = std::make_unique<Publisher>(setup_.writer_gcs.get(), kWriteAgain);
   if (!settings_.enabled)
-    spdlog::warn("probing is disabled: turn it on by --network-sense-enabled true here, NETSENSE_ENABLED=true, or for the whole "
-                 "cluster by: netsense-bridge config set network_sense_enabled true");
+    spdlog::warn(
+        "probing is disabled: turn it on by --network-sense-enabled true here, NETSENSE_ENABLED=true, or for the whole "
+        "cluster by: netsense-bridge config set network_sense_enabled true");
 
   std::stop_callback told_to_stop(stop, [this] { Leave("told to stop"); });
   std::jthread raylet_watch, heart;
@@ -118,6 +120,7 @@ absl::Status Bridge::Run(std::stop_token stop) {
   if (setup_.standalone()) heart = std::jthread([this](std::stop_token done) { BeatHeart(std::move(done)); });
   Loop();
 
+  driver_->RequestStop();
   host_->RequestStop();
   if (heart.joinable()) heart = {};
   http_.reset();
@@ -131,8 +134,10 @@ absl::Status Bridge::Run(std::stop_token stop) {
 void Bridge::StartEngine() {
   SettingsSources sources = setup_.options.sources;
   if (auto cluster = ParseSettingsJson(config_.value_or(""), ""); cluster.ok()) sources.cluster = *cluster;
-  const std::map<std::string, std::string>* all[] = {&sources.flags, &sources.environment, &sources.file, &sources.cluster};
-  bool chosen = std::any_of(std::begin(all), std::end(all), [](auto* values) { return values->contains("network_sense_door_port"); });
+  const std::map<std::string, std::string>* all[] = {&sources.flags, &sources.environment, &sources.file,
+                                                     &sources.cluster};
+  bool chosen = std::any_of(std::begin(all), std::end(all),
+                            [](auto* values) { return values->contains("network_sense_door_port"); });
   host_ = EngineHost::Start({.node_id = setup_.self.node_id,
                              .door_address = setup_.self.address,
                              .door_port = static_cast<uint16_t>(settings_.door_port),
@@ -225,14 +230,15 @@ absl::Status Bridge::Tick() {
     gcs_heard_ = MonotonicNow();
   }
   const auto& nodes = reader_.view().nodes;
-  if (std::none_of(nodes.begin(), nodes.end(), [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
+  if (std::none_of(nodes.begin(), nodes.end(),
+                   [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
     return LookForOurselves();
   RefreshPlan();
   return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
 }
 
-// We are not among the alive. The GCS may have forgotten everything; or our node is dead, which is the end with Ray, while a standalone
-// node simply registers again.
+// We are not among the alive. The GCS may have forgotten everything; or our node is dead, which is the end with Ray,
+// while a standalone node simply registers again.
 absl::Status Bridge::LookForOurselves() {
   if (setup_.standalone()) return absl::OkStatus();
   auto all = setup_.gcs->AllNodes();
@@ -247,13 +253,11 @@ void Bridge::RefreshSettings(const std::optional<std::string>& config) {
   config_ = config;
   SettingsSources sources = setup_.options.sources;
   auto cluster = ParseSettingsJson(config.value_or(""), "the KV key config");
-  absl::StatusOr<Settings> resolved = cluster.status();
-  if (cluster.ok()) {
-    sources.cluster = *std::move(cluster);
-    resolved = ResolveSettings(sources);
-  }
+  if (cluster.ok()) sources.cluster = *cluster;
+  auto resolved = cluster.ok() ? ResolveSettings(sources) : absl::StatusOr<Settings>(cluster.status());
   if (!resolved.ok()) {
-    spdlog::warn("{}; the settings in force are kept (see netsense-bridge config)", std::string(resolved.status().message()));
+    spdlog::warn("{}; the settings in force are kept (see netsense-bridge config)",
+                 std::string(resolved.status().message()));
     return;
   }
   std::lock_guard lock(mutex_);
@@ -275,8 +279,7 @@ void Bridge::RefreshDoor() {
   if (!info) return;
   const std::string& listens = info->door_address();
   bool specific = !listens.empty() && listens != "0.0.0.0" && listens != "::";
-  DoorRecord door =
-      MakeDoorRecord(setup_.self.node_id, specific ? listens : setup_.self.address, *info, EpochMillis());
+  DoorRecord door = MakeDoorRecord(setup_.self.node_id, specific ? listens : setup_.self.address, *info, EpochMillis());
   auto written = doors_.find(setup_.self.node_id);
   if (written == doors_.end() || !SameDoor(written->second, door))
     publisher_->Publish(DoorKey(setup_.self.node_id), DumpJson(DoorToJson(door)));
@@ -340,10 +343,12 @@ HttpServer::Health Bridge::AnswerHealth() const {
     if (gcs_heard_) gcs_age_ms = MillisSince(*gcs_heard_);
     limit_ms = std::max<int64_t>(kGcsSilenceLimitMs, 3 * int64_t{settings_.tick_ms});
   }
-  nlohmann::ordered_json health = {{"status", "ok"}, {"reason", ""}, {"node_id", setup_.self.node_id}, {"version", NETSENSE_VERSION}};
+  nlohmann::ordered_json health = {
+      {"status", "ok"}, {"reason", ""}, {"node_id", setup_.self.node_id}, {"version", NETSENSE_VERSION}};
   std::string reason = driver_->state().problem;
   if (reason.empty() && gcs_age_ms.value_or(limit_ms + 1) > limit_ms) {
-    reason = gcs_age_ms ? fmt::format("the GCS has not answered for {} ms", *gcs_age_ms) : "the GCS has not answered yet";
+    reason =
+        gcs_age_ms ? fmt::format("the GCS has not answered for {} ms", *gcs_age_ms) : "the GCS has not answered yet";
   }
   if (!reason.empty()) health["status"] = "unhealthy";
   health["reason"] = reason;
@@ -356,7 +361,8 @@ HttpServer::Health Bridge::AnswerHealth() const {
 absl::Status RunBridge(const BridgeOptions& options, std::stop_token stop) {
   auto setup = PrepareBridge(options);
   if (!setup.ok()) return setup.status();
-  spdlog::info("node {} at {}, GCS {}, {}", setup->self.node_id, setup->self.address, Printable(setup->self.gcs_address),
+  spdlog::info("node {} at {}, GCS {}, {}", setup->self.node_id, setup->self.address,
+               Printable(setup->self.gcs_address),
                setup->standalone() ? "standalone" : fmt::format("raylet pid {}", setup->self.raylet_pid));
   return Bridge(*std::move(setup)).Run(std::move(stop));
 }

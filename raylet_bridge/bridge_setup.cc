@@ -15,10 +15,12 @@ constexpr std::chrono::milliseconds kWriteTimeout{1000};
 
 absl::Status CheckExposure(const std::string& what, const std::string& address, const BridgeSetup& setup) {
   if (!setup.token.secret.empty() || setup.options.insecure || IsLoopbackAddress(address)) return absl::OkStatus();
-  return absl::FailedPreconditionError(fmt::format(
-      "no token was found, and {} on {} can be reached from other hosts. Give every node of the cluster the same token (by "
-      "--token-file, NETSENSE_TOKEN_FILE, RAY_AUTH_TOKEN or ~/.ray/auth_token), or pass --insecure to serve whoever can reach it",
-      what, address));
+  return absl::FailedPreconditionError(
+      fmt::format("no token was found, and {} on {} can be reached from other hosts. Give every node of the cluster "
+                  "the same token (by "
+                  "--token-file, NETSENSE_TOKEN_FILE, RAY_AUTH_TOKEN or ~/.ray/auth_token), or pass --insecure to "
+                  "serve whoever can reach it",
+                  what, address));
 }
 
 absl::Status ServeGcs(BridgeSetup& setup) {

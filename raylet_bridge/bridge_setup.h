@@ -27,7 +27,8 @@ struct BridgeSetup {
   bool serves_http() const { return self.is_head || !options.http_listen.empty(); }
 };
 
-// FailedPrecondition: other hosts could reach the door or the embedded GCS, there is no token, and `insecure` was not said.
+// FailedPrecondition: other hosts could reach the door or the embedded GCS, there is no token, and `insecure` was not
+// said.
 absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options);
 
 }  // namespace netsense

@@ -17,7 +17,8 @@ class ClusterReader {
   // `gcs` outlives the reader.
   explicit ClusterReader(GcsClient* gcs) : gcs_(gcs) {}
 
-  // Reads the alive nodes and their doors, and with `reports` their reports. After an error view() is what it was before.
+  // Reads the alive nodes and their doors, and with `reports` their reports. After an error view() is what it was
+  // before.
   absl::Status Poll(bool reports, MonotonicTime now = MonotonicNow());
 
   const ClusterView& view() const { return view_; }

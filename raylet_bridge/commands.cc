@@ -81,7 +81,9 @@ void EraseSetting(Json& config, const std::string& name) {
   config.erase(name.substr(prefix.size()));
 }
 
-std::string FullName(const std::string& key) { return key.starts_with("network_sense_") ? key : "network_sense_" + key; }
+std::string FullName(const std::string& key) {
+  return key.starts_with("network_sense_") ? key : "network_sense_" + key;
+}
 
 int ChangeConfig(const GcsAccess& access, const std::string& key, const std::optional<std::string>& value) {
   auto gcs = Open(access);
@@ -130,8 +132,7 @@ int RunStatus(const StatusOptions& options, std::stop_token stop) {
 int ShowConfig(const GcsAccess& access, SettingsSources sources, bool json) {
   std::string note;
   auto gcs = Open(access);
-  absl::StatusOr<std::optional<std::string>> text = gcs.status();
-  if (gcs.ok()) text = (*gcs)->Get(kConfigKey);
+  auto text = gcs.ok() ? (*gcs)->Get(kConfigKey) : absl::StatusOr<std::optional<std::string>>(gcs.status());
   if (text.ok()) {
     auto cluster = ParseSettingsJson(text->value_or(""), kConfigOrigin);
     if (!cluster.ok()) return FailCommand(cluster.status());

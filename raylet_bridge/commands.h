@@ -1,5 +1,5 @@
-// The subcommands of netsense-bridge beside `run`. Each prints to standard output, problems to standard error, and returns the program's
-// exit code: 0 good, 1 (status alone) some edge is bad, 2 wrong usage, 3 could not ask.
+// The subcommands of netsense-bridge beside `run`. Each prints to standard output, problems to standard error, and
+// returns the program's exit code: 0 good, 1 (status alone) some edge is bad, 2 wrong usage, 3 could not ask.
 #pragma once
 
 #include <chrono>

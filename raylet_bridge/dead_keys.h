@@ -16,8 +16,8 @@ class DeadKeys {
   // `gcs` outlives it.
   explicit DeadKeys(GcsClient* gcs) : gcs_(gcs) {}
 
-  // Looks through all keys at the first call, then removes only those of nodes that left `alive` since the last call. What could not be
-  // removed is tried again at the next call.
+  // Looks through all keys at the first call, then removes only those of nodes that left `alive` since the last call.
+  // What could not be removed is tried again at the next call.
   absl::Status Remove(const std::vector<ClusterNode>& alive);
 
  private:

@@ -37,7 +37,8 @@ v1::Port ParsePort(const Json& object) {
 
 }  // namespace
 
-DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info, int64_t ts_ms) {
+DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info,
+                          int64_t ts_ms) {
   DoorRecord door;
   door.node_id = node_id;
   door.address = address;
@@ -75,15 +76,9 @@ Json DoorToJson(const DoorRecord& door) {
                      {"speed_bps", port.speed_bps()},
                      {"mtu", port.mtu()},
                      {"addresses", std::vector<std::string>(port.addresses().begin(), port.addresses().end())}});
-  return {{"schema_version", 1},
-          {"node_id", door.node_id},
-          {"address", door.address},
-          {"port", door.port},
-          {"incarnation", door.incarnation},
-          {"version", door.version},
-          {"ports", std::move(ports)},
-          {"transports", door.transports},
-          {"ts_ms", door.ts_ms}};
+  return {{"schema_version", 1},       {"node_id", door.node_id},         {"address", door.address},
+          {"port", door.port},         {"incarnation", door.incarnation}, {"version", door.version},
+          {"ports", std::move(ports)}, {"transports", door.transports},   {"ts_ms", door.ts_ms}};
 }
 
 absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::string& node_id) {

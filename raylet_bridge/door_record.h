@@ -25,7 +25,8 @@ struct DoorRecord {
 };
 
 // The door of the engine that `info` describes; peers reach it at `address`.
-DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info, int64_t ts_ms);
+DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info,
+                          int64_t ts_ms);
 
 // True when both lead to the same engine and say the same of it; `ts_ms` does not count.
 bool SameDoor(const DoorRecord& a, const DoorRecord& b);

@@ -22,6 +22,8 @@ constexpr int kMaxSnapshotBytes = 64 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
+    return absl::DeadlineExceededError("the engine of this node does not answer");
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
@@ -39,8 +41,8 @@ absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path) {
   ucred peer{};
   socklen_t size = sizeof(peer);
   if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || (peer.uid != geteuid() && peer.uid != 0))
-    return absl::PermissionDeniedError(
-        absl::StrCat("who listens on ", path, " is user ", peer.uid, ", neither this one nor root: remove that socket"));
+    return absl::PermissionDeniedError(absl::StrCat("who listens on ", path, " is user ", peer.uid,
+                                                    ", neither this one nor root: remove that socket"));
   return fd;
 }
 
@@ -76,7 +78,8 @@ class GrpcEngineClient final : public EngineClient {
     return Call(&v1::EngineControl::Stub::RenewLease, request, reply);
   }
 
-  absl::Status WatchResults(std::stop_token stop, const std::function<void(const v1::Snapshot&)>& on_snapshot) override {
+  absl::Status WatchResults(std::stop_token stop,
+                            const std::function<void(const v1::Snapshot&)>& on_snapshot) override {
     grpc::ClientContext context;
     std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
     auto reader = stub_->WatchResults(&context, v1::WatchResultsRequest());

@@ -13,8 +13,8 @@
 
 namespace netsense {
 
-// One connection: when it is lost every call returns Unavailable, and a new client must be made. Thread-safe. Calls block for at
-// most 1 s (DeadlineExceeded). Other codes are the engine's own, NotFound from RenewLease for one.
+// One connection: when it is lost every call returns Unavailable, and a new client must be made. Thread-safe. Calls
+// block for at most 1 s (DeadlineExceeded). Other codes are the engine's own, NotFound from RenewLease for one.
 class EngineClient {
  public:
   // Unavailable: no engine answers there; PermissionDenied: whoever listens there is neither this user nor root.
@@ -24,8 +24,10 @@ class EngineClient {
   virtual absl::StatusOr<v1::EngineInfo> GetInfo() = 0;
   virtual absl::StatusOr<v1::ApplyPlanReply> ApplyPlan(const v1::Plan& plan) = 0;
   virtual absl::Status RenewLease(const std::string& plan_id, uint32_t lease_ms) = 0;
-  // Blocks, and calls `on_snapshot` on this thread for each message, until the connection is lost (Unavailable) or `stop` (Cancelled).
-  virtual absl::Status WatchResults(std::stop_token stop, const std::function<void(const v1::Snapshot&)>& on_snapshot) = 0;
+  // Blocks, and calls `on_snapshot` on this thread for each message, until the connection is lost (Unavailable) or
+  // `stop` (Cancelled).
+  virtual absl::Status WatchResults(std::stop_token stop,
+                                    const std::function<void(const v1::Snapshot&)>& on_snapshot) = 0;
 };
 
 }  // namespace netsense

@@ -123,7 +123,8 @@ void EngineDriver::Take(const v1::Snapshot& snapshot) {
     MonotonicTime now = MonotonicNow();
     heard_ = now;
     const auto planned = [this](const std::string& id) {
-      return std::any_of(plan_.paths().begin(), plan_.paths().end(), [&](const auto& path) { return path.path_id() == id; });
+      return std::any_of(plan_.paths().begin(), plan_.paths().end(),
+                         [&](const auto& path) { return path.path_id() == id; });
     };
     for (const v1::PathResult& result : snapshot.paths()) {
       auto known = results_.find(result.path_id());

@@ -16,25 +16,28 @@
 
 namespace netsense {
 
-// Applies a plan when it is new to the engine, else renews its lease three times per lease and at least each second. After the
-// connection was lost (the engine was restarted) it connects every 100 ms, and applies the plan again. Thread-safe.
+// Applies a plan when it is new to the engine, else renews its lease three times per lease and at least each second.
+// After the connection was lost (the engine was restarted) it connects every 100 ms, and applies the plan again.
+// Thread-safe.
 class EngineDriver {
  public:
-  // `on_news` is called, on the driver's threads, when a path's state has changed, or an engine was found or lost. It must not call
-  // back into the driver.
+  // `on_news` is called, on the driver's threads, when a path's state has changed, or an engine was found or lost. It
+  // must not call back into the driver.
   EngineDriver(std::string socket_path, std::function<void()> on_news);
   ~EngineDriver();
   EngineDriver(const EngineDriver&) = delete;
   EngineDriver& operator=(const EngineDriver&) = delete;
 
   void SetPlan(v1::Plan plan);
+  // Begins to stop, without waiting: the end of the engine is no news from then on. The destructor waits.
+  void RequestStop() { thread_.request_stop(); }
 
   struct State {
-    v1::Plan plan;                                 // as set; plan_id empty = none yet
-    std::optional<v1::EngineInfo> info;            // nothing = no engine
+    v1::Plan plan;                                  // as set; plan_id empty = none yet
+    std::optional<v1::EngineInfo> info;             // nothing = no engine
     std::map<std::string, v1::PathResult> results;  // by path id; ages as of now
-    std::string problem;                           // why the results mean nothing now, in words; empty = they are good
-    std::optional<int64_t> heard_age_ms;           // since the engine said anything; nothing = never
+    std::string problem;                            // why the results mean nothing now, in words; empty = they are good
+    std::optional<int64_t> heard_age_ms;            // since the engine said anything; nothing = never
   };
   State state() const;
 

@@ -20,13 +20,19 @@ namespace {
 // An engine whose bridge was killed waits for so long for the next one.
 constexpr char kExitWithoutLeaseSeconds[] = "10";
 
+std::string RuntimeDirectory() {
+  auto env = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (auto ours = env("NETSENSE_RUNTIME_DIR"); !ours.empty()) return ours;
+  if (geteuid() == 0) return "/run/netsense";
+  if (auto xdg = env("XDG_RUNTIME_DIR"); !xdg.empty()) return xdg + "/netsense";
+  return "/tmp/netsense-" + std::to_string(geteuid());
+}
+
 std::string ControlSocketPath(const std::string& node_id) {
-  std::string base = "/run/netsense";
-  if (geteuid() != 0) {
-    const char* xdg = std::getenv("XDG_RUNTIME_DIR");
-    base = xdg != nullptr && *xdg != '\0' ? std::string(xdg) + "/netsense" : "/tmp/netsense-" + std::to_string(geteuid());
-  }
-  return base + "/" + node_id + "/engine.sock";
+  return RuntimeDirectory() + "/" + node_id + "/engine.sock";
 }
 
 bool IsPortTaken(const std::string& host, uint16_t port) {
@@ -82,8 +88,12 @@ std::vector<std::string> EngineHost::Arguments() const {
                  options_.door_address);
     port = 0;
   }
-  std::vector<std::string> words = {"--control-socket", socket_path_, "--listen", JoinHostPort(options_.door_address, port),
-                                    "--exit-without-lease", kExitWithoutLeaseSeconds};
+  std::vector<std::string> words = {"--control-socket",
+                                    socket_path_,
+                                    "--listen",
+                                    JoinHostPort(options_.door_address, port),
+                                    "--exit-without-lease",
+                                    kExitWithoutLeaseSeconds};
   if (!options_.token_file.empty()) words.insert(words.end(), {"--token-file", options_.token_file});
   if (options_.insecure) words.push_back("--insecure");
   if (!options_.log_level.empty()) words.insert(words.end(), {"--log-level", options_.log_level});

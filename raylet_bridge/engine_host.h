@@ -25,8 +25,8 @@ class EngineHost {
     std::string log_level;        // passed on
   };
 
-  // Adopts the engine that lives on the node's socket when it is of this version and has the wanted door (its bridge was
-  // killed); replaces another; else starts one.
+  // Adopts the engine that lives on the node's socket when it is of this version and has the wanted door (its bridge
+  // was killed); replaces another; else starts one.
   static std::unique_ptr<EngineHost> Start(Options options);
   // Stops the engine, unless it is somebody else's, and removes its runtime directory.
   ~EngineHost();

@@ -30,7 +30,9 @@ constexpr std::chrono::seconds kHealthyAfter{10};
 constexpr int kTermLimitMs = 1000;
 constexpr char kEngine[] = "netsense-engine";
 
-void Signal(const UniqueFd& pidfd, int signal) { (void)syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0); }
+void Signal(const UniqueFd& pidfd, int signal) {
+  (void)syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+}
 
 bool WaitForEnd(const UniqueFd& pidfd, int timeout_ms) {
   pollfd fd{pidfd.get(), POLLIN, 0};
@@ -45,7 +47,8 @@ bool WaitForEnd(const UniqueFd& pidfd, int timeout_ms) {
 std::string Reap(int pid) {
   int status = 0;
   if (waitpid(pid, &status, 0) != pid) return "ended";
-  if (WIFSIGNALED(status)) return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return fmt::format("ended with exit code {}", WEXITSTATUS(status));
 }
 

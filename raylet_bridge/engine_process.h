@@ -16,15 +16,15 @@ namespace netsense {
 // netsense-engine beside this program's own file, else the one that PATH finds.
 std::string FindEngineProgram();
 
-// Starts the engine, and starts it again when it ends: after 100 ms at first, then twice as long each time up to 2 s, and after 100 ms
-// again once it has lived for 10 s. The child is in a process group of its own (Ctrl-C reaches the bridge alone, which then stops it),
-// inherits standard input, output and error only, and has no signal blocked.
+// Starts the engine, and starts it again when it ends: after 100 ms at first, then twice as long each time up to 2 s,
+// and after 100 ms again once it has lived for 10 s. The child is in a process group of its own (Ctrl-C reaches the
+// bridge alone, which then stops it), inherits standard input, output and error only, and has no signal blocked.
 class EngineProcess {
  public:
   struct Options {
-    std::string program;                                    // a path, or a name to look for in PATH
-    std::function<std::vector<std::string>()> arguments;    // asked at each start; called on the supervisor's thread
-    int adopt_pid = 0;                                      // an engine that runs already: followed as if it were the child; 0 = none
+    std::string program;                                  // a path, or a name to look for in PATH
+    std::function<std::vector<std::string>()> arguments;  // asked at each start; called on the supervisor's thread
+    int adopt_pid = 0;  // an engine that runs already: followed as if it were the child; 0 = none
   };
   explicit EngineProcess(Options options);
   // SIGTERM, SIGKILL 1 s later, and waits for the end.

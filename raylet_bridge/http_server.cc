@@ -23,7 +23,8 @@ constexpr size_t kMaxBody = 8 << 10;
 
 void Refuse(httplib::Response& response, int code, const std::string& reason) {
   response.status = code;
-  response.set_content(DumpJson({{"result", false}, {"msg", reason}, {"data", nlohmann::ordered_json::object()}}), kJson);
+  response.set_content(DumpJson({{"result", false}, {"msg", reason}, {"data", nlohmann::ordered_json::object()}}),
+                       kJson);
 }
 
 bool SameSecret(const std::string& shown, const std::string& wanted) {
@@ -76,9 +77,10 @@ class Server final : public HttpServer {
       bound = server_.bind_to_port(options_.host, port);
     }
     if (!bound)
-      return absl::UnavailableError(fmt::format("cannot listen for HTTP on {} port {}: {}; choose another address or port by "
-                                                "--http-listen or --network-sense-http-port",
-                                                options_.host, options_.port, strerror(errno)));
+      return absl::UnavailableError(
+          fmt::format("cannot listen for HTTP on {} port {}: {}; choose another address or port by "
+                      "--http-listen or --network-sense-http-port",
+                      options_.host, options_.port, strerror(errno)));
     port_ = static_cast<uint16_t>(port);
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     // stop() does nothing to a server that does not run yet.

@@ -10,8 +10,8 @@
 
 namespace netsense {
 
-// GET /api/v0/network_topology and GET /healthz; every answer is JSON. A request waits for at most 2 s for its bytes; URLs, headers and
-// bodies are bounded at 8 KiB each.
+// GET /api/v0/network_topology and GET /healthz; every answer is JSON. A request waits for at most 2 s for its bytes;
+// URLs, headers and bodies are bounded at 8 KiB each.
 class HttpServer {
  public:
   struct Health {
@@ -21,7 +21,8 @@ class HttpServer {
   struct Options {
     std::string host;
     uint16_t port = 0;  // 0 = any free one
-    std::string token;  // empty = anybody may ask; else /api needs `Authorization: Bearer <token>`: 401 without, 403 with another
+    std::string token;  // empty = anybody may ask; else /api needs `Authorization: Bearer <token>`: 401 without, 403
+                        // with another
     // Called on the server's threads.
     std::function<std::string()> topology;
     std::function<Health()> health;  // answers 200, or 503 when not ok

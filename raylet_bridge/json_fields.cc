@@ -68,11 +68,11 @@ absl::StatusOr<Json> ParseDocument(const std::string& text, const std::string& n
   auto document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
   if (auto version = IntegerAt(document, "schema_version"); version != 1)
-    return absl::InvalidArgumentError(
-        absl::StrCat("its schema_version is ", version ? absl::StrCat(*version) : "missing", ", and this netsense reads 1"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "its schema_version is ", version ? absl::StrCat(*version) : "missing", ", and this netsense reads 1"));
   if (auto named = StringAt(document, "node_id"); named != node_id)
-    return absl::InvalidArgumentError(
-        absl::StrCat("it names node ", Printable(named.value_or("(none)")), ", and stands under the key of node ", node_id));
+    return absl::InvalidArgumentError(absl::StrCat("it names node ", Printable(named.value_or("(none)")),
+                                                   ", and stands under the key of node ", node_id));
   return document;
 }
 

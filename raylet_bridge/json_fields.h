@@ -24,13 +24,14 @@ std::string TimestampSourceName(v1::TimestampSource source);
 // One line of text. Bytes that are no UTF-8 become U+FFFD.
 std::string DumpJson(const nlohmann::ordered_json& value);
 
-// A document of schema_version 1 by the node `node_id`: an object whose own node_id says the same. InvalidArgument otherwise,
-// with the reason; also for more than `max_bytes`.
-absl::StatusOr<nlohmann::ordered_json> ParseDocument(const std::string& text, const std::string& node_id, size_t max_bytes);
+// A document of schema_version 1 by the node `node_id`: an object whose own node_id says the same. InvalidArgument
+// otherwise, with the reason; also for more than `max_bytes`.
+absl::StatusOr<nlohmann::ordered_json> ParseDocument(const std::string& text, const std::string& node_id,
+                                                     size_t max_bytes);
 
 // Fields of documents that somebody else wrote: absent, of another type or out of all reason = nothing.
-std::optional<double> NumberAt(const nlohmann::ordered_json& object, const char* key);     // finite, not negative
-std::optional<int64_t> IntegerAt(const nlohmann::ordered_json& object, const char* key);   // 0 to 2^53
+std::optional<double> NumberAt(const nlohmann::ordered_json& object, const char* key);       // finite, not negative
+std::optional<int64_t> IntegerAt(const nlohmann::ordered_json& object, const char* key);     // 0 to 2^53
 std::optional<std::string> StringAt(const nlohmann::ordered_json& object, const char* key);  // cut after 1 KiB
 
 }  // namespace netsense

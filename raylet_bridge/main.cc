@@ -36,7 +36,8 @@ void AddSettings(CLI::App* app, Arguments& arguments) {
     std::string dashed = absl::StrReplaceAll(setting.name, {{"_", "-"}});
     app->add_option_function<std::string>(
            "--" + dashed + ",--" + setting.name,
-           [&arguments, name = setting.name](const std::string& text) { arguments.setting_flags[name] = text; }, setting.help)
+           [&arguments, name = setting.name](const std::string& text) { arguments.setting_flags[name] = text; },
+           setting.help)
         ->default_str(setting.default_value)
         ->group("Settings (also NETSENSE_*, RAY_network_sense_*, --settings, and `config set` for the whole cluster)");
   }
@@ -53,14 +54,16 @@ void AddRun(CLI::App* app, Arguments& arguments) {
   app->add_flag("--standalone", arguments.run.identity.standalone, "without Ray: meet at a head's embedded GCS");
   app->add_flag("--head", arguments.run.identity.head, "with --standalone: serve the embedded GCS and the HTTP API");
   app->add_option("--node-ip", arguments.run.identity.node_ip, "this node's address; with Ray it chooses the raylet");
-  app->add_option("--node-name", arguments.run.identity.node_name, "with --standalone: the name shown (default: the host's)");
+  app->add_option("--node-name", arguments.run.identity.node_name,
+                  "with --standalone: the name shown (default: the host's)");
   app->add_option("--raylet-pid", arguments.raylet_pid, "which raylet, where several run")->check(CLI::PositiveNumber);
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
   app->add_option("--http-listen", arguments.run.http_listen,
                   "ADDRESS:PORT of the HTTP API (default: on the head, the node's address, port 18591)");
   app->add_flag("--insecure", arguments.run.insecure, "without a token, serve anyone who can reach this node's ports");
-  app->add_option("--engine", arguments.run.engine_program, "netsense-engine (default: beside this program, then PATH)");
+  app->add_option("--engine", arguments.run.engine_program,
+                  "netsense-engine (default: beside this program, then PATH)");
   app->add_option("--engine-socket", arguments.run.engine_socket, "drive the engine that lives there, and start none");
   AddSettings(app, arguments);
 }
@@ -115,16 +118,20 @@ int ShowStatus(const Arguments& arguments, const SettingsSources& sources, bool 
 int main(int argc, char** argv) {
   using namespace netsense;
   Arguments arguments;
-  CLI::App app{"netsense-bridge follows a cluster's nodes, drives this node's netsense-engine, and shows what all engines measured."};
-  app.footer("Examples:\n"
-             "  netsense-bridge run --network-sense-enabled true                  beside a raylet\n"
-             "  netsense-bridge run --standalone --head --node-ip 10.0.0.1        a cluster without Ray: its head\n"
-             "  netsense-bridge run --standalone --gcs-address 10.0.0.1:18592     and each other node\n"
-             "  netsense-bridge status --watch\n"
-             "  netsense-bridge config set network_sense_enabled true             for the whole cluster\n"
-             "`netsense-bridge SUBCOMMAND --help` says more.");
+  CLI::App app{
+      "netsense-bridge follows a cluster's nodes, drives this node's netsense-engine, and shows what all engines "
+      "measured."};
+  app.footer(
+      "Examples:\n"
+      "  netsense-bridge run --network-sense-enabled true                  beside a raylet\n"
+      "  netsense-bridge run --standalone --head --node-ip 10.0.0.1        a cluster without Ray: its head\n"
+      "  netsense-bridge run --standalone --gcs-address 10.0.0.1:18592     and each other node\n"
+      "  netsense-bridge status --watch\n"
+      "  netsense-bridge config set network_sense_enabled true             for the whole cluster\n"
+      "`netsense-bridge SUBCOMMAND --help` says more.");
   app.set_version_flag("--version", "netsense-bridge " NETSENSE_VERSION);
-  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, error, off (default: NETSENSE_LOG_LEVEL, info)");
+  app.add_option("--log-level", arguments.log_level,
+                 "trace, debug, info, warn, error, off (default: NETSENSE_LOG_LEVEL, info)");
   app.require_subcommand(1);
   app.fallthrough();
   CLI::App* run = app.add_subcommand("run", "be the bridge of this node");

@@ -14,18 +14,19 @@
 
 namespace netsense {
 
-// When the ordered pair (from, to) of `nodes` nodes streams: in slot `slot` of `slots`, counted as in engine.proto. The circle method:
-// nodes - 1 rounds (nodes, when odd) of disjoint pairs, each round two slots, one per direction. So every ordered pair has one
-// slot, and in one slot no node is in two pairs. `from` and `to` are positions in the sorted list of nodes, and differ.
+// When the ordered pair (from, to) of `nodes` nodes streams: in slot `slot` of `slots`, counted as in engine.proto. The
+// circle method: nodes - 1 rounds (nodes, when odd) of disjoint pairs, each round two slots, one per direction. So
+// every ordered pair has one slot, and in one slot no node is in two pairs. `from` and `to` are positions in the sorted
+// list of nodes, and differ.
 struct BandwidthSlot {
   uint32_t slots = 0;
   uint32_t slot = 0;
 };
 BandwidthSlot SlotOf(size_t nodes, size_t from, size_t to);
 
-// A path from `self_node_id` to every other alive node that has a door; none when settings.enabled is false. `alive` is sorted by
-// node id; all of its nodes count for the slots, so that nodes agree although one has not seen a door yet. Equal input gives an
-// equal plan_id, and other content another.
+// A path from `self_node_id` to every other alive node that has a door; none when settings.enabled is false. `alive` is
+// sorted by node id; all of its nodes count for the slots, so that nodes agree although one has not seen a door yet.
+// Equal input gives an equal plan_id, and other content another.
 v1::Plan MakeMeshPlan(const std::string& self_node_id, const std::vector<ClusterNode>& alive,
                       const std::map<std::string, DoorRecord>& doors, const Settings& settings);
 

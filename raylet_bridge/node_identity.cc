@@ -34,7 +34,8 @@ std::string HostName() {
   return name;
 }
 
-// The address that packets to `host_port` leave from. Nothing is sent: connecting a datagram socket only asks the routing table.
+// The address that packets to `host_port` leave from. Nothing is sent: connecting a datagram socket only asks the
+// routing table.
 absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
   auto peer = SplitHostPort(host_port, "--gcs-address");
   if (!peer.ok()) return peer.status();
@@ -42,8 +43,8 @@ absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* raw = nullptr;
   if (int error = getaddrinfo(peer->host.c_str(), std::to_string(peer->port).c_str(), &hints, &raw); error != 0)
-    return absl::InvalidArgumentError(fmt::format("cannot resolve {} ({}): correct --gcs-address", Printable(peer->host),
-                                                  gai_strerror(error)));
+    return absl::InvalidArgumentError(
+        fmt::format("cannot resolve {} ({}): correct --gcs-address", Printable(peer->host), gai_strerror(error)));
   std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> found(raw, &freeaddrinfo);
   UniqueFd fd(socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_storage local{};

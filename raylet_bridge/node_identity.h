@@ -20,15 +20,16 @@ struct IdentityOptions {
 
 struct NodeIdentity {
   std::string node_id;
-  std::string address;   // where other nodes reach it
-  std::string hostname;  // standalone only: what it registers as
+  std::string address;      // where other nodes reach it
+  std::string hostname;     // standalone only: what it registers as
   std::string gcs_address;  // empty: a standalone head that serves it
   bool is_head = false;
   int raylet_pid = 0;  // 0 = standalone
 };
 
-// With Ray: this host's raylet; codes as ChooseRaylet. Standalone: InvalidArgument when the address of the GCS is missing or wrong.
-// The node's address is then --node-ip, else the one that packets to the GCS leave from; a head's is 127.0.0.1.
+// With Ray: this host's raylet; codes as ChooseRaylet. Standalone: InvalidArgument when the address of the GCS is
+// missing or wrong. The node's address is then --node-ip, else the one that packets to the GCS leave from; a head's is
+// 127.0.0.1.
 absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options);
 
 // True for 127.0.0.0/8, ::1 and localhost.

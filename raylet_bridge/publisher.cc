@@ -54,7 +54,8 @@ bool Publisher::WriteAll(std::stop_token stop) {
     all_written = false;
     ++counters_.failed;
     if (!absl::IsCancelled(written) && !std::exchange(failing_, true))
-      spdlog::warn("cannot write {}: {}; the newest values are kept, and tried again", key, std::string(written.message()));
+      spdlog::warn("cannot write {}: {}; the newest values are kept, and tried again", key,
+                   std::string(written.message()));
     // What was published meanwhile is newer.
     if (!waiting_.emplace(key, std::move(value)).second) ++counters_.dropped;
   }

@@ -16,8 +16,8 @@
 
 namespace netsense {
 
-// Keeps the newest value of each key until it is written. After a failure it tries again after `retry`, more or less a half, so that the
-// nodes of a cluster don't all come at once when a GCS is back. Thread-safe.
+// Keeps the newest value of each key until it is written. After a failure it tries again after `retry`, more or less a
+// half, so that the nodes of a cluster don't all come at once when a GCS is back. Thread-safe.
 class Publisher {
  public:
   // `gcs` outlives the publisher. Its timeout is the longest that the destructor takes.

@@ -18,8 +18,8 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kMaxBytes = 32 << 20;
 constexpr size_t kMaxEdges = 10'000;
 
-double NsToMs(double ns) { return std::round(ns) / 1e6; }                 // whole nanoseconds
-double BpsToMbps(double bps) { return std::round(bps / 1e3) / 1e3; }      // decimal megabits, three digits
+double NsToMs(double ns) { return std::round(ns) / 1e6; }             // whole nanoseconds
+double BpsToMbps(double bps) { return std::round(bps / 1e3) / 1e3; }  // decimal megabits, three digits
 int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
 
 // The one list of an edge's fields: what is written, read and in which order.
@@ -191,7 +191,8 @@ void ClearFigures(ReportEdge& edge) {
 }
 
 void AddToAges(ReportEdge& edge, int64_t ms) {
-  for (auto age : {&ReportEdge::rtt_age_ms, &ReportEdge::bw_age_ms, &ReportEdge::state_age_ms, &ReportEdge::last_ok_age_ms})
+  for (auto age :
+       {&ReportEdge::rtt_age_ms, &ReportEdge::bw_age_ms, &ReportEdge::state_age_ms, &ReportEdge::last_ok_age_ms})
     if (edge.*age) *(edge.*age) += ms;
 }
 
@@ -203,8 +204,7 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
   report.ts_ms = ts_ms;
   report.version = NETSENSE_VERSION;
   report.tick_ms = settings.tick_ms;
-  if (!settings.enabled)
-    report.reason = "probing is disabled on this node: set network_sense_enabled to true";
+  if (!settings.enabled) report.reason = "probing is disabled on this node: set network_sense_enabled to true";
   for (const v1::PlannedPath& path : plan.paths()) {
     ReportEdge& edge = report.edges.emplace_back();
     edge.dst_node_id = path.dst_node_id();

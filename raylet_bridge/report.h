@@ -1,7 +1,7 @@
 // What a node says of its own paths: the value of the KV key `edge_samples:<node id>`.
 //
-// The fields and their units are those of docs/architecture.md: _ms are milliseconds (full round trips), _mbps decimal megabits of
-// payload per second, ages as of the report's `ts_ms`. Only an edge that is OK carries figures.
+// The fields and their units are those of docs/architecture.md: _ms are milliseconds (full round trips), _mbps decimal
+// megabits of payload per second, ages as of the report's `ts_ms`. Only an edge that is OK carries figures.
 #pragma once
 
 #include <cstdint>
@@ -58,9 +58,9 @@ void ClearFigures(ReportEdge& edge);
 // Lets time pass: every age grows by `ms`.
 void AddToAges(ReportEdge& edge, int64_t ms);
 
-// One edge for each path of `plan`. `results` holds what the engine says, by path id, ages as of now; a path it says nothing of is
-// UNKNOWN. `engine_problem`, when not empty, says why the engine can't be heard: then nothing is known of any path. A path whose
-// newest round trip is older than rtt_ttl_ms is STALE.
+// One edge for each path of `plan`. `results` holds what the engine says, by path id, ages as of now; a path it says
+// nothing of is UNKNOWN. `engine_problem`, when not empty, says why the engine can't be heard: then nothing is known of
+// any path. A path whose newest round trip is older than rtt_ttl_ms is STALE.
 Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResult>& results,
                   const std::string& engine_problem, const std::map<std::string, DoorRecord>& doors,
                   const Settings& settings, int64_t ts_ms);
@@ -68,9 +68,9 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
 std::string ReportToJson(const Report& report);
 nlohmann::ordered_json EdgeToJson(const ReportEdge& edge);
 
-// Another node wrote it, and is believed in what it says of itself only. InvalidArgument: it can't be read, or is another node's.
-// Edges without a destination or a state, to itself, or told twice are left out; an edge that claims to be OK without a
-// round trip is UNKNOWN.
+// Another node wrote it, and is believed in what it says of itself only. InvalidArgument: it can't be read, or is
+// another node's. Edges without a destination or a state, to itself, or told twice are left out; an edge that claims to
+// be OK without a round trip is UNKNOWN.
 absl::StatusOr<Report> ParseReport(const std::string& json, const std::string& node_id);
 
 }  // namespace netsense

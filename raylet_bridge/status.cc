@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -62,7 +63,8 @@ std::string ShortState(v1::PathState state) {
 
 // `value_of` gives the figure in the matrix's unit; `stands_out` compares it with the best one.
 template <typename ValueOf, typename StandsOut, typename Better>
-void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf value_of, Better better, StandsOut stands_out) {
+void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf value_of, Better better,
+                StandsOut stands_out) {
   std::optional<double> best;
   for (const TopologyEdge& edge : topology.edges)
     if (auto value = value_of(edge.edge)) best = best ? better(*best, *value) : *value;
@@ -84,7 +86,8 @@ void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf va
 
 Matrix RttMatrix(const Topology& topology) {
   bool small = true;
-  for (const TopologyEdge& edge : topology.edges) small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
+  for (const TopologyEdge& edge : topology.edges)
+    small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
   const double scale = small ? 1000 : 1;
   Matrix matrix{fmt::format("Round-trip time, median, in {} (row measures column)", small ? "µs" : "ms"), {}, {}, ""};
   FillMatrix(
@@ -100,7 +103,8 @@ Matrix RttMatrix(const Topology& topology) {
 }
 
 std::optional<Matrix> BandwidthMatrix(const Topology& topology) {
-  if (std::none_of(topology.edges.begin(), topology.edges.end(), [](const auto& edge) { return edge.edge.bw_probes > 0; }))
+  if (std::none_of(topology.edges.begin(), topology.edges.end(),
+                   [](const auto& edge) { return edge.edge.bw_probes > 0; }))
     return std::nullopt;
   Matrix matrix{"Bandwidth, median, in Gb/s (row sends to column)", {}, {}, ""};
   FillMatrix(
@@ -114,8 +118,8 @@ std::optional<Matrix> BandwidthMatrix(const Topology& topology) {
   return matrix;
 }
 
-std::string RenderMatrix(const Topology& topology, const std::map<std::string, std::string>& labels, const Matrix& matrix,
-                         const StatusStyle& style) {
+std::string RenderMatrix(const Topology& topology, const std::map<std::string, std::string>& labels,
+                         const Matrix& matrix, const StatusStyle& style) {
   size_t head = 0, width = 9;
   for (const auto& [id, label] : labels) head = std::max(head, label.size());
   width = std::max(width, head);
@@ -170,9 +174,13 @@ std::string FormatAge(int64_t ms) {
   return fmt::format("{} h {} min", s / 3600, s / 60 % 60);
 }
 
-std::string RenderStatus(const Topology& topology, const StatusStyle& style) {
+std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
+  const auto labels = Labels(unsorted);
+  Topology topology = unsorted;
+  std::sort(topology.nodes.begin(), topology.nodes.end(), [&labels](const TopologyNode& a, const TopologyNode& b) {
+    return strverscmp(labels.at(a.node.node_id).c_str(), labels.at(b.node.node_id).c_str()) < 0;  // n2 before n10
+  });
   const bool everything = style.all || topology.nodes.size() <= kManyNodes;
-  const auto labels = Labels(topology);
   size_t width = 0;
   for (const auto& [id, label] : labels) width = std::max(width, label.size());
   const bool good = StatusExitCode(topology) == 0;

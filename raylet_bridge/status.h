@@ -14,8 +14,8 @@ struct StatusStyle {
   bool rtt_only = false;  // no bandwidth matrix
 };
 
-// `N/M reachable`, a line per node, the matrices of medians (row measures column), and every bad edge with state, age and reason. With
-// more than 16 nodes only the bad nodes and edges. What other hosts wrote is escaped.
+// `N/M reachable`, a line per node, the matrices of medians (row measures column), and every bad edge with state, age
+// and reason. With more than 16 nodes only the bad nodes and edges. What other hosts wrote is escaped.
 std::string RenderStatus(const Topology& topology, const StatusStyle& style);
 
 // PAYLOAD of docs/architecture.md and "reachable":{"n","m"}, nodes.

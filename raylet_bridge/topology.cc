@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -27,7 +28,8 @@ const T* Find(const std::map<std::string, absl::StatusOr<T>>& documents, const s
 
 // Why there is none.
 template <typename T>
-std::string WhyNone(const std::map<std::string, absl::StatusOr<T>>& documents, const std::string& node_id, const char* what) {
+std::string WhyNone(const std::map<std::string, absl::StatusOr<T>>& documents, const std::string& node_id,
+                    const char* what) {
   auto found = documents.find(node_id);
   if (found == documents.end()) return fmt::format("no {} from this node: does netsense-bridge run there?", what);
   return fmt::format("the {} of this node can't be used: {}", what, std::string(found->second.status().message()));
@@ -76,7 +78,8 @@ TopologyEdge UnreportedEdge(const ClusterView& view, const TopologyNode& src, co
   made.edge.dst_node_id = dst.node.node_id;
   if (!src.report_ts_ms) {
     made.edge.reason = "source: " + src.reason;
-  } else if (const Report* report = Find(view.reports, src.node.node_id); report != nullptr && !report->reason.empty()) {
+  } else if (const Report* report = Find(view.reports, src.node.node_id);
+             report != nullptr && !report->reason.empty()) {
     made.edge.reason = "source: " + report->reason;
   } else if (!dst.door) {
     made.edge.reason = "destination: " + WhyNone(view.doors, dst.node.node_id, "door record");
@@ -97,39 +100,38 @@ TopologyEdge ReportedEdge(const TopologyNode& src, const ReportEdge& edge) {
   return made;
 }
 
+// A node is reachable when at least half of those that can tell reach it: one cut off node must not make all others
+// look bad, and who cannot tell has no vote.
 void FindReachable(Topology& topology) {
-  std::set<std::string> reporting;
-  for (const TopologyNode& node : topology.nodes)
-    if (node.state == v1::PATH_STATE_OK) reporting.insert(node.node.node_id);
-  std::set<std::pair<std::string, std::string>> reached;
-  for (const TopologyEdge& edge : topology.edges)
-    if (Reaches(edge.edge.state)) reached.emplace(edge.src_node_id, edge.edge.dst_node_id);
+  struct Votes {
+    size_t reached = 0, all = 0;
+  };
+  std::map<std::string, std::map<std::string, bool>> reaches;  // destination -> source -> by any path
+  for (const TopologyEdge& edge : topology.edges) {
+    v1::PathState state = edge.edge.state;
+    if (state == v1::PATH_STATE_UNKNOWN || state == v1::PATH_STATE_STALE) continue;
+    bool& by_any = reaches[edge.edge.dst_node_id][edge.src_node_id];
+    by_any = by_any || Reaches(state);
+  }
   for (TopologyNode& node : topology.nodes) {
-    const std::string& id = node.node.node_id;
-    bool asked_others = false, by_all = true;
-    for (const std::string& other : reporting) {
-      if (other == id) continue;
-      asked_others = true;
-      by_all = by_all && reached.contains({other, id});
+    Votes votes;
+    for (const auto& [source, reached] : reaches[node.node.node_id]) {
+      ++votes.all;
+      if (reached) ++votes.reached;
     }
-    node.reachable = asked_others ? by_all : reporting.contains(id) && topology.nodes.size() == 1;
+    bool alone = topology.nodes.size() == 1 && node.state == v1::PATH_STATE_OK;
+    node.reachable = alone || (votes.all > 0 && 2 * votes.reached >= votes.all);
   }
 }
 
 Json NodeToJson(const TopologyNode& node) {
   auto or_null = [](const std::optional<int64_t>& value) { return value ? Json(*value) : Json(nullptr); };
-  return {{"node_id", node.node.node_id},
-          {"last_report_ts_ms", or_null(node.report_ts_ms)},
-          {"num_out_edges", node.num_out_edges},
-          {"address", node.node.address},
-          {"hostname", node.node.hostname},
-          {"alive", node.node.alive},
-          {"is_head", node.node.is_head},
-          {"report_age_ms", or_null(node.report_age_ms)},
-          {"state", PathStateName(node.state)},
-          {"reason", node.reason},
-          {"reachable", node.reachable},
-          {"door", node.door ? DoorToJson(*node.door) : Json(nullptr)}};
+  return {{"node_id", node.node.node_id},        {"last_report_ts_ms", or_null(node.report_ts_ms)},
+          {"num_out_edges", node.num_out_edges}, {"address", node.node.address},
+          {"hostname", node.node.hostname},      {"alive", node.node.alive},
+          {"is_head", node.node.is_head},        {"report_age_ms", or_null(node.report_age_ms)},
+          {"state", PathStateName(node.state)},  {"reason", node.reason},
+          {"reachable", node.reachable},         {"door", node.door ? DoorToJson(*node.door) : Json(nullptr)}};
 }
 
 Json TopologyEdgeToJson(const TopologyEdge& edge) {
@@ -149,7 +151,8 @@ int64_t Topology::num_reports() const {
 }
 
 int64_t Topology::num_ok_edges() const {
-  return std::count_if(edges.begin(), edges.end(), [](const auto& edge) { return edge.edge.state == v1::PATH_STATE_OK; });
+  return std::count_if(edges.begin(), edges.end(),
+                       [](const auto& edge) { return edge.edge.state == v1::PATH_STATE_OK; });
 }
 
 int64_t Topology::num_reachable_nodes() const {
@@ -159,7 +162,8 @@ int64_t Topology::num_reachable_nodes() const {
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now) {
   Topology topology;
   topology.generated_at_ms = now_epoch_ms;
-  for (const ClusterNode& node : view.nodes) topology.nodes.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
+  for (const ClusterNode& node : view.nodes)
+    topology.nodes.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
   for (TopologyNode& src : topology.nodes) {
     std::multimap<std::string, const ReportEdge*> told;  // by destination
     if (const Report* report = Find(view.reports, src.node.node_id))

@@ -1,4 +1,5 @@
-// Everything that is known of the cluster's edges at one moment, and its JSON documents. Both the HTTP API and `status` show this.
+// Everything that is known of the cluster's edges at one moment, and its JSON documents. Both the HTTP API and `status`
+// show this.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +41,8 @@ struct TopologyNode {
   // Of its report: OK, STALE (older than rtt_ttl_ms), UNKNOWN (none, or not readable).
   v1::PathState state = v1::PATH_STATE_UNKNOWN;
   std::string reason;
-  // Every other alive node that reports now has an OK or DEGRADED edge to it. With nobody else to ask its own report must do;
-  // without any report it is not reachable.
+  // At least half of the nodes that can tell (whose edge to it is not UNKNOWN or STALE) have an OK or DEGRADED edge to
+  // it. A node alone in its cluster is reachable while it reports; one that nobody can tell of is not.
   bool reachable = false;
 };
 
@@ -62,9 +63,10 @@ struct Topology {
   int64_t num_reachable_nodes() const;
 };
 
-// The age of a report is what the reader's own clock says once it has seen the report change: so neither a step of a wall clock nor
-// a host whose clock is wrong makes old data fresh, or fresh data old. Until then it is the greater of that and the difference of the
-// wall clocks; a report from the future counts as new, and more than 60 s ahead the node's reason says so.
+// The age of a report is what the reader's own clock says once it has seen the report change: so neither a step of a
+// wall clock nor a host whose clock is wrong makes old data fresh, or fresh data old. Until then it is the greater of
+// that and the difference of the wall clocks; a report from the future counts as new, and more than 60 s ahead the
+// node's reason says so.
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now);
 
 // PAYLOAD of docs/architecture.md.

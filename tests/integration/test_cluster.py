@@ -157,6 +157,15 @@ def test_a_killed_bridge_leaves_an_engine_that_stops_when_its_lease_ends(cluster
     cluster.wait_all_ok()
 
 
+def test_an_engine_that_no_bridge_comes_back_for_leaves(cluster):
+    socket = cluster.engine_socket(2)
+    cluster.stop_bridge(2, signal.SIGKILL)
+    wait_until("the engine to leave", lambda: not cluster.pids_of(2, "netsense-engine"), 20)
+    assert not os.path.exists(os.path.dirname(socket)), "it leaves nothing behind"
+    cluster.start_bridge(2)
+    cluster.wait_all_ok()
+
+
 def test_a_forgetful_gcs_hears_everything_again(cluster):
     """The head's bridge, and with it the embedded GCS, is killed and started again: it knows nothing."""
     others = {i: cluster.bridges[i].pid for i in (2, 3)}

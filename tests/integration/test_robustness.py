@@ -3,6 +3,7 @@ control socket. The engine's pid, its memory and its honest probes stay as they 
 """
 
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -28,13 +29,14 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-HELLO = b"NETSENSE" + struct.pack(">HHH", 1, 1, 1) + bytes(2) + os.urandom(32) + bytes(16)
+noise = random.Random(7).randbytes
+HELLO = b"NETSENSE" + struct.pack(">HHH", 1, 1, 1) + bytes(2) + noise(32) + bytes(16)
 ATTACKS = {
-    "garbage": os.urandom(300),
+    "garbage": noise(300),
     "silence": b"",
     "half a hello": HELLO[:40],
     "a hello and no proof": HELLO,
-    "a forged proof and an oversize request": HELLO + os.urandom(64) + b"\xff" * 200,
+    "a forged proof and an oversize request": HELLO + noise(64) + b"\xff" * 200,
     "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10,
     "http/2 beginnings": b"PRI * HTTP/2.0\r\n\r\nSM\r\n",
     "half-open": None,  # connected and shut down for writing

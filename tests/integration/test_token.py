@@ -34,3 +34,10 @@ def test_a_wrong_token_is_refused_on_both_sides(namespaces, bin_dir, directory):
         assert shown.returncode == 1 and "REFUSED" in shown.stdout
         engine.terminate()
         engine.wait(timeout=10)
+
+
+def test_a_bridge_with_a_wrong_token_says_so_and_keeps_trying(namespaces, bin_dir, directory):
+    with NetLab(2) as lab, EmbeddedCluster(lab, bin_dir, directory, tokens={2: "another secret"}) as cluster:
+        wait_until("words about the token", lambda: "token" in cluster.log(2).lower() and "gcs" in cluster.log(2).lower(), 15)
+        wait_until("the head alone", lambda: (p := cluster.status()) and len(p["nodes"]) == 1, 15)
+        assert cluster.bridges[2].poll() is None

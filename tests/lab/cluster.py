@@ -32,7 +32,8 @@ def wait_until(what, condition, timeout, every=0.05):
 
 def clean_environment(home):
     """The environment of every program in a lab: no token, no setting, no proxy from outside."""
-    kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
+    kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
+            "NETSENSE_RUNTIME_DIR": f"{home}/run"}  # fmt: skip
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
         if name in os.environ:
             kept[name] = os.environ[name]

@@ -1,0 +1,231 @@
+#include "raylet_bridge/report.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/mesh_plan.h"
+
+namespace netsense {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const std::string kSelf(56, 'a'), kPeer(56, 'b');
+const std::string kPath = kPeer + "/tcp";
+
+DoorRecord PeerDoor() {
+  DoorRecord door;
+  door.node_id = kPeer;
+  door.address = "10.0.0.2";
+  door.port = 18590;
+  door.incarnation = "00000000000000ff";
+  door.version = "0.1.0";
+  v1::Port& port = door.ports.emplace_back();
+  port.set_name("eth0");
+  port.set_netdev("eth0");
+  port.set_fabric(v1::FABRIC_KIND_ETHERNET);
+  port.set_speed_bps(10'000'000'000);
+  port.set_mtu(1500);
+  port.add_addresses("10.0.0.2");
+  door.transports = {"tcp"};
+  door.ts_ms = 5;
+  return door;
+}
+
+v1::Plan OnePathPlan() {
+  v1::Plan plan;
+  plan.set_self_node_id(kSelf);
+  plan.set_rtt_window(5);
+  plan.set_bandwidth_window(3);
+  v1::PlannedPath* path = plan.add_paths();
+  path->set_path_id(kPath);
+  path->set_transport("tcp");
+  path->set_dst_node_id(kPeer);
+  return plan;
+}
+
+// 70 us and 9.42 Gb/s.
+v1::PathResult GoodResult() {
+  v1::PathResult result;
+  result.set_path_id(kPath);
+  result.set_state(v1::PATH_STATE_OK);
+  result.set_state_age_ms(1000);
+  result.set_last_ok_age_ms(312);
+  result.mutable_rtt()->set_samples(5);
+  result.mutable_rtt()->set_ewma(71'000);
+  result.mutable_rtt()->set_p50(70'000);
+  result.mutable_rtt()->set_jitter(12'000);
+  result.mutable_rtt()->set_age_ms(312);
+  result.mutable_network_rtt()->set_samples(5);
+  result.mutable_network_rtt()->set_ewma(66'000);
+  result.mutable_network_rtt()->set_p50(65'000);
+  result.mutable_bandwidth()->set_samples(3);
+  result.mutable_bandwidth()->set_ewma(9'412'300'000);
+  result.mutable_bandwidth()->set_p50(9'420'100'000);
+  result.mutable_bandwidth()->set_age_ms(4100);
+  result.mutable_rtt_distribution()->set_count(900);
+  result.mutable_rtt_distribution()->set_p999_ns(2'500'000);
+  result.mutable_rtt_distribution()->set_span_ms(600'000);
+  result.set_timestamp_source(v1::TIMESTAMP_SOURCE_USER);
+  result.set_pings_sent(905);
+  result.set_pings_lost(5);
+  result.set_source_port("eth0");
+  result.set_fabric(v1::FABRIC_KIND_ETHERNET);
+  return result;
+}
+
+Report ReportOf(const v1::PathResult& result, const std::string& problem = "") {
+  Settings settings;
+  settings.enabled = true;
+  return MakeReport(OnePathPlan(), {{kPath, result}}, problem, {{kPeer, PeerDoor()}}, settings, 1'700'000'000'000);
+}
+
+TEST(Report, UnitsAreMillisecondsOfTheFullRoundTripAndDecimalMegabits) {
+  Json edge = Json::parse(ReportToJson(ReportOf(GoodResult())))["edges"][0];
+  EXPECT_DOUBLE_EQ(edge["rtt_ms"].get<double>(), 0.071);
+  EXPECT_DOUBLE_EQ(edge["rtt_p50_ms"].get<double>(), 0.070);
+  EXPECT_DOUBLE_EQ(edge["jitter_ms"].get<double>(), 0.012);
+  EXPECT_DOUBLE_EQ(edge["bw_mbps"].get<double>(), 9412.3);
+  EXPECT_DOUBLE_EQ(edge["bw_p50_mbps"].get<double>(), 9420.1);
+  EXPECT_DOUBLE_EQ(edge["network_rtt_p50_ms"].get<double>(), 0.065);
+  EXPECT_DOUBLE_EQ(edge["rtt_distribution_ms"]["p99_9"].get<double>(), 2.5);
+  EXPECT_EQ(edge["rtt_distribution_ms"]["span_ms"], 600'000);
+  EXPECT_EQ(edge["rtt_age_ms"], 312);
+  EXPECT_EQ(edge["bw_age_ms"], 4100);
+  EXPECT_EQ(edge["state"], "OK");
+  EXPECT_EQ(edge["fabric"], "ethernet");
+  EXPECT_EQ(edge["src_port"], "eth0");
+  EXPECT_EQ(edge["dst_port"], "eth0");
+  EXPECT_EQ(edge["rtt_window"], 5);
+  EXPECT_EQ(edge["timestamp_source"], "user");
+  EXPECT_EQ(edge["pings_lost"], 5);
+}
+
+TEST(Report, SurvivesTheWayThereAndBack) {
+  Report report = ReportOf(GoodResult());
+  std::string text = ReportToJson(report);
+  auto parsed = ParseReport(text, kSelf);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(ReportToJson(*parsed), text);
+}
+
+TEST(Report, OnlyOkCarriesFigures) {
+  for (v1::PathState state : {v1::PATH_STATE_UNREACHABLE, v1::PATH_STATE_DEGRADED, v1::PATH_STATE_STALE}) {
+    v1::PathResult result = GoodResult();
+    result.set_state(state);
+    result.set_reason("connection refused");
+    Json edge = Json::parse(ReportToJson(ReportOf(result)))["edges"][0];
+    for (const char* figure :
+         {"rtt_ms", "rtt_p50_ms", "jitter_ms", "bw_mbps", "bw_p50_mbps", "network_rtt_ms", "rtt_distribution_ms"})
+      EXPECT_TRUE(edge[figure].is_null()) << figure;
+    EXPECT_EQ(edge["state"], PathStateName(state));
+    EXPECT_EQ(edge["reason"], "connection refused");
+    EXPECT_EQ(edge["last_ok_age_ms"], 312);
+  }
+}
+
+TEST(Report, OldRoundTripIsStale) {
+  v1::PathResult result = GoodResult();
+  result.mutable_rtt()->set_age_ms(6001);
+  ReportEdge edge = ReportOf(result).edges[0];
+  EXPECT_EQ(edge.state, v1::PATH_STATE_STALE);
+  EXPECT_FALSE(edge.rtt_p50_ms);
+}
+
+TEST(Report, SilentEngineAndSilentPathAreUnknown) {
+  ReportEdge lost = ReportOf(GoodResult(), "the engine of this node ended").edges[0];
+  EXPECT_EQ(lost.state, v1::PATH_STATE_UNKNOWN);
+  EXPECT_EQ(lost.reason, "the engine of this node ended");
+  EXPECT_FALSE(lost.rtt_ms);
+  Settings settings;
+  settings.enabled = true;
+  ReportEdge silent = MakeReport(OnePathPlan(), {}, "", {}, settings, 1).edges[0];
+  EXPECT_EQ(silent.state, v1::PATH_STATE_UNKNOWN);
+  EXPECT_EQ(silent.reason, "not measured yet");
+}
+
+TEST(Report, DisabledSaysHowToTurnItOn) {
+  v1::Plan plan;
+  plan.set_self_node_id(kSelf);
+  Report report = MakeReport(plan, {}, "", {}, Settings(), 1);
+  EXPECT_TRUE(report.edges.empty());
+  EXPECT_NE(report.reason.find("network_sense_enabled"), std::string::npos);
+}
+
+Json Parsed() { return Json::parse(ReportToJson(ReportOf(GoodResult()))); }
+
+TEST(Report, ForeignReportIsNotBelievedBeyondItsOwnNode) {
+  EXPECT_FALSE(ParseReport(Parsed().dump(), kPeer).ok()) << "it stands under another node's key";
+  for (const char* text : {"", "null", "[]", "{}", "{\"schema_version\":1}", "\xff\xfe", "{\"schema_version\":1e999}"})
+    EXPECT_FALSE(ParseReport(text, kSelf).ok()) << text;
+  EXPECT_FALSE(ParseReport(std::string(1 << 20, '['), kSelf).ok());
+  Json other = Parsed();
+  other["schema_version"] = 2;
+  EXPECT_FALSE(ParseReport(other.dump(), kSelf).ok());
+}
+
+TEST(Report, HostileEdges) {
+  Json report = Parsed();
+  const Json good = report["edges"][0];
+  auto with = [&good](const char* key, Json value) {
+    Json edge = good;
+    edge[key] = std::move(value);
+    return edge;
+  };
+  // Left out: no destination, itself, no such state, told twice, no object.
+  report["edges"] = {good,
+                     with("dst_node_id", "x"),
+                     with("dst_node_id", kSelf),
+                     with("dst_node_id", 7),
+                     with("state", "GREAT"),
+                     with("rtt_p50_ms", 0.001),
+                     nullptr,
+                     3};
+  auto parsed = ParseReport(report.dump(), kSelf);
+  ASSERT_TRUE(parsed.ok());
+  ASSERT_EQ(parsed->edges.size(), 1u);
+  EXPECT_DOUBLE_EQ(*parsed->edges[0].rtt_p50_ms, 0.070);
+
+  for (const Json& nonsense : {Json(-1.0), Json("fast"), Json(nullptr), Json::array()}) {
+    report["edges"] = Json::array({with("rtt_p50_ms", nonsense)});
+    parsed = ParseReport(report.dump(), kSelf);
+    ASSERT_TRUE(parsed.ok());
+    EXPECT_EQ(parsed->edges[0].state, v1::PATH_STATE_UNKNOWN) << nonsense << ": OK without a round trip is not OK";
+    EXPECT_FALSE(parsed->edges[0].bw_mbps);
+  }
+  report["edges"] = Json::array({with("state", "UNREACHABLE")});
+  EXPECT_FALSE(ParseReport(report.dump(), kSelf)->edges[0].rtt_p50_ms) << "figures of a dead edge";
+  report["edges"] = Json::array({with("rtt_age_ms", UINT64_MAX)});
+  EXPECT_FALSE(ParseReport(report.dump(), kSelf)->edges[0].rtt_age_ms);
+  report["edges"] = Json::array({with("reason", std::string(100'000, 'x'))});
+  EXPECT_LE(ParseReport(report.dump(), kSelf)->edges[0].reason.size(), 1024u);
+}
+
+TEST(DoorRecord, SurvivesTheWayThereAndBack) {
+  auto parsed = ParseDoorRecord(DumpJson(DoorToJson(PeerDoor())), kPeer);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(SameDoor(*parsed, PeerDoor()));
+  parsed->ts_ms += 1;
+  EXPECT_TRUE(SameDoor(*parsed, PeerDoor()));
+  parsed->incarnation = "00000000000000fe";
+  EXPECT_FALSE(SameDoor(*parsed, PeerDoor()));
+  EXPECT_EQ(DoorPortName(PeerDoor()), "eth0");
+}
+
+TEST(DoorRecord, RefusesWhatLeadsNowhere) {
+  EXPECT_FALSE(ParseDoorRecord(DumpJson(DoorToJson(PeerDoor())), kSelf).ok());
+  Json door = DoorToJson(PeerDoor());
+  for (const Json& port : {Json(0), Json(65536), Json("18590"), Json(-1)}) {
+    door["port"] = port;
+    EXPECT_FALSE(ParseDoorRecord(door.dump(), kPeer).ok()) << port;
+  }
+  door = DoorToJson(PeerDoor());
+  door.erase("address");
+  EXPECT_FALSE(ParseDoorRecord(door.dump(), kPeer).ok());
+}
+
+}  // namespace
+}  // namespace netsense

@@ -1,0 +1,239 @@
+#include "raylet_bridge/topology.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "fake_gcs.h"
+#include "raylet_bridge/cluster_reader.h"
+#include "raylet_bridge/kv_keys.h"
+
+namespace netsense {
+namespace {
+
+using std::chrono::milliseconds;
+
+const std::string kA(56, 'a'), kB(56, 'b'), kC(56, 'c');
+constexpr int64_t kNow = 1'700'000'000'000;
+
+ReportEdge OkEdge(const std::string& dst, double rtt_p50_ms = 0.07) {
+  ReportEdge edge;
+  edge.dst_node_id = dst;
+  edge.transport = "tcp";
+  edge.state = v1::PATH_STATE_OK;
+  edge.rtt_ms = edge.rtt_p50_ms = rtt_p50_ms;
+  edge.bw_p50_mbps = 9420.1;
+  edge.rtt_age_ms = 300;
+  edge.last_ok_age_ms = 300;
+  return edge;
+}
+
+Report ReportFrom(const std::string& node_id, std::vector<ReportEdge> edges, int64_t ts_ms = kNow) {
+  return {node_id, ts_ms, "0.1.0", 2000, "", std::move(edges)};
+}
+
+DoorRecord DoorOf(const std::string& node_id) {
+  DoorRecord door;
+  door.node_id = node_id;
+  door.address = "10.0.0.1";
+  door.port = 1;
+  return door;
+}
+
+ClusterView FullView() {
+  ClusterView view;
+  const std::string all[] = {kA, kB, kC};
+  for (const std::string& id : all) {
+    view.nodes.push_back({id, "10.0.0.1", "host", true, id == kA, 0});
+    view.doors.emplace(id, DoorOf(id));
+    std::vector<ReportEdge> edges;
+    for (const std::string& other : all)
+      if (other != id) edges.push_back(OkEdge(other));
+    view.reports.emplace(id, ReportFrom(id, edges));
+  }
+  return view;
+}
+
+Topology Build(const ClusterView& view, int64_t now_epoch_ms = kNow, MonotonicTime now = {}) {
+  return BuildTopology(view, Settings(), now_epoch_ms, now);
+}
+
+const TopologyEdge& EdgeOf(const Topology& topology, const std::string& src, const std::string& dst) {
+  for (const TopologyEdge& edge : topology.edges)
+    if (edge.src_node_id == src && edge.edge.dst_node_id == dst) return edge;
+  ADD_FAILURE() << "no edge";
+  static const TopologyEdge none;
+  return none;
+}
+
+TEST(Topology, EverythingGood) {
+  Topology topology = Build(FullView(), kNow + 500);
+  EXPECT_EQ(topology.edges.size(), 6u);
+  EXPECT_EQ(topology.num_ok_edges(), 6);
+  EXPECT_EQ(topology.num_reports(), 3);
+  EXPECT_EQ(topology.num_reachable_nodes(), 3);
+  const TopologyEdge& edge = EdgeOf(topology, kA, kB);
+  EXPECT_EQ(edge.age_ms, 500);
+  EXPECT_EQ(edge.edge.rtt_age_ms, 800) << "ages are as of generated_at_ms";
+}
+
+TEST(Topology, OldReportIsStaleAndWithoutFigures) {
+  Settings settings;
+  Topology at_ttl = Build(FullView(), kNow + settings.rtt_ttl_ms);
+  EXPECT_EQ(at_ttl.num_ok_edges(), 6);
+  Topology topology = Build(FullView(), kNow + settings.rtt_ttl_ms + 1);
+  EXPECT_EQ(topology.num_ok_edges(), 0);
+  EXPECT_EQ(topology.num_reachable_nodes(), 0);
+  const TopologyEdge& edge = EdgeOf(topology, kA, kB);
+  EXPECT_EQ(edge.edge.state, v1::PATH_STATE_STALE);
+  EXPECT_FALSE(edge.edge.rtt_ms || edge.edge.rtt_p50_ms || edge.edge.bw_p50_mbps);
+  EXPECT_EQ(edge.edge.last_ok_age_ms, 300 + int64_t{settings.rtt_ttl_ms} + 1);
+  EXPECT_FALSE(edge.edge.reason.empty());
+}
+
+TEST(Topology, PairsThatNobodyReportedAreUnknownWithTheReason) {
+  ClusterView view = FullView();
+  view.reports.erase(kC);
+  view.reports.erase(kB);
+  view.reports.emplace(kB, absl::InvalidArgumentError("it is not a JSON object"));
+  view.reports.erase(kA);
+  view.reports.emplace(kA, ReportFrom(kA, {OkEdge(kB)}));
+  view.doors.erase(kC);
+  Topology topology = Build(view);
+  EXPECT_EQ(topology.edges.size(), 6u);
+  EXPECT_EQ(topology.num_ok_edges(), 1);
+  auto reason = [&](const std::string& src, const std::string& dst) {
+    EXPECT_EQ(EdgeOf(topology, src, dst).edge.state, v1::PATH_STATE_UNKNOWN);
+    return EdgeOf(topology, src, dst).edge.reason;
+  };
+  EXPECT_NE(reason(kC, kA).find("no report from this node"), std::string::npos);
+  EXPECT_NE(reason(kB, kA).find("not a JSON object"), std::string::npos);
+  EXPECT_NE(reason(kA, kC).find("no door record from this node"), std::string::npos);
+  EXPECT_EQ(topology.num_reachable_nodes(), 1) << "b, which the only reporting node reaches";
+}
+
+TEST(Topology, DisabledNodeSaysSo) {
+  ClusterView view = FullView();
+  Report disabled = ReportFrom(kA, {});
+  disabled.reason = "probing is disabled";
+  view.reports.erase(kA);
+  view.reports.emplace(kA, disabled);
+  EXPECT_EQ(EdgeOf(Build(view), kA, kB).edge.reason, "source: probing is disabled");
+}
+
+TEST(Topology, NodesThatAreNotAliveHaveNoPlace) {
+  ClusterView view = FullView();
+  view.nodes.pop_back();
+  Topology topology = Build(view);
+  EXPECT_EQ(topology.nodes.size(), 2u);
+  EXPECT_EQ(topology.edges.size(), 2u);
+  EXPECT_EQ(topology.nodes[0].num_out_edges, 1);
+}
+
+TEST(Topology, ReachableMeansByHalfOfThoseThatCanTell) {
+  // What a and b say of c.
+  auto reachable = [](v1::PathState from_a, v1::PathState from_b) {
+    ClusterView view = FullView();
+    view.reports.clear();
+    ReportEdge edge = OkEdge(kC);
+    edge.state = from_a;
+    view.reports.emplace(kA, ReportFrom(kA, {OkEdge(kB), edge}));
+    edge.state = from_b;
+    view.reports.emplace(kB, ReportFrom(kB, {OkEdge(kA), edge}));
+    return Build(view).nodes[2].reachable;
+  };
+  using enum v1::PathState;
+  EXPECT_TRUE(reachable(PATH_STATE_OK, PATH_STATE_DEGRADED));
+  EXPECT_TRUE(reachable(PATH_STATE_OK, PATH_STATE_UNREACHABLE)) << "one of two";
+  EXPECT_FALSE(reachable(PATH_STATE_REFUSED, PATH_STATE_UNREACHABLE));
+  EXPECT_TRUE(reachable(PATH_STATE_OK, PATH_STATE_UNKNOWN)) << "who can't tell has no vote";
+  EXPECT_FALSE(reachable(PATH_STATE_UNREACHABLE, PATH_STATE_STALE));
+  EXPECT_FALSE(reachable(PATH_STATE_UNKNOWN, PATH_STATE_UNKNOWN)) << "nobody can tell";
+  ClusterView silent = FullView();
+  silent.reports.clear();
+  EXPECT_EQ(Build(silent).num_reachable_nodes(), 0);
+}
+
+TEST(Topology, ReportFromTheFutureIsNewAndSaysSo) {
+  Topology topology = Build(FullView(), kNow - 61'000);
+  EXPECT_EQ(topology.num_ok_edges(), 6);
+  EXPECT_EQ(topology.nodes[0].report_age_ms, 0);
+  EXPECT_NE(topology.nodes[0].reason.find("61 s ahead"), std::string::npos);
+  EXPECT_EQ(Build(FullView(), kNow - 59'000).nodes[0].reason, "");
+}
+
+TEST(Topology, Json) {
+  auto envelope = nlohmann::json::parse(EnvelopeJson(Build(FullView(), kNow + 1), "hello"));
+  EXPECT_EQ(envelope["result"], true);
+  EXPECT_EQ(envelope["msg"], "hello");
+  const auto& payload = envelope["data"]["result"];
+  EXPECT_EQ(payload["schema_version"], 1);
+  EXPECT_EQ(payload["directed"], true);
+  EXPECT_EQ(payload["num_nodes"], 3);
+  EXPECT_EQ(payload["num_edges"], 6);
+  EXPECT_EQ(payload["generated_at_ms"], kNow + 1);
+  EXPECT_EQ(payload["nodes"][0]["last_report_ts_ms"], kNow);
+  EXPECT_EQ(payload["nodes"][0]["num_out_edges"], 2);
+  const auto& edge = payload["edges"][0];
+  EXPECT_EQ(edge["src_node_id"], kA);
+  EXPECT_EQ(edge["dst_node_id"], kB);
+  EXPECT_EQ(edge["report_ts_ms"], kNow);
+  EXPECT_EQ(edge["age_ms"], 1);
+  EXPECT_DOUBLE_EQ(edge["rtt_p50_ms"].get<double>(), 0.07);
+  EXPECT_DOUBLE_EQ(edge["bw_p50_mbps"].get<double>(), 9420.1);
+}
+
+TEST(Topology, JsonOfTextThatIsNotUtf8) {
+  ClusterView view = FullView();
+  view.nodes[0].hostname = "\xff\xfe";
+  EXPECT_FALSE(nlohmann::json::parse(EnvelopeJson(Build(view), ""), nullptr, false).is_discarded());
+}
+
+class Sightings : public testing::Test {
+ protected:
+  Sightings() {
+    gcs_.nodes = {{kA, "10.0.0.1", "", true, true, 0}};
+    Write(kNow);
+  }
+  void Write(int64_t ts_ms) { gcs_.table[ReportKey(kA)] = ReportToJson(ReportFrom(kA, {}, ts_ms)); }
+  std::optional<int64_t> AgeAt(int64_t epoch_ms, milliseconds since_start) {
+    MonotonicTime now = MonotonicTime() + since_start;
+    EXPECT_TRUE(reader_.Poll(true, now).ok());
+    return Build(reader_.view(), epoch_ms, now).nodes[0].report_age_ms;
+  }
+  FakeGcs gcs_;
+  ClusterReader reader_{&gcs_};
+};
+
+TEST_F(Sightings, SteppingClocksMakeOldDataNeitherFreshNorStale) {
+  EXPECT_EQ(AgeAt(kNow + 100, milliseconds(0)), 100);
+  Write(kNow + 2000);
+  EXPECT_EQ(AgeAt(kNow + 2100, milliseconds(2000)), 0) << "seen to change just now";
+  // The reader's clock steps back by an hour, and forward: the report grows old by the monotonic clock alone.
+  EXPECT_EQ(AgeAt(kNow - 3'600'000, milliseconds(9000)), 7000);
+  EXPECT_EQ(AgeAt(kNow + 3'600'000, milliseconds(10'000)), 8000);
+  // A writer whose clock is an hour behind is fresh, once it was seen to write.
+  Write(kNow - 3'600'000);
+  EXPECT_EQ(AgeAt(kNow, milliseconds(11'000)), 0);
+}
+
+TEST_F(Sightings, WithoutAnyChangeTheOlderViewCounts) {
+  EXPECT_EQ(AgeAt(kNow + 50'000, milliseconds(0)), 50'000);
+  EXPECT_EQ(AgeAt(kNow - 50'000, milliseconds(9000)), 9000) << "from the future, and not changed for 9 s";
+}
+
+TEST(ClusterReader, KeepsItsViewWhenTheGcsFails) {
+  FakeGcs gcs;
+  gcs.nodes = {{kA, "10.0.0.1", "", true, true, 0}};
+  gcs.table[DoorKey(kA)] = "{";
+  ClusterReader reader(&gcs);
+  ASSERT_TRUE(reader.Poll(false).ok());
+  EXPECT_FALSE(reader.view().doors.at(kA).ok());
+  gcs.failure = absl::UnavailableError("gone");
+  EXPECT_FALSE(reader.Poll(false).ok());
+  EXPECT_EQ(reader.view().nodes.size(), 1u);
+}
+
+}  // namespace
+}  // namespace netsense
