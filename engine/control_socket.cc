@@ -101,7 +101,8 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Listen(const std::
       new ControlSocket(path, *made ? directory : "", *std::move(lock), std::move(listener), std::move(on_connection)));
 }
 
-ControlSocket::ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener, OnConnection on_connection)
+ControlSocket::ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener,
+                             OnConnection on_connection)
     : path_(std::move(path)),
       own_directory_(std::move(own_directory)),
       lock_(std::move(lock)),

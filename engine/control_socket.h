@@ -25,7 +25,8 @@ class ControlSocket {
   ~ControlSocket();
 
  private:
-  ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener, OnConnection on_connection);
+  ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener,
+                OnConnection on_connection);
   void Run();
 
   const std::string path_;

@@ -238,3 +238,13 @@ def test_an_engine_gives_what_its_limits_allow(tmp_path):
         assert engine.wait(timeout=10) == 0
         engine.stderr.close()
     assert not (tmp_path / "run" / "engine.sock").exists()
+
+
+def test_the_readme_tells_every_setting_and_its_default():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = run("netsense-bridge", "config", "--json", env=os.environ | {"RAY_TMPDIR": os.environ["HOME"], "TMPDIR": os.environ["HOME"]})
+    assert shown.returncode == 0, shown.stderr
+    settings = json.loads(shown.stdout)["settings"]
+    assert len(settings) > 10
+    for setting in settings:
+        assert f"| `{setting['name']}` | {setting['value']} |" in readme

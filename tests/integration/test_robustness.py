@@ -112,10 +112,15 @@ def test_strangers_change_nothing(cluster, place, name):
         paths = [p for i in (1, 2, 3, 4) for p in cluster.engine_status(i)["snapshot"]["paths"]]
         return sum(int(p["pings_lost"]) for p in paths), sum(int(p["pings_sent"]) for p in paths)
 
-    before_kb = resident_kb(pid)
+    def rejected():
+        return int(cluster.engine_status(2)["snapshot"]["counters"]["door_rejected"])
+
+    before_kb, rejected_before = resident_kb(pid), rejected()
     lost_before, sent_before = lost()
     in_namespace(cluster.lab.namespace(1), lambda: attack(connect, ATTACKS[name]))
     wait_until("more honest probes", lambda: lost()[1] > sent_before + 20, 15, every=0.2)
+    if place == "door":
+        wait_until("the door to have rejected them", lambda: rejected() - rejected_before >= EACH, 10)
     assert cluster.engine_pid(2) == pid
     growth = resident_kb(pid) - before_kb
     print(f"{EACH} x {name} on the {place}: {growth} kB")

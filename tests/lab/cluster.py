@@ -101,6 +101,7 @@ class Cluster:
             stdout=log,
             stderr=log,
             env=self.environment,
+            start_new_session=True,  # a Ctrl-C on the terminal is the demo's, which then ends its bridges in order
         )
         log.close()
 

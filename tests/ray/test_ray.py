@@ -85,6 +85,18 @@ def test_endpoint_and_status(cluster):
     assert shown.returncode == 0 and "3/3 reachable" in shown.stdout
 
 
+def test_the_gcs_client_agrees_with_rays_own_gcs(cluster):
+    """The same tests that pass against the embedded GCS."""
+    done = cluster.lab.run(
+        2,
+        [cluster.bin / "gcs_tests", "--gtest_filter=*/Ray"],
+        env=cluster.environment | {"NETSENSE_TEST_GCS": cluster.gcs_address},
+    )
+    print(done.stdout[-2000:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SKIPPED" not in done.stdout and "PASSED" in done.stdout
+
+
 def gcs_server(cluster):
     (pid,) = cluster.pids_of(1, "gcs_server")
     return pid
