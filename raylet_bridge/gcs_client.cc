@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -116,7 +117,10 @@ class GrpcGcsClient : public GcsClient {
     if (keys.empty()) return found;
     ray::rpc::InternalKVMultiGetRequest request;
     request.set_namespace_(kNamespace);
-    request.mutable_keys()->Add(keys.begin(), keys.end());
+    // Each key once: a GCS that keeps its tables in Redis never answers a call that names a key twice, nor a later one
+    // for that key.
+    const std::set<std::string> distinct(keys.begin(), keys.end());
+    request.mutable_keys()->Add(distinct.begin(), distinct.end());
     ray::rpc::InternalKVMultiGetReply reply;
     auto status = Call(*kv_, &InternalKVGcsService::Stub::InternalKVMultiGet, request, reply);
     if (!status.ok()) return status;

@@ -131,8 +131,13 @@ class Cluster:
         return found
 
     def engine_pid(self, i):
-        (pid,) = wait_until(f"an engine on node {i}", lambda: self.pids_of(i, "netsense-engine"), 10)
-        return pid
+        """Of node i's one engine. For some seconds after a bridge was killed there may be two."""
+
+        def only_one():
+            pids = self.pids_of(i, "netsense-engine")
+            return pids[0] if len(pids) == 1 else None
+
+        return wait_until(f"one engine on node {i}", only_one, 30)
 
     def engine_socket(self, i):
         arguments = Path(f"/proc/{self.engine_pid(i)}/cmdline").read_text().split("\0")
