@@ -204,6 +204,7 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
   report.ts_ms = ts_ms;
   report.version = NETSENSE_VERSION;
   report.tick_ms = settings.tick_ms;
+  report.ttl_ms = settings.rtt_ttl_ms;
   if (!settings.enabled) report.reason = "probing is disabled on this node: set network_sense_enabled to true";
   for (const v1::PlannedPath& path : plan.paths()) {
     ReportEdge& edge = report.edges.emplace_back();
@@ -238,6 +239,7 @@ std::string ReportToJson(const Report& report) {
                    {"ts_ms", report.ts_ms},
                    {"version", report.version},
                    {"tick_ms", report.tick_ms},
+                   {"ttl_ms", report.ttl_ms},
                    {"reason", report.reason},
                    {"edges", std::move(edges)}});
 }
@@ -252,6 +254,7 @@ absl::StatusOr<Report> ParseReport(const std::string& json, const std::string& n
   report.ts_ms = *ts_ms;
   report.version = StringAt(*document, "version").value_or("");
   report.tick_ms = IntegerAt(*document, "tick_ms").value_or(0);
+  report.ttl_ms = IntegerAt(*document, "ttl_ms").value_or(0);
   report.reason = StringAt(*document, "reason").value_or("");
   auto edges = document->find("edges");
   if (edges == document->end() || !edges->is_array()) return absl::InvalidArgumentError("it has no list of edges");

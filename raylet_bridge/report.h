@@ -49,6 +49,7 @@ struct Report {
   int64_t ts_ms = 0;  // milliseconds since the Unix epoch
   std::string version;
   int64_t tick_ms = 0;
+  int64_t ttl_ms = 0;  // older than this it is STALE, for every reader; 0 = not said
   std::string reason;  // why there are no edges; empty when there are
   std::vector<ReportEdge> edges;
 };

@@ -56,10 +56,12 @@ TopologyNode MakeNode(const ClusterView& view, const ClusterNode& node, const Se
   made.report_ts_ms = report->ts_ms;
   made.report_age_ms = ReportAge(view, *report, now_epoch_ms, now);
   const int64_t ahead_ms = report->ts_ms - now_epoch_ms;
-  if (*made.report_age_ms > int64_t{settings.rtt_ttl_ms}) {
+  // The reporter knows how often it reports; a reader may have been given no settings at all.
+  const int64_t ttl_ms = report->ttl_ms > 0 ? report->ttl_ms : int64_t{settings.rtt_ttl_ms};
+  if (*made.report_age_ms > ttl_ms) {
     made.state = v1::PATH_STATE_STALE;
-    made.reason = fmt::format("its report is {} ms old, older than network_sense_rtt_ttl_ms ({})", *made.report_age_ms,
-                              settings.rtt_ttl_ms);
+    made.reason =
+        fmt::format("its report is {} ms old, older than network_sense_rtt_ttl_ms ({})", *made.report_age_ms, ttl_ms);
   } else {
     made.state = v1::PATH_STATE_OK;
     made.reason = report->reason;

@@ -130,6 +130,15 @@ def test_the_gcs_is_killed_and_started_again(cluster):
     assert all(bridge.poll() is None for bridge in cluster.bridges.values())
 
 
+def test_a_bridge_that_was_killed_is_followed_by_one_that_adopts_its_engine(cluster):
+    engine = cluster.engine_pid(2)
+    cluster.stop_bridge(2, signal.SIGKILL)
+    cluster.start_bridge(2)
+    wait_until("the new bridge's renewals", lambda: cluster.engine_status(2)["snapshot"]["lease_in_force"], 10)
+    cluster.wait_all_ok()
+    assert cluster.engine_pid(2) == engine, "the engine and what it had measured live on"
+
+
 def pings_sent(cluster, i):
     return sum(int(path["pings_sent"]) for path in cluster.engine_status(i)["snapshot"]["paths"])
 

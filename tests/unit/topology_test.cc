@@ -30,7 +30,7 @@ ReportEdge OkEdge(const std::string& dst, double rtt_p50_ms = 0.07) {
 }
 
 Report ReportFrom(const std::string& node_id, std::vector<ReportEdge> edges, int64_t ts_ms = kNow) {
-  return {node_id, ts_ms, "0.1.0", 2000, "", std::move(edges)};
+  return {node_id, ts_ms, "0.1.0", 2000, 0, "", std::move(edges)};
 }
 
 DoorRecord DoorOf(const std::string& node_id) {
@@ -90,6 +90,17 @@ TEST(Topology, OldReportIsStaleAndWithoutFigures) {
   EXPECT_FALSE(edge.edge.rtt_ms || edge.edge.rtt_p50_ms || edge.edge.bw_p50_mbps);
   EXPECT_EQ(edge.edge.last_ok_age_ms, 300 + int64_t{settings.rtt_ttl_ms} + 1);
   EXPECT_FALSE(edge.edge.reason.empty());
+}
+
+TEST(Topology, AReportsOwnTimeToLiveGoesBeforeTheReadersSettings) {
+  ClusterView view = FullView();
+  Report patient = ReportFrom(kA, {OkEdge(kB), OkEdge(kC)});
+  patient.ttl_ms = 10 * int64_t{Settings().rtt_ttl_ms};
+  view.reports.erase(kA);
+  view.reports.emplace(kA, patient);
+  Topology topology = Build(view, kNow + Settings().rtt_ttl_ms + 1);
+  EXPECT_EQ(EdgeOf(topology, kA, kB).edge.state, v1::PATH_STATE_OK);
+  EXPECT_EQ(EdgeOf(topology, kB, kA).edge.state, v1::PATH_STATE_STALE);
 }
 
 TEST(Topology, PairsThatNobodyReportedAreUnknownWithTheReason) {
