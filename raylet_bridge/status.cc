@@ -142,8 +142,9 @@ std::string RenderMatrix(const Topology& topology, const std::map<std::string, s
 }
 
 std::string RenderNode(const TopologyNode& node, const std::string& label, size_t width, const StatusStyle& style) {
-  std::string text = fmt::format("  {:<{}}  {:<15}  {}  ", label, width, Printable(node.node.address),
-                                 node.node.node_id.substr(0, kShortId));
+  const std::string& other_name = label == node.node.address ? node.node.hostname : node.node.address;
+  std::string text =
+      fmt::format("  {:<{}}  {:<15}  {}  ", label, width, Printable(other_name), node.node.node_id.substr(0, kShortId));
   text += Paint(PathStateName(node.state), ColorOf(node.state), style);
   if (node.report_age_ms) text += fmt::format("  report {} old", FormatAge(*node.report_age_ms));
   if (!node.reachable) text += "  " + Paint("not reachable", kRed, style);
