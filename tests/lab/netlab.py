@@ -172,7 +172,8 @@ class NetLab:
 
     @staticmethod
     def _tbf(rate):
-        return ["tbf", "rate", rate, "burst", "64kb", "latency", "50ms"]
+        # A bucket of some milliseconds: with a smaller one, a timer that comes late loses tokens, and the link is slower than named.
+        return ["tbf", "rate", rate, "burst", "256kb", "latency", "50ms"]
 
     @staticmethod
     def _tc(namespace, *arguments):
