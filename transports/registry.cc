@@ -19,14 +19,4 @@ absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const 
   return absl::UnimplementedError(absl::StrCat("no transport '", std::string(name), "' here; there is: ", known));
 }
 
-std::vector<std::string> Capabilities::Names() const {
-  std::vector<std::string> names;
-  if (ping) names.emplace_back("ping");
-  if (stream_to_peer) names.emplace_back("stream_to_peer");
-  if (stream_from_peer) names.emplace_back("stream_from_peer");
-  if (busy_poll) names.emplace_back("busy_poll");
-  if (responder_hold) names.emplace_back("responder_hold");
-  return names;
-}
-
 }  // namespace netsense

@@ -98,6 +98,11 @@ struct DoorConnection {
   v1::SessionReply::Grant grant;
 };
 
+struct SessionDetails {
+  std::string mode;    // one of Capabilities::modes
+  std::string device;  // as the backend names it ("rxe0:1", "eth0"); empty where it is the kernel's choice
+};
+
 // The prober's end. Used by one thread at a time. The destructor closes the session on both sides.
 class Session {
  public:
@@ -106,6 +111,8 @@ class Session {
   virtual absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) = 0;
   // Who answers, as it introduced itself.
   virtual const v1::SessionReply::Grant& peer() const = 0;
+  // By which of the backend's ways, and through which device of ours.
+  virtual SessionDetails details() const = 0;
 };
 
 struct Capabilities {
@@ -115,9 +122,20 @@ struct Capabilities {
   bool busy_poll = false;
   bool responder_hold = false;
   uint32_t max_ping_payload_bytes = 0;
+  std::vector<std::string> modes;  // of TransportOptions.mode, the default first
 
   std::vector<std::string> Names() const;
 };
+
+// Which of TransportOptions' knobs a backend has beside `mode`.
+struct KnownOptions {
+  bool device = false;  // device, peer_device
+  bool ucx = false;     // ucx_tls, ucx_max_rndv_rails
+  bool rdma = false;    // gid_index, peer_gid_index, service_level, traffic_class, path_mtu
+};
+// InvalidArgument names the option that backend `name` does not have: a wish is never dropped in silence.
+absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view name, const Capabilities& capabilities,
+                          const KnownOptions& known);
 
 // How long a responder bears with a prober.
 struct ServeLimits {

@@ -7,18 +7,15 @@
 
 #include "tests/unit/loopback_responder.h"
 #include "transports/socket.h"
+#include "transports/stream_meter.h"
 #include "transports/tcp/channel.h"
 #include "transports/tcp/factory.h"
-#include "transports/tcp/stream.h"
 
 namespace netsense {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using tcp::FrameHeader;
-using tcp::FrameKind;
-using tcp::kHeaderBytes;
 
 class TcpTest : public testing::TestWithParam<v1::WaitMode> {
  protected:
@@ -113,7 +110,7 @@ class ScriptedPeer {
   static FrameHeader ReadPing(int fd, std::vector<uint8_t>* payload) {
     std::vector<uint8_t> header(kHeaderBytes);
     recv(fd, header.data(), header.size(), MSG_WAITALL);
-    FrameHeader decoded = tcp::DecodeHeader(header.data());
+    FrameHeader decoded = DecodeHeader(header.data());
     payload->resize(decoded.payload_bytes);
     if (!payload->empty()) recv(fd, payload->data(), payload->size(), MSG_WAITALL);
     return decoded;
@@ -122,7 +119,7 @@ class ScriptedPeer {
     header.kind = FrameKind::kPong;
     header.payload_bytes = static_cast<uint32_t>(payload.size());
     std::vector<uint8_t> bytes(kHeaderBytes);
-    tcp::EncodeHeader(header, bytes.data());
+    EncodeHeader(header, bytes.data());
     bytes.insert(bytes.end(), payload.begin(), payload.end());
     send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
@@ -199,7 +196,7 @@ TEST(TcpFaults, HalfAnEchoBeforeTheDeadlineIsFinishedLater) {
     FrameHeader first = ScriptedPeer::ReadPing(fd, &first_payload);
     std::vector<uint8_t> bytes(kHeaderBytes);
     first.kind = FrameKind::kPong;
-    tcp::EncodeHeader(first, bytes.data());
+    EncodeHeader(first, bytes.data());
     send(fd, bytes.data(), 20, MSG_NOSIGNAL);
     FrameHeader second = ScriptedPeer::ReadPing(fd, &second_payload);
     send(fd, bytes.data() + 20, kHeaderBytes - 20, MSG_NOSIGNAL);
@@ -240,7 +237,7 @@ TEST(TcpFaults, AnEchoThatAnnouncesTooMuchIsRefused) {
     ping.kind = FrameKind::kPong;
     ping.payload_bytes = UINT32_MAX;
     std::vector<uint8_t> bytes(kHeaderBytes);
-    tcp::EncodeHeader(ping, bytes.data());
+    EncodeHeader(ping, bytes.data());
     send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   });
   EXPECT_TRUE(absl::IsInvalidArgument(peer.session->Ping({}, In(seconds(5)), {}).status()));
@@ -278,7 +275,7 @@ TEST(TcpFaults, AReportThatContradictsItselfIsNotBelieved) {
   StreamSample impossible;
   impossible.bytes = 10;
   impossible.bytes_in_elapsed = 11;
-  EXPECT_FALSE(tcp::DecodeReport(tcp::EncodeReport(impossible)).ok());
+  EXPECT_FALSE(SampleOf(ReportOf(impossible)).ok());
 }
 
 }  // namespace

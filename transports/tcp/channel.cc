@@ -1,6 +1,5 @@
 #include "transports/tcp/channel.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -17,25 +16,6 @@ namespace {
 constexpr std::chrono::milliseconds kSpinLimit{100};
 constexpr int kSpinsPerClockRead = 32;
 
-void Store32(uint8_t* into, uint32_t value) {
-  value = htobe32(value);
-  std::memcpy(into, &value, sizeof(value));
-}
-void Store64(uint8_t* into, uint64_t value) {
-  value = htobe64(value);
-  std::memcpy(into, &value, sizeof(value));
-}
-uint32_t Load32(const uint8_t* from) {
-  uint32_t value;
-  std::memcpy(&value, from, sizeof(value));
-  return be32toh(value);
-}
-uint64_t Load64(const uint8_t* from) {
-  uint64_t value;
-  std::memcpy(&value, from, sizeof(value));
-  return be64toh(value);
-}
-
 absl::Status ReceiveFailure(ssize_t n, int error, const std::stop_token& stop) {
   if (stop.stop_requested()) return absl::CancelledError("stopped");
   if (n == 0) return absl::UnavailableError("the peer closed the connection");
@@ -43,19 +23,6 @@ absl::Status ReceiveFailure(ssize_t n, int error, const std::stop_token& stop) {
 }
 
 }  // namespace
-
-void EncodeHeader(const FrameHeader& header, uint8_t* into) {
-  Store32(into, static_cast<uint32_t>(header.kind));
-  Store32(into + 4, header.payload_bytes);
-  Store64(into + 8, header.nonce);
-  Store64(into + 16, header.sequence);
-  Store64(into + 24, header.value);
-}
-
-FrameHeader DecodeHeader(const uint8_t* from) {
-  return {static_cast<FrameKind>(Load32(from)), Load32(from + 4), Load64(from + 8), Load64(from + 16),
-          Load64(from + 24)};
-}
 
 Channel::Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode)
     : fd_(std::move(fd)),

@@ -10,34 +10,12 @@
 #include "base/clock.h"
 #include "base/unique_fd.h"
 #include "netsense/session.pb.h"
+#include "transports/frame.h"
 
 namespace netsense::tcp {
 
 inline constexpr uint32_t kMaxPingPayload = 64 * 1024;
 inline constexpr uint32_t kChunkBytes = 256 * 1024;
-
-enum class FrameKind : uint32_t {
-  kPing = 1,        // payload is echoed
-  kPong,            // value: nanoseconds the responder held the ping
-  kStreamToPeer,    // payload: StreamRequest; chunks follow from the prober
-  kStreamFromPeer,  // payload: StreamRequest; chunks follow from the responder
-  kChunk,           // payload_bytes of raw data follow
-  kStreamEnd,
-  kStreamResult,  // payload: StreamReport
-};
-
-// On the wire: 32 bytes, big-endian, in this order.
-struct FrameHeader {
-  FrameKind kind{};
-  uint32_t payload_bytes = 0;
-  uint64_t nonce = 0;  // the session's, from the grant
-  uint64_t sequence = 0;
-  uint64_t value = 0;
-};
-inline constexpr size_t kHeaderBytes = 32;
-
-void EncodeHeader(const FrameHeader& header, uint8_t* into);
-FrameHeader DecodeHeader(const uint8_t* from);
 
 class Channel {
  public:

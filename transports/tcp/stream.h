@@ -1,9 +1,6 @@
 // The two ends of a TCP stream, whichever side the prober is on.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <span>
 #include <stop_token>
 
 #include "absl/status/status.h"
@@ -12,16 +9,6 @@
 #include "transports/transport.h"
 
 namespace netsense::tcp {
-
-// Payload of kStreamToPeer and kStreamFromPeer: bytes (0 = unbounded), duration in ns (0 = unbounded), window in ns.
-using StreamRequestBytes = std::array<uint8_t, 24>;
-StreamRequestBytes EncodeRequest(const StreamSpec& spec);
-absl::StatusOr<StreamSpec> DecodeRequest(std::span<const uint8_t> payload);
-
-// Payload of kStreamResult.
-using StreamReportBytes = std::array<uint8_t, 40>;
-StreamReportBytes EncodeReport(const StreamSample& sample);
-absl::StatusOr<StreamSample> DecodeReport(std::span<const uint8_t> payload);
 
 // Sends chunks until the spec's bounds or `max_bytes` are reached, then the end.
 absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "transports/socket.h"
+#include "transports/stream_meter.h"
 #include "transports/tcp/channel.h"
 #include "transports/tcp/factory.h"
 #include "transports/tcp/stream.h"
@@ -9,6 +10,8 @@
 namespace netsense {
 namespace tcp {
 namespace {
+
+constexpr char kMode[] = "stream";
 
 class TcpSession final : public Session {
  public:
@@ -21,7 +24,7 @@ class TcpSession final : public Session {
     if (spec.payload_bytes > kMaxPingPayload)
       return absl::InvalidArgumentError(absl::StrCat("tcp pings carry at most ", kMaxPingPayload, " bytes"));
     if (broken_) return absl::UnavailableError("the session is over");
-    PrepareMessage(spec.payload_bytes);
+    EncodePing(channel_.nonce(), ++sequence_, spec.payload_bytes, &message_);
     ShutdownOnStop guard(stop, channel_.fd());
     channel_.SetTimeout(deadline);
 
@@ -35,8 +38,7 @@ class TcpSession final : public Session {
       if (!status.ok()) return Broken(status);
     } while (frame.header.kind == FrameKind::kPong && frame.header.sequence != sequence_);
 
-    if (frame.header.kind != FrameKind::kPong || frame.payload.size() != spec.payload_bytes ||
-        std::memcmp(frame.payload.data(), message_.data() + kHeaderBytes, spec.payload_bytes) != 0)
+    if (frame.header.kind != FrameKind::kPong || !EchoesPing(message_, frame.payload))
       return Broken(absl::DataLossError("the echo differs from what was sent"));
     RttSample sample;
     sample.rtt = frame.received_at - sent_at;
@@ -45,11 +47,7 @@ class TcpSession final : public Session {
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (spec.bytes == 0 && spec.duration.count() <= 0)
-      return absl::InvalidArgumentError("a stream needs a bound: bytes or duration");
-    if (spec.bytes > max_stream_bytes_)
-      return absl::InvalidArgumentError(
-          absl::StrCat("this session was opened for at most ", max_stream_bytes_, " bytes"));
+    if (auto status = CheckStreamSpec(spec, max_stream_bytes_); !status.ok()) return status;
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, channel_.fd());
     auto sample = RunStream(spec, deadline, stop);
@@ -58,40 +56,25 @@ class TcpSession final : public Session {
   }
 
   const v1::SessionReply::Grant& peer() const override { return grant_; }
+  SessionDetails details() const override { return {.mode = kMode, .device = ""}; }
 
  private:
   absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
-    bool to_peer = spec.direction == Direction::kToPeer;
-    StreamRequestBytes request = EncodeRequest(spec);
-    std::array<uint8_t, kHeaderBytes + sizeof(StreamRequestBytes)> opening;
-    EncodeHeader({.kind = to_peer ? FrameKind::kStreamToPeer : FrameKind::kStreamFromPeer,
-                  .payload_bytes = sizeof(StreamRequestBytes),
-                  .nonce = channel_.nonce(),
-                  .sequence = ++sequence_},
-                 opening.data());
-    std::copy(request.begin(), request.end(), opening.begin() + kHeaderBytes);
+    ComposeMessage(FrameKind::kStreamOrder, channel_.nonce(), ++sequence_, OrderOf(spec), &message_);
     channel_.SetTimeout(deadline);
-    if (auto status = channel_.Send(opening, stop); !status.ok()) return status;
-    if (!to_peer) return ReceiveStream(channel_, spec.window, max_stream_bytes_, deadline, stop);
+    if (auto status = channel_.Send(message_, stop); !status.ok()) return status;
+    if (spec.direction == Direction::kFromPeer)
+      return ReceiveStream(channel_, spec.window, max_stream_bytes_, deadline, stop);
 
     if (auto status = SendStream(channel_, spec, max_stream_bytes_, deadline, stop); !status.ok()) return status;
     Channel::Frame frame;
     channel_.SetTimeout(deadline);
-    auto status = channel_.ReceiveFrame(sizeof(StreamReportBytes), kHeaderBytes, deadline, stop, &frame);
+    auto status = channel_.ReceiveFrame(kMaxStreamMessageBytes, kHeaderBytes, deadline, stop, &frame);
     if (!status.ok()) return status;
-    if (frame.header.kind != FrameKind::kStreamResult)
+    v1::StreamReport report;
+    if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(frame.payload, &report))
       return absl::DataLossError("the peer sent something else than its count");
-    return DecodeReport(frame.payload);
-  }
-
-  // Fills message_ with the next ping. The payload changes with the sequence, so that an old echo can't pass for a new
-  // one.
-  void PrepareMessage(uint32_t payload_bytes) {
-    message_.resize(kHeaderBytes + payload_bytes);
-    EncodeHeader(
-        {.kind = FrameKind::kPing, .payload_bytes = payload_bytes, .nonce = channel_.nonce(), .sequence = ++sequence_},
-        message_.data());
-    std::memset(message_.data() + kHeaderBytes, static_cast<int>(sequence_ & 0xff), payload_bytes);
+    return SampleOf(report);
   }
 
   absl::Status Broken(absl::Status status) {
@@ -135,8 +118,7 @@ class TcpResponder {
     switch (frame.header.kind) {
       case FrameKind::kPing:
         return Echo(frame);
-      case FrameKind::kStreamToPeer:
-      case FrameKind::kStreamFromPeer:
+      case FrameKind::kStreamOrder:
         if (!stream_allowed_) return absl::PermissionDeniedError("a stream in a session that was granted for pings");
         return RunStream(frame);
       default:
@@ -156,24 +138,16 @@ class TcpResponder {
   }
 
   absl::Status RunStream(const Channel::Frame& frame) {
-    auto spec = DecodeRequest(frame.payload);
+    v1::StreamOrder order;
+    if (!ParsePayload(frame.payload, &order)) return absl::InvalidArgumentError("a stream order that cannot be read");
+    auto spec = SpecOf(order);
     if (!spec.ok()) return spec.status();
+    const uint64_t sequence = frame.header.sequence;
     last_frame_bytes_ = kHeaderBytes;
-    if (frame.header.kind == FrameKind::kStreamFromPeer) {
-      if (spec->bytes == 0 && spec->duration.count() == 0)
-        return absl::InvalidArgumentError("a stream without a bound");
-      return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_);
-    }
+    if (spec->direction == Direction::kFromPeer) return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_);
     auto sample = ReceiveStream(channel_, spec->window, max_stream_bytes_, end_, stop_);
     if (!sample.ok()) return sample.status();
-    StreamReportBytes report = EncodeReport(*sample);
-    reply_.resize(kHeaderBytes + report.size());
-    EncodeHeader({.kind = FrameKind::kStreamResult,
-                  .payload_bytes = static_cast<uint32_t>(report.size()),
-                  .nonce = channel_.nonce(),
-                  .sequence = frame.header.sequence},
-                 reply_.data());
-    std::copy(report.begin(), report.end(), reply_.begin() + kHeaderBytes);
+    ComposeMessage(FrameKind::kStreamReport, channel_.nonce(), sequence, ReportOf(*sample), &reply_);
     return channel_.Send(reply_, stop_);
   }
 
@@ -196,11 +170,14 @@ class TcpTransport final : public Transport {
             .stream_from_peer = true,
             .busy_poll = true,
             .responder_hold = true,
-            .max_ping_payload_bytes = kMaxPingPayload};
+            .max_ping_payload_bytes = kMaxPingPayload,
+            .modes = {kMode}};
   }
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
+    if (auto status = CheckOptions(connection.request.options(), name(), capabilities(), {}); !status.ok())
+      return status;
     return std::make_unique<TcpSession>(std::move(connection));
   }
 

@@ -1,0 +1,50 @@
+// Frames: the header that backends put before what they send, and the payload of a ping.
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace netsense {
+
+enum class FrameKind : uint32_t {
+  kPing = 1,     // payload is echoed
+  kPong,         // value: nanoseconds the responder held the ping
+  kStreamOrder,  // payload: v1::StreamOrder; chunks follow, from whoever sends
+  kChunk,        // payload_bytes of data
+  kStreamEnd,
+  kStreamReport,  // payload: v1::StreamReport
+};
+
+// On the wire: 32 bytes, big-endian, in this order.
+struct FrameHeader {
+  FrameKind kind{};
+  uint32_t payload_bytes = 0;
+  uint64_t nonce = 0;  // the session's, from the grant
+  uint64_t sequence = 0;
+  uint64_t value = 0;
+};
+inline constexpr size_t kHeaderBytes = 32;
+// Above any StreamOrder or StreamReport.
+inline constexpr uint32_t kMaxStreamMessageBytes = 256;
+
+void EncodeHeader(const FrameHeader& header, uint8_t* into);
+FrameHeader DecodeHeader(const uint8_t* from);
+
+// Header and payload in one piece; `message` is resized.
+void ComposeFrame(FrameHeader header, std::span<const uint8_t> payload, std::vector<uint8_t>* message);
+
+void ComposeMessage(FrameKind kind, uint64_t nonce, uint64_t sequence, const google::protobuf::MessageLite& payload,
+                    std::vector<uint8_t>* message);
+bool ParsePayload(std::span<const uint8_t> payload, google::protobuf::MessageLite* into);
+
+// A ping's message. The payload changes with the sequence, so that an old echo can't pass for a new one.
+void EncodePing(uint64_t nonce, uint64_t sequence, uint32_t payload_bytes, std::vector<uint8_t>* message);
+// True when `payload` is that of the ping `message`.
+bool EchoesPing(const std::vector<uint8_t>& message, std::span<const uint8_t> payload);
+
+}  // namespace netsense

@@ -1,0 +1,104 @@
+#include "transports/stream_meter.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+
+namespace netsense {
+namespace {
+
+std::chrono::nanoseconds Nanoseconds(uint64_t count) {
+  return std::chrono::nanoseconds(static_cast<int64_t>(std::min<uint64_t>(count, std::numeric_limits<int64_t>::max())));
+}
+
+}  // namespace
+
+StreamMeter::StreamMeter(std::chrono::nanoseconds window)
+    : window_(std::max(window, std::chrono::nanoseconds(1'000'000))) {}
+
+void StreamMeter::Add(uint64_t bytes, MonotonicTime now) {
+  const bool first = sample_.bytes == 0;
+  sample_.bytes += bytes;
+  if (first) {
+    first_ = window_start_ = last_ = now;
+    return;
+  }
+  sample_.bytes_in_elapsed += bytes;
+  window_bytes_ += bytes;
+  last_ = now;
+  if (now - window_start_ >= window_) {
+    double bps = static_cast<double>(window_bytes_) * 8 / std::chrono::duration<double>(now - window_start_).count();
+    sample_.min_window_bps = windows_ == 0 ? bps : std::min(sample_.min_window_bps, bps);
+    sample_.max_window_bps = std::max(sample_.max_window_bps, bps);
+    ++windows_;
+    window_start_ = now;
+    window_bytes_ = 0;
+  }
+}
+
+StreamSample StreamMeter::Finish() const {
+  StreamSample sample = sample_;
+  sample.elapsed = last_ - first_;
+  if (windows_ == 0) sample.min_window_bps = sample.max_window_bps = sample.bps();
+  return sample;
+}
+
+v1::StreamOrder OrderOf(const StreamSpec& spec) {
+  v1::StreamOrder order;
+  order.set_direction(spec.direction == Direction::kToPeer ? v1::STREAM_DIRECTION_TO_PEER
+                                                           : v1::STREAM_DIRECTION_FROM_PEER);
+  order.set_bytes(spec.bytes);
+  order.set_duration_ns(static_cast<uint64_t>(spec.duration.count()));
+  order.set_window_ns(static_cast<uint64_t>(spec.window.count()));
+  return order;
+}
+
+absl::StatusOr<StreamSpec> SpecOf(const v1::StreamOrder& order) {
+  StreamSpec spec;
+  if (order.direction() != v1::STREAM_DIRECTION_TO_PEER && order.direction() != v1::STREAM_DIRECTION_FROM_PEER)
+    return absl::InvalidArgumentError("a stream order without a direction");
+  spec.direction = order.direction() == v1::STREAM_DIRECTION_TO_PEER ? Direction::kToPeer : Direction::kFromPeer;
+  spec.bytes = order.bytes();
+  spec.duration = Nanoseconds(order.duration_ns());
+  spec.window = Nanoseconds(order.window_ns());
+  if (spec.bytes == 0 && spec.duration.count() == 0) return absl::InvalidArgumentError("a stream without a bound");
+  return spec;
+}
+
+v1::StreamReport ReportOf(const StreamSample& sample) {
+  v1::StreamReport report;
+  report.set_bytes(sample.bytes);
+  report.set_elapsed_ns(static_cast<uint64_t>(sample.elapsed.count()));
+  report.set_bytes_in_elapsed(sample.bytes_in_elapsed);
+  report.set_min_window_bps(sample.min_window_bps);
+  report.set_max_window_bps(sample.max_window_bps);
+  return report;
+}
+
+absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report) {
+  if (report.bytes_in_elapsed() > report.bytes())
+    return absl::InvalidArgumentError("a stream report that contradicts itself");
+  StreamSample sample;
+  sample.bytes = report.bytes();
+  sample.elapsed = Nanoseconds(report.elapsed_ns());
+  sample.bytes_in_elapsed = report.bytes_in_elapsed();
+  sample.min_window_bps = report.min_window_bps();
+  sample.max_window_bps = report.max_window_bps();
+  return sample;
+}
+
+absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes) {
+  if (spec.bytes == 0 && spec.duration.count() <= 0)
+    return absl::InvalidArgumentError("a stream needs a bound: bytes or duration");
+  if (spec.bytes > max_stream_bytes)
+    return absl::InvalidArgumentError(absl::StrCat("this session was opened for at most ", max_stream_bytes, " bytes"));
+  return absl::OkStatus();
+}
+
+SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline) {
+  return {spec.bytes == 0 ? max_stream_bytes : std::min(spec.bytes, max_stream_bytes),
+          spec.duration.count() == 0 ? deadline : std::min(deadline, MonotonicNow() + spec.duration)};
+}
+
+}  // namespace netsense
