@@ -1,11 +1,15 @@
 #include "transports/registry.h"
 
 #include "absl/strings/str_cat.h"
+#include "transports/grpc/factory.h"
 #include "transports/tcp/factory.h"
 
 namespace netsense {
 
-TransportRegistry::TransportRegistry() { transports_.push_back(MakeTcpTransport()); }
+TransportRegistry::TransportRegistry() {
+  transports_.push_back(MakeTcpTransport());
+  transports_.push_back(MakeGrpcTransport());
+}
 
 absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const {
   std::string known;
