@@ -3,12 +3,14 @@
 #include "absl/strings/str_cat.h"
 #include "transports/grpc/factory.h"
 #include "transports/tcp/factory.h"
+#include "transports/ucx/factory.h"
 
 namespace netsense {
 
 TransportRegistry::TransportRegistry() {
   transports_.push_back(MakeTcpTransport());
   transports_.push_back(MakeGrpcTransport());
+  transports_.push_back(MakeIsolatedUcxTransport());
 }
 
 absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const {
