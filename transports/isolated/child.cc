@@ -45,7 +45,13 @@ std::string DescribeEnd(int status) {
 }
 
 // The child gets `control` as kControlFd and nothing else of ours but the standard streams.
-absl::StatusOr<int> Spawn(const std::string& path, int control) {
+absl::StatusOr<int> Spawn(const std::string& path, int control, const std::vector<std::string>& defaults) {
+  std::vector<char*> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  for (const std::string& entry : defaults)
+    if (getenv(entry.substr(0, entry.find('=')).c_str()) == nullptr)
+      environment.push_back(const_cast<char*>(entry.c_str()));
+  environment.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, control, kControlFd);
@@ -58,7 +64,7 @@ absl::StatusOr<int> Spawn(const std::string& path, int control) {
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   std::array<char*, 2> arguments{const_cast<char*>(path.c_str()), nullptr};
   int pid = 0;
-  int error = posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments.data(), environ);
+  int error = posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return absl::UnavailableError(absl::StrCat(path, " could not be started: ", strerror(error)));
@@ -67,7 +73,8 @@ absl::StatusOr<int> Spawn(const std::string& path, int control) {
 
 }  // namespace
 
-Child::Child(std::string what, std::string program) : what_(std::move(what)), program_(std::move(program)) {}
+Child::Child(std::string what, std::string program, std::vector<std::string> environment)
+    : what_(std::move(what)), program_(std::move(program)), environment_(std::move(environment)) {}
 
 Child::~Child() {
   {
@@ -141,7 +148,7 @@ std::string Child::RunOne() {
   if (path.empty()) return absl::StrCat("is not installed: no ", program_, " beside this program");
   auto pair = MakeSocketPair();
   if (!pair.ok()) return std::string(pair.status().message());
-  auto pid = Spawn(path, pair->second.get());
+  auto pid = Spawn(path, pair->second.get(), environment_);
   if (!pid.ok()) return std::string(pid.status().message());
   pair->second.Reset();
   const int control = pair->first.get();

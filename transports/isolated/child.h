@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,7 +19,8 @@ namespace netsense::isolated {
 class Child {
  public:
   // `program` lies beside our own executable, or in ../libexec/netsense; `what` names the backend in messages.
-  Child(std::string what, std::string program);
+  // `environment` as in IsolatedBackend.
+  Child(std::string what, std::string program, std::vector<std::string> environment);
   ~Child();
 
   // Ok when the child runs and its backend can. Starts it when it never ran, and then waits for its first words (at
@@ -42,6 +44,7 @@ class Child {
 
   const std::string what_;
   const std::string program_;
+  const std::vector<std::string> environment_;
   std::mutex mutex_;
   std::condition_variable changed_;
   State state_ = State::kNever;

@@ -102,7 +102,7 @@ class IsolatedSession final : public Session {
 class IsolatedTransport final : public Transport {
  public:
   explicit IsolatedTransport(IsolatedBackend backend)
-      : backend_(std::move(backend)), child_(backend_.name, backend_.program) {}
+      : backend_(std::move(backend)), child_(backend_.name, backend_.program, backend_.environment) {}
 
   std::string_view name() const override { return backend_.name; }
   Capabilities capabilities() const override { return backend_.capabilities; }

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "transports/transport.h"
 
@@ -13,6 +14,7 @@ struct IsolatedBackend {
   std::string name;
   std::string program;  // beside our own executable, or in ../libexec/netsense
   Capabilities capabilities;
+  std::vector<std::string> environment = {};  // "NAME=value" for the child, where our own has no NAME
 };
 
 // Sessions end with Internal when the child died: our own fault, which says nothing of the peer. availability() then

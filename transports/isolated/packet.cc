@@ -13,6 +13,8 @@ namespace netsense::isolated {
 namespace {
 
 constexpr size_t kMaxDescriptors = 4;
+// Before each message: an empty datagram would look like the end of the connection.
+constexpr char kMark = 1;
 
 absl::Status Gone(int error) {
   return absl::UnavailableError(absl::StrCat("the other process is gone", error == 0 ? "" : ": ", strerror(error)));
@@ -28,7 +30,7 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeSocketPair() {
 }
 
 absl::Status SendPacket(int fd, const google::protobuf::MessageLite& message, std::span<const int> descriptors) {
-  std::string bytes = message.SerializeAsString();
+  std::string bytes = kMark + message.SerializeAsString();
   iovec part{bytes.data(), bytes.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)> control{};
   msghdr header{};
@@ -71,7 +73,7 @@ absl::Status ReceivePacket(int fd, google::protobuf::MessageLite* message, std::
     }
   }
   if (n == 0) return Gone(0);
-  if ((header.msg_flags & MSG_TRUNC) != 0 || !message->ParseFromArray(bytes, static_cast<int>(n)))
+  if ((header.msg_flags & MSG_TRUNC) != 0 || !message->ParseFromArray(bytes + 1, static_cast<int>(n) - 1))
     return absl::InvalidArgumentError("a message that cannot be read");
   return absl::OkStatus();
 }

@@ -15,7 +15,11 @@ Capabilities UcxCapabilities() {
 }
 
 std::unique_ptr<Transport> MakeIsolatedUcxTransport() {
-  return MakeIsolatedTransport({.name = "ucx", .program = "netsense-ucx", .capabilities = UcxCapabilities()});
+  return MakeIsolatedTransport({.name = "ucx",
+                                .program = "netsense-ucx",
+                                .capabilities = UcxCapabilities(),
+                                // UCX's own signal handlers would only print a backtrace into our log.
+                                .environment = {"UCX_WARN_UNUSED_ENV_VARS=n", "UCX_HANDLE_ERRORS=none"}});
 }
 
 }  // namespace netsense
