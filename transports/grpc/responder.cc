@@ -227,8 +227,9 @@ class GrpcResponder {
       return;
     }
     auto [left, end] = BoundsOf(*spec, max_stream_bytes_, end_);
+    const uint32_t message_bytes = MessageBytesOf(spec->bytes, kChunkBytes);
     for (uint64_t sequence = 0; left > 0 && MonotonicNow() < end; ++sequence) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, kChunkBytes));
+      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
       if (!AwaitWritten()) return;
       Write(ChunkMessage(nonce_, sequence, bytes));
       left -= bytes;

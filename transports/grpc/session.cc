@@ -108,8 +108,9 @@ class GrpcSession final : public Session {
     request.set_window_ns(static_cast<uint64_t>(spec.window.count()));
     request.set_first(true);
     v1::NetBandwidthProbeReply reply;
+    const uint32_t message_bytes = MessageBytesOf(spec.bytes, kChunkBytes);
     while (left > 0 && MonotonicNow() < end) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, kChunkBytes));
+      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
       if (!to_peer) request.set_reply_bytes(bytes);
       if (to_peer && request.payload().size() != bytes) request.set_payload(std::string(bytes, '\0'));
       grpc::ClientContext context;
@@ -177,8 +178,9 @@ class GrpcSession final : public Session {
     auto status = SendOrder(spec, deadline, stop);
     if (!status.ok()) return status;
     auto [left, end] = BoundsOf(spec, max_stream_bytes_, deadline);
+    const uint32_t message_bytes = MessageBytesOf(spec.bytes, kChunkBytes);
     for (uint64_t sequence = 0; left > 0 && MonotonicNow() < end; ++sequence) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, kChunkBytes));
+      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
       status = Write(ChunkMessage(grant_.session_nonce(), sequence, bytes), deadline, stop, true);
       if (!status.ok()) return status;
       left -= bytes;

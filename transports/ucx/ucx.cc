@@ -49,11 +49,12 @@ absl::Status SendStream(Endpoint& endpoint, uint64_t nonce, const StreamSpec& sp
                         MonotonicTime deadline, const std::stop_token& stop) {
   static const std::vector<uint8_t> kData(kChunkBytes);
   auto [left, end] = BoundsOf(spec, max_bytes, deadline);
+  const uint32_t message_bytes = MessageBytesOf(spec.bytes, kChunkBytes);
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = nonce};
   for (; left > 0 && MonotonicNow() < end; ++header.sequence) {
     auto frame = endpoint.Acquire(deadline, stop);
     if (!frame.ok()) return frame.status();
-    header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, kChunkBytes));
+    header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
     EncodeHeader(header, (*frame)->header.data());
     (*frame)->data = kData.data();
     (*frame)->data_bytes = header.payload_bytes;
