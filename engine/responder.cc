@@ -168,6 +168,7 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
   bool started = workers_.Run([this, box, transport, peer, end] {
     ServeLimits limits;
     if (box->pass != nullptr) limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
+    limits.hold_pings = options_.hold_pings;
     auto status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
     box->pass.reset();
     if (!status.ok()) spdlog::debug("session of {} ended: {}", peer, status.ToString());

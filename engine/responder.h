@@ -23,6 +23,7 @@ struct ResponderOptions {
   bool allow_busy_poll = false;  // spin where a prober asks for it
   size_t max_sessions = 1024;
   size_t max_sessions_per_peer = 64;
+  std::chrono::nanoseconds hold_pings{};  // as in ServeLimits
 };
 
 struct ResponderCounters {

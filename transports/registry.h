@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "transports/transport.h"
@@ -12,6 +13,8 @@ namespace netsense {
 class TransportRegistry {
  public:
   TransportRegistry();
+  // Of just these: for tests.
+  explicit TransportRegistry(std::vector<std::unique_ptr<Transport>> transports) : transports_(std::move(transports)) {}
 
   const std::vector<std::unique_ptr<Transport>>& all() const { return transports_; }
   // Unimplemented when there is no such transport (the known ones are named), Unavailable when this host cannot run it.

@@ -141,7 +141,8 @@ absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view 
 struct ServeLimits {
   std::chrono::nanoseconds idle = std::chrono::minutes(10);  // nothing asked for so long: the session is closed
   std::chrono::nanoseconds total = std::chrono::hours(24 * 365);
-  std::chrono::nanoseconds hold_pings{};  // waits so long before each echo: for tests of accuracy
+  // A responder that waits so long before each echo, and counts it as its hold: for tests of accuracy.
+  std::chrono::nanoseconds hold_pings{};
 };
 
 // A backend. Thread-safe.

@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/process.h"
 #include "transports/socket.h"
 #include "transports/stream_meter.h"
 #include "transports/tcp/channel.h"
@@ -132,6 +133,7 @@ class TcpResponder {
     last_frame_bytes_ = reply_.size();
     FrameHeader header = frame.header;
     header.kind = FrameKind::kPong;
+    if (limits_.hold_pings.count() > 0) SleepUnlessStopped(stop_, limits_.hold_pings);
     header.value = static_cast<uint64_t>((MonotonicNow() - frame.received_at).count());
     EncodeHeader(header, reply_.data());
     return channel_.Send(reply_, stop_);

@@ -1,0 +1,82 @@
+#include "tests/conformance/footprint.h"
+
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+
+namespace netsense::conformance {
+namespace {
+
+uint64_t EntriesOf(const std::string& folder) {
+  std::error_code gone;
+  uint64_t entries = 0;
+  for (std::filesystem::directory_iterator at(folder, gone), end; !gone && at != end; at.increment(gone)) ++entries;
+  return entries;
+}
+
+uint64_t ChildrenOf(const std::string& process) {
+  uint64_t children = 0;
+  std::error_code gone;
+  std::filesystem::directory_iterator at(process + "/task", gone), end;
+  for (; !gone && at != end; at.increment(gone)) {
+    std::ifstream list(at->path() / "children");
+    for (std::string child; list >> child;) ++children;
+  }
+  return children;
+}
+
+}  // namespace
+
+Footprint Footprint::Of(pid_t pid) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  Footprint footprint;
+  footprint.descriptors = EntriesOf(process + "/fd");
+  footprint.threads = EntriesOf(process + "/task");
+  footprint.children = ChildrenOf(process);
+  std::ifstream status(process + "/status");
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream words(line);
+    std::string name;
+    words >> name;
+    if (name == "VmLck:") words >> footprint.locked_kib;
+    if (name == "VmPin:") words >> footprint.pinned_kib;
+  }
+  return footprint;
+}
+
+bool Footprint::Within(const Footprint& other) const {
+  return descriptors <= other.descriptors && threads <= other.threads && children <= other.children &&
+         locked_kib <= other.locked_kib && pinned_kib <= other.pinned_kib;
+}
+
+std::ostream& operator<<(std::ostream& out, const Footprint& footprint) {
+  return out << footprint.descriptors << " descriptors, " << footprint.threads << " threads, " << footprint.children
+             << " children, " << footprint.locked_kib << " KiB locked, " << footprint.pinned_kib << " KiB pinned";
+}
+
+bool Eventually(const std::function<bool()>& condition, std::chrono::nanoseconds limit) {
+  const MonotonicTime end = MonotonicNow() + limit;
+  while (!condition()) {
+    if (MonotonicNow() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit) {
+  Footprint now;
+  Eventually(
+      [&] {
+        now = Footprint::Of(pid);
+        return now.Within(before);
+      },
+      limit);
+  return now;
+}
+
+}  // namespace netsense::conformance

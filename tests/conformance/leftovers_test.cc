@@ -1,0 +1,53 @@
+// Nothing is left behind: descriptors, threads, child processes and locked memory, on both sides.
+#include <unistd.h>
+
+#include "tests/conformance/footprint.h"
+#include "tests/conformance/suite.h"
+
+namespace netsense::conformance {
+namespace {
+
+constexpr int kWarmUps = 3, kCycles = 15;
+// The responder's pool keeps an idle thread for 10 s.
+const nanoseconds kSettle = seconds(15);
+
+TEST_P(Conformance, LeftoversOfManySessions) {
+  Peer peer;
+  auto cycle = [&] {
+    auto session = Open(peer, PingRequest());
+    ASSERT_TRUE(Ping(*session).ok());
+    session = Open(peer, StreamRequest());
+    for (Direction direction : Directions()) ASSERT_TRUE(Stream(*session, direction, 100'000).ok());
+  };
+  // What a library keeps for good, it has after the first few.
+  for (int i = 0; i < kWarmUps; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
+  const Footprint ours = Footprint::Of(getpid()), peers = Footprint::Of(peer.pid());
+  for (int i = 0; i < kCycles; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
+  const Footprint ours_after = Settled(getpid(), ours, Scaled(kSettle));
+  const Footprint peers_after = Settled(peer.pid(), peers, Scaled(kSettle));
+  EXPECT_TRUE(ours_after.Within(ours)) << "prober: " << ours_after << "; before: " << ours;
+  EXPECT_TRUE(peers_after.Within(peers)) << "responder: " << peers_after << "; before: " << peers;
+}
+
+TEST_P(Conformance, LeftoversOfSessionsThatEndedBadly) {
+  auto cycle = [&] {
+    {
+      Peer peer({.hold_pings = Scaled(milliseconds(20))});
+      auto session = Open(peer, PingRequest());
+      session->Ping({}, Within(milliseconds(1)), {}).IgnoreError();
+      std::stop_source stop;
+      stop.request_stop();
+      Open(peer, PingRequest())->Ping({}, Soon(), stop.get_token()).IgnoreError();
+      peer.Kill();
+      Ping(*session).IgnoreError();
+    }
+  };
+  for (int i = 0; i < kWarmUps; ++i) cycle();
+  const Footprint before = Footprint::Of(getpid());
+  for (int i = 0; i < kCycles; ++i) cycle();
+  const Footprint after = Settled(getpid(), before, Scaled(kSettle));
+  EXPECT_TRUE(after.Within(before)) << after << "; before: " << before;
+}
+
+}  // namespace
+}  // namespace netsense::conformance

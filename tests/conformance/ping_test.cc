@@ -1,0 +1,61 @@
+// Pings that are answered, and pings that are answered too late.
+#include "tests/conformance/suite.h"
+
+namespace netsense::conformance {
+namespace {
+
+TEST_P(Conformance, PingOfEverySize) {
+  Peer peer;
+  auto session = Open(peer, PingRequest());
+  const uint32_t most = capabilities().max_ping_payload_bytes;
+  // Up and down: a size must not lean on the one before.
+  for (uint32_t bytes : {0u, 1u, 64u, 1500u, most, 3u, most - 1, 4096u, 64u}) {
+    const MonotonicTime start = MonotonicNow();
+    auto sample = Ping(*session, bytes);
+    const nanoseconds around = MonotonicNow() - start;
+    ASSERT_TRUE(sample.ok()) << bytes << " bytes: " << sample.status();
+    EXPECT_GT(sample->rtt.count(), 0);
+    EXPECT_LE(sample->rtt, around) << "longer than the whole call";
+    EXPECT_NE(sample->source, v1::TIMESTAMP_SOURCE_UNSPECIFIED);
+    EXPECT_EQ(sample->responder_hold.has_value(), deviations().responder_hold);
+    if (sample->responder_hold) {
+      EXPECT_GE(sample->responder_hold->count(), 0);
+      EXPECT_LE(*sample->responder_hold, sample->rtt);
+    }
+  }
+}
+
+// The responder holds each echo for longer than the first pings wait. What comes back late must not pass for the echo
+// of the ping that is waiting by then: that one's own echo cannot come before its own hold.
+TEST_P(Conformance, PingALateEchoIsDropped) {
+  const nanoseconds hold = Scaled(milliseconds(50));
+  Peer peer({.hold_pings = hold});
+  auto session = Open(peer, PingRequest());
+  for (int lost = 1; lost <= 3; ++lost) {
+    for (int i = 0; i < lost; ++i) {
+      auto sample = session->Ping({.payload_bytes = 100}, Within(milliseconds(10)), {});
+      ASSERT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
+    }
+    auto sample = Ping(*session, 100);
+    ASSERT_TRUE(sample.ok()) << "the session lives on after a lost sample: " << sample.status();
+    EXPECT_GE(sample->rtt, hold) << "another ping's echo";
+    EXPECT_LT(sample->rtt, (lost + 1) * hold + Prompt());
+  }
+}
+
+TEST_P(Conformance, PingReturnsAtItsDeadline) {
+  Peer peer({.hold_pings = Scaled(seconds(30))});
+  auto session = Open(peer, PingRequest());
+  for (milliseconds limit : {milliseconds(1), milliseconds(20), milliseconds(300)}) {
+    const MonotonicTime start = MonotonicNow();
+    auto sample = session->Ping({}, start + Scaled(limit), {});
+    const nanoseconds took = MonotonicNow() - start;
+    EXPECT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
+    EXPECT_GE(took, Scaled(limit));
+    EXPECT_LT(took, Scaled(limit) + Prompt());
+  }
+  ExpectClosesPromptly(std::move(session));
+}
+
+}  // namespace
+}  // namespace netsense::conformance

@@ -1,0 +1,121 @@
+// Streams both ways: their bounds, and what the receiver counts.
+#include "tests/conformance/suite.h"
+
+namespace netsense::conformance {
+namespace {
+
+void ExpectPlausible(const StreamSample& sample, nanoseconds around) {
+  EXPECT_LE(sample.elapsed, around) << "longer than the whole call";
+  // The first receipt only starts the clock.
+  EXPECT_LT(sample.bytes_in_elapsed, sample.bytes);
+  EXPECT_LE(sample.min_window_bps, sample.max_window_bps);
+  if (sample.bytes_in_elapsed > 0) {
+    EXPECT_GT(sample.elapsed.count(), 0);
+    EXPECT_GT(sample.bps(), 0);
+  }
+}
+
+// Both sides' counts: to the peer it is the responder's, from the peer ours.
+TEST_P(Conformance, StreamCountsEveryByteBothWays) {
+  const uint64_t large = deviations().large_stream_bytes;
+  Peer peer;
+  auto session = Open(peer, StreamRequest(large));
+  for (Direction direction : Directions()) {
+    for (uint64_t bytes : {uint64_t{1}, uint64_t{1000}, uint64_t{65'536}, uint64_t{262'145}, large, uint64_t{2}}) {
+      const MonotonicTime start = MonotonicNow();
+      auto sample = session->Stream({.direction = direction, .bytes = bytes}, Within(seconds(30)), {});
+      ASSERT_TRUE(sample.ok()) << bytes << " bytes: " << sample.status();
+      EXPECT_EQ(sample->bytes, bytes);
+      ExpectPlausible(*sample, MonotonicNow() - start);
+      if (bytes == large) {
+        EXPECT_GT(sample->elapsed.count(), 0);
+      }
+    }
+  }
+}
+
+TEST_P(Conformance, StreamByDuration) {
+  const nanoseconds duration = Scaled(milliseconds(200));
+  Peer peer;
+  auto session = Open(peer, StreamRequest());
+  for (Direction direction : Directions()) {
+    const MonotonicTime start = MonotonicNow();
+    auto sample = session->Stream({.direction = direction, .duration = duration, .window = duration / 10},
+                                  Within(seconds(30)), {});
+    const nanoseconds around = MonotonicNow() - start;
+    ASSERT_TRUE(sample.ok()) << sample.status();
+    EXPECT_GT(sample->bytes, 0u);
+    ExpectPlausible(*sample, around);
+    EXPECT_GE(sample->elapsed, duration / 2) << "the receiver's clock saw only part of the stream";
+    EXPECT_GE(around, duration);
+    EXPECT_LT(around, duration + 2 * Prompt());
+  }
+}
+
+TEST_P(Conformance, StreamOfBothBoundsEndsAtTheFirst) {
+  Peer peer;
+  auto session = Open(peer, StreamRequest());
+  for (Direction direction : Directions()) {
+    auto sample = session->Stream({.direction = direction, .bytes = 1 << 20, .duration = seconds(60)}, Soon(), {});
+    ASSERT_TRUE(sample.ok()) << sample.status();
+    EXPECT_EQ(sample->bytes, uint64_t{1} << 20);
+  }
+}
+
+TEST_P(Conformance, StreamNeverMovesMoreThanTheSessionWasOpenedFor) {
+  constexpr uint64_t kMost = (1 << 20) + 1;
+  Peer peer;
+  auto session = Open(peer, StreamRequest(kMost));
+  for (Direction direction : Directions()) {
+    EXPECT_EQ(CodeOf(Stream(*session, direction, kMost + 1)), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(CodeOf(session->Stream({.direction = direction}, Soon(), {})), absl::StatusCode::kInvalidArgument)
+        << "a stream without a bound";
+    auto all = Stream(*session, direction, kMost);
+    ASSERT_TRUE(all.ok()) << "a bad spec does not end the session: " << all.status();
+    EXPECT_EQ(all->bytes, kMost);
+    auto timed = session->Stream({.direction = direction, .duration = Scaled(seconds(60))}, Soon(), {});
+    ASSERT_TRUE(timed.ok()) << timed.status();
+    EXPECT_EQ(timed->bytes, kMost);
+  }
+}
+
+TEST_P(Conformance, StreamAndPingsShareASession) {
+  Peer peer;
+  auto session = Open(peer, StreamRequest());
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_TRUE(Ping(*session).ok());
+    for (Direction direction : Directions()) {
+      auto sample = Stream(*session, direction, 100'000);
+      ASSERT_TRUE(sample.ok()) << sample.status();
+      auto ping = Ping(*session, 1500);
+      ASSERT_TRUE(ping.ok()) << "after a stream: " << ping.status();
+    }
+  }
+}
+
+TEST_P(Conformance, StreamIsNotForAPingSession) {
+  Peer peer;
+  auto session = Open(peer, PingRequest());
+  for (Direction direction : Directions())
+    EXPECT_EQ(CodeOf(Stream(*session, direction, 1)), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(Ping(*session).ok());
+}
+
+// A peer that sends on and on must not keep us past the deadline.
+TEST_P(Conformance, StreamReturnsAtItsDeadline) {
+  Peer peer;
+  for (Direction direction : Directions()) {
+    auto session = Open(peer, StreamRequest());
+    const MonotonicTime start = MonotonicNow();
+    auto sample =
+        session->Stream({.direction = direction, .duration = Scaled(seconds(60))}, Within(milliseconds(200)), {});
+    EXPECT_LT(MonotonicNow() - start, Scaled(milliseconds(200)) + Prompt());
+    if (direction == Direction::kFromPeer) {
+      EXPECT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
+    }
+    ExpectClosesPromptly(std::move(session));
+  }
+}
+
+}  // namespace
+}  // namespace netsense::conformance

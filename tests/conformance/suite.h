@@ -1,0 +1,82 @@
+// One suite for every backend. Its tests are spread over the files of this folder by topic; a backend joins with a file
+// that defines ThisBackend and instantiates Conformance (tcp_conformance.cc), in a program of its own.
+//
+// The prober is this process, the responder another one (peer.h). No test sleeps to synchronise: where one side acts
+// while the other is at work, the outcome is the same whenever it acts. Every limit is multiplied by the backend's
+// declared time scale, and by NETSENSE_CONFORMANCE_TIME_SCALE where that is set.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "tests/conformance/backend.h"
+#include "tests/conformance/peer.h"
+#include "transports/transport.h"
+
+namespace netsense::conformance {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+nanoseconds Scaled(nanoseconds time);
+inline MonotonicTime Within(nanoseconds time) { return MonotonicNow() + Scaled(time); }
+// Nothing that works takes so long.
+inline MonotonicTime Soon() { return Within(seconds(10)); }
+// Whoever is told to stop, or loses its peer, returns within this.
+inline nanoseconds Prompt() { return Scaled(seconds(1)); }
+
+class Conformance : public testing::TestWithParam<Way> {
+ protected:
+  // Fails in CI and skips elsewhere when this machine cannot run the backend.
+  void SetUp() override;
+
+  static const Deviations& deviations() { return ThisBackend().deviations; }
+  static Transport& transport();
+  static Capabilities capabilities() { return transport().capabilities(); }
+  static std::vector<Direction> Directions();
+
+  v1::OpenSession PingRequest() const;
+  v1::OpenSession StreamRequest(uint64_t max_stream_bytes = uint64_t{1} << 40) const;
+
+  static absl::StatusOr<DoorConnection> Dial(const Peer& peer, const v1::OpenSession& request,
+                                             const std::string& token = kToken);
+  static absl::StatusOr<std::unique_ptr<Session>> TryOpen(const Peer& peer, const v1::OpenSession& request);
+  // Throws, and so fails the test, when the session cannot be opened. Bears with a BUSY responder for a moment.
+  static std::unique_ptr<Session> Open(const Peer& peer, const v1::OpenSession& request);
+
+  static absl::StatusOr<RttSample> Ping(Session& session, uint32_t payload_bytes = 64) {
+    return session.Ping({.payload_bytes = payload_bytes}, Soon(), {});
+  }
+  static absl::StatusOr<StreamSample> Stream(Session& session, Direction direction, uint64_t bytes) {
+    return session.Stream({.direction = direction, .bytes = bytes}, Soon(), {});
+  }
+
+  // A session that is over says so at once, and closes at once.
+  static void ExpectOver(std::unique_ptr<Session> session);
+  static void ExpectClosesPromptly(std::unique_ptr<Session> session);
+};
+
+// Does something on a thread of its own a little later, while the test is inside a call. Joins when it goes.
+template <typename Action>
+std::jthread Later(Action action, nanoseconds delay = milliseconds(50)) {
+  return std::jthread([action = std::move(action), delay] {
+    std::this_thread::sleep_for(Scaled(delay));
+    action();
+  });
+}
+
+inline absl::StatusCode CodeOf(const absl::Status& status) { return status.code(); }
+template <typename T>
+absl::StatusCode CodeOf(const absl::StatusOr<T>& result) {
+  return result.status().code();
+}
+
+}  // namespace netsense::conformance
