@@ -125,7 +125,9 @@ class GrpcSession final : public Session {
       request.set_first(false);
       left -= bytes;
     }
-    return to_peer ? SampleOf(reply.received()) : meter.Finish();
+    if (to_peer) return SampleOf(reply.received());
+    if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
+    return meter.Finish();
   }
 
   template <typename Call, typename Reply>
@@ -211,6 +213,7 @@ class GrpcSession final : public Session {
       if (frame.header.payload_bytes > max_stream_bytes_ - meter.bytes())
         return absl::ResourceExhaustedError("the stream is longer than the session was granted");
       meter.Add(frame.header.payload_bytes, received_at);
+      if (received_at >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
     }
   }
 

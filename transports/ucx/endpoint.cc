@@ -71,14 +71,20 @@ absl::Status Endpoint::Start(MonotonicTime deadline, const std::stop_token& stop
   ep_params.address = reinterpret_cast<const ucp_address_t*>(peer.worker().data());
   ep_params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   ep_params.err_handler = {.cb = OnError, .arg = this};
-  if (auto status = ucp_ep_create(worker_, &ep_params, &ep_); status != UCS_OK)
+  auto status = ucp_ep_create(worker_, &ep_params, &ep_);
+  if (status == UCS_ERR_UNREACHABLE) {  // shared memory cannot tell of a dead peer; the door's connection does
+    ep_params.err_mode = UCP_ERR_HANDLING_MODE_NONE;
+    tells_of_dead_peer_ = false;
+    status = ucp_ep_create(worker_, &ep_params, &ep_);
+  }
+  if (status != UCS_OK)
     return StatusOf(status, absl::StrCat("UCX finds no way to the peer with devices '", context_->choice().net_devices,
                                          "' and transports '", context_->choice().tls, "'"));
   return absl::OkStatus();
 }
 
 Endpoint::~Endpoint() {
-  if (ep_ != nullptr) {
+  if (ep_ != nullptr && tells_of_dead_peer_) {  // otherwise UCX closes it with its worker
     ucp_request_param_t param{};
     param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
     param.flags = UCP_EP_CLOSE_FLAG_FORCE;

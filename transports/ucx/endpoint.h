@@ -78,6 +78,7 @@ class Endpoint {
   ucp_worker_h worker_ = nullptr;
   ucp_ep_h ep_ = nullptr;
   int event_fd_ = -1;
+  bool tells_of_dead_peer_ = true;
   absl::Status failure_;
   std::array<Outgoing, 8> outgoing_;
   std::deque<Incoming> incoming_;

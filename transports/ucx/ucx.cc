@@ -45,6 +45,17 @@ absl::Status SendFrame(Endpoint& endpoint, FrameHeader header, const google::pro
   return endpoint.Post(*frame);
 }
 
+// UCX connects at the first message: that one is not for measuring.
+absl::Status ExchangeReady(Endpoint& endpoint, uint64_t nonce, MonotonicTime deadline, const std::stop_token& stop) {
+  auto status = SendFrame(endpoint, {.kind = FrameKind::kReady, .nonce = nonce}, nullptr, deadline, stop);
+  if (!status.ok()) return status;
+  auto frame = endpoint.Receive(deadline, stop);
+  if (!frame.ok()) return frame.status();
+  if (frame->header.kind != FrameKind::kReady || frame->header.nonce != nonce)
+    return absl::InvalidArgumentError("a frame that is not of this session");
+  return endpoint.Flush(deadline, stop);
+}
+
 absl::Status SendStream(Endpoint& endpoint, uint64_t nonce, const StreamSpec& spec, uint64_t max_bytes,
                         MonotonicTime deadline, const std::stop_token& stop) {
   static const std::vector<uint8_t> kData(kChunkBytes);
@@ -79,6 +90,7 @@ absl::StatusOr<StreamSample> ReceiveStream(Endpoint& endpoint, uint64_t nonce, s
     if (frame->header.payload_bytes > max_bytes - meter.bytes())
       return absl::ResourceExhaustedError("the stream is longer than the session was granted");
     meter.Add(frame->header.payload_bytes, frame->received_at);
+    if (frame->received_at >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
   }
 }
 
@@ -94,8 +106,8 @@ class UcxSession final : public Session {
     auto endpoint = Endpoint::Connect(*std::move(context), session->door_.get(), busy_poll, deadline, stop);
     if (!endpoint.ok()) return endpoint.status();
     session->endpoint_ = *std::move(endpoint);
-    // UCX connects at the first message: that one is not for measuring.
-    if (auto first = session->Ping({.payload_bytes = 0}, deadline, stop); !first.ok()) return first.status();
+    if (auto ready = ExchangeReady(*session->endpoint_, session->grant_.session_nonce(), deadline, stop); !ready.ok())
+      return ready;
     session->device_ = session->endpoint_->Lane();
     return session;
   }
@@ -196,6 +208,7 @@ class UcxResponder {
     auto endpoint = Endpoint::Connect(*std::move(context), connection_.fd.get(), busy_poll, Deadline(), stop_);
     if (!endpoint.ok()) return endpoint.status();
     endpoint_ = *std::move(endpoint);
+    if (auto ready = ExchangeReady(*endpoint_, nonce_, Deadline(), stop_); !ready.ok()) return ready;
     while (true) {
       auto frame = endpoint_->Receive(Deadline(), stop_);
       if (absl::IsUnavailable(frame.status())) return absl::OkStatus();  // the prober left
