@@ -27,6 +27,7 @@ enum ResponderTag : intptr_t {
   kProbeArrived,
   kProbeAnswered,
   kStreamArrived,
+  kStreamGreeted,
   kStreamRead,
   kStreamWritten,
   kStreamOver,
@@ -121,6 +122,9 @@ class GrpcResponder {
         RequestProbe();
         break;
       case kStreamArrived:
+        if (event->ok) stream_.SendInitialMetadata(Tag(kStreamGreeted));
+        break;
+      case kStreamGreeted:
         if (event->ok) ReadNext();
         break;
       case kStreamRead:

@@ -44,6 +44,9 @@ class GrpcSession final : public Session {
     ShutdownOnStop guard(stop, watch_.get());
     stream_ = grpc::GenericStub(channel_).PrepareCall(&stream_context_, kStreamMethod, &queue_);
     stream_->StartCall(Tag(kStarted));
+    if (auto status = Await(kStarted, deadline, stop); !status.ok()) return status;
+    started_ = false;
+    stream_->ReadInitialMetadata(Tag(kStarted));  // the responder's: its server is up
     auto status = Await(kStarted, deadline, stop);
     if (status.ok()) StartRead();
     return status;
