@@ -247,19 +247,40 @@ absl::StatusOr<Endpoint::Outgoing*> Endpoint::Acquire(MonotonicTime deadline, co
   if (!find())
     if (auto status = Drive(find, deadline, stop); !status.ok()) return status;
   if (!failure_.ok()) return failure_;
-  found->data = nullptr;
   return found;
 }
 
-absl::Status Endpoint::Post(Outgoing* frame) {
+absl::Status Endpoint::Post(Outgoing& outgoing) {
   ucp_request_param_t param{};
-  const void* data = frame->data != nullptr ? frame->data : frame->payload.data();
-  const size_t bytes = frame->data != nullptr ? frame->data_bytes : frame->payload.size();
-  frame->request = ucp_am_send_nbx(ep_, kMessageId, frame->header.data(), frame->header.size(), data, bytes, &param);
-  if (!UCS_PTR_IS_ERR(frame->request)) return absl::OkStatus();
-  auto status = StatusOf(UCS_PTR_STATUS(frame->request), "sending to the peer");
-  frame->request = nullptr;
+  outgoing.request = ucp_am_send_nbx(ep_, kMessageId, outgoing.frame.data(), kHeaderBytes, outgoing.payload,
+                                     outgoing.payload_bytes, &param);
+  if (!UCS_PTR_IS_ERR(outgoing.request)) return absl::OkStatus();
+  auto status = StatusOf(UCS_PTR_STATUS(outgoing.request), "sending to the peer");
+  outgoing.request = nullptr;
   return failure_.ok() ? status : failure_;
+}
+
+absl::Status Endpoint::Prepare(std::span<const uint8_t> frame, MonotonicTime deadline, const std::stop_token& stop) {
+  auto outgoing = Acquire(deadline, stop);
+  if (!outgoing.ok()) return outgoing.status();
+  prepared_ = *outgoing;
+  prepared_->frame.assign(frame.begin(), frame.end());
+  prepared_->payload = prepared_->frame.data() + kHeaderBytes;
+  prepared_->payload_bytes = frame.size() - kHeaderBytes;
+  return absl::OkStatus();
+}
+
+absl::Status Endpoint::Post() { return Post(*prepared_); }
+
+absl::Status Endpoint::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
+  static const std::vector<uint8_t> kData(kChunkBytes);
+  auto outgoing = Acquire(deadline, stop);
+  if (!outgoing.ok()) return outgoing.status();
+  (*outgoing)->frame.resize(kHeaderBytes);
+  EncodeHeader(header, (*outgoing)->frame.data());
+  (*outgoing)->payload = kData.data();
+  (*outgoing)->payload_bytes = header.payload_bytes;
+  return Post(**outgoing);
 }
 
 absl::Status Endpoint::Flush(MonotonicTime deadline, const std::stop_token& stop) {
@@ -271,7 +292,7 @@ absl::Status Endpoint::Flush(MonotonicTime deadline, const std::stop_token& stop
   return failure_.ok() ? status : failure_;
 }
 
-absl::StatusOr<Endpoint::Incoming> Endpoint::Receive(MonotonicTime deadline, const std::stop_token& stop) {
+absl::StatusOr<FrameCarrier::Incoming> Endpoint::Receive(MonotonicTime deadline, const std::stop_token& stop) {
   if (incoming_.empty())
     if (auto status = Drive([this] { return !incoming_.empty(); }, deadline, stop); !status.ok()) return status;
   Incoming message = std::move(incoming_.front());

@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "transports/frame.h"
+#include "transports/frame_session.h"
 #include "transports/ucx/context.h"
 
 namespace netsense::ucx {
@@ -22,43 +22,35 @@ namespace netsense::ucx {
 inline constexpr uint32_t kMaxPingPayload = 64 * 1024;
 inline constexpr uint32_t kChunkBytes = 1 << 20;
 
-class Endpoint {
+class Endpoint final : public FrameCarrier {
  public:
-  // A frame to send. It and its payload stay in place until it is free again.
-  struct Outgoing {
-    std::array<uint8_t, kHeaderBytes> header;
-    std::vector<uint8_t> payload;
-    const void* data = nullptr;  // instead of `payload`
-    size_t data_bytes = 0;
-    ucs_status_ptr_t request = nullptr;
-  };
-  struct Incoming {
-    FrameHeader header;
-    std::vector<uint8_t> payload;  // of chunks only the size is kept, in the header
-    MonotonicTime received_at;
-  };
-
   // `door` is the door's connection: addresses are exchanged over it, and its end is the endpoint's end. It outlives
   // the endpoint.
   static absl::StatusOr<std::unique_ptr<Endpoint>> Connect(std::shared_ptr<Context> context, int door, bool busy_poll,
                                                            MonotonicTime deadline, const std::stop_token& stop);
-  ~Endpoint();
+  ~Endpoint() override;
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
 
-  // A free place; waits for one when all are under way.
-  absl::StatusOr<Outgoing*> Acquire(MonotonicTime deadline, const std::stop_token& stop);
-  // Hands it to UCX; does not wait.
-  absl::Status Post(Outgoing* frame);
-  // Until all that was posted has left.
-  absl::Status Flush(MonotonicTime deadline, const std::stop_token& stop);
-  // The next frame that came, in order.
-  absl::StatusOr<Incoming> Receive(MonotonicTime deadline, const std::stop_token& stop);
-
-  // What UCX chose: "tcp/eth0", "rc_verbs/mlx5_0:1".
-  std::string Lane() const;
+  absl::Status Prepare(std::span<const uint8_t> frame, MonotonicTime deadline, const std::stop_token& stop) override;
+  absl::Status Post() override;
+  absl::StatusOr<Incoming> Receive(MonotonicTime deadline, const std::stop_token& stop) override;
+  absl::Status SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) override;
+  absl::Status Flush(MonotonicTime deadline, const std::stop_token& stop) override;
+  uint32_t max_ping_payload() const override { return kMaxPingPayload; }
+  uint32_t max_chunk() const override { return kChunkBytes; }
+  // The device as UCX chose it: "tcp/eth0", "rc_verbs/mlx5_0:1".
+  SessionDetails details() const override { return {.mode = "am", .device = Lane()}; }
 
  private:
+  // A frame under way. It stays in place until UCX is done with it.
+  struct Outgoing {
+    std::vector<uint8_t> frame;
+    const void* payload = nullptr;
+    size_t payload_bytes = 0;
+    ucs_status_ptr_t request = nullptr;
+  };
+
   Endpoint(std::shared_ptr<Context> context, int door, bool busy_poll);
   absl::Status Start(MonotonicTime deadline, const std::stop_token& stop);
   template <typename Done>
@@ -66,6 +58,10 @@ class Endpoint {
   absl::Status Sleep(MonotonicTime deadline);
   bool PeerLeft() const;
   bool Completed(Outgoing& frame);
+  // A free place; waits for one when all are under way.
+  absl::StatusOr<Outgoing*> Acquire(MonotonicTime deadline, const std::stop_token& stop);
+  absl::Status Post(Outgoing& frame);
+  std::string Lane() const;
 
   static ucs_status_t OnMessage(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,
                                 const ucp_am_recv_param_t* param);
@@ -81,6 +77,7 @@ class Endpoint {
   bool tells_of_dead_peer_ = true;
   absl::Status failure_;
   std::array<Outgoing, 8> outgoing_;
+  Outgoing* prepared_ = nullptr;
   std::deque<Incoming> incoming_;
   // Rendezvous under way, oldest first: they complete in any order and are handed on in this one.
   struct Landing {
