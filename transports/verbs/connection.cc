@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -50,6 +51,11 @@ absl::Status Own(Owned<Handle, Destroy>* owned, const Library* library, Handle* 
   if (made == nullptr) return ErrnoStatus(errno, what);
   *owned = Owned<Handle, Destroy>(made, Destroyer<Handle, Destroy>{library});
   return absl::OkStatus();
+}
+
+uint64_t InodeOf(const char* path) {
+  struct stat info {};
+  return stat(path, &info) == 0 ? info.st_ino : 0;
 }
 
 absl::StatusOr<ibv_context*> OpenDevice(const Library& library, const std::string& name) {
@@ -112,6 +118,7 @@ absl::Status Connection::Create() {
   auto context = OpenDevice(*library_, options_.port.device);
   if (!context.ok()) return context.status();
   context_ = ContextHandle(*context, {library_});
+  device_inode_ = InodeOf(context_->device->dev_path);
   ibv_port_attr port{};
   if (int error = library_->query_port(context_.get(), options_.port.port, &port); error != 0)
     return ErrnoStatus(error, absl::StrCat("asking ", options_.port.device));
@@ -273,7 +280,7 @@ absl::Status Connection::TakeCompletions() {
   for (int i = 0; i < n; ++i) {
     const ibv_wc& completion = completions[static_cast<size_t>(i)];
     if (completion.status != IBV_WC_SUCCESS) {
-      if (!StillThere(options_.port))
+      if (!DeviceStillThere())
         return absl::UnavailableError(absl::StrCat("the device ", options_.port.device, " was removed"));
       return absl::UnavailableError(
           absl::StrCat("the queue pair is over: ", library_->wc_status_str(completion.status)));
@@ -312,10 +319,14 @@ absl::Status Connection::TakeAsyncEvents() {
   return absl::OkStatus();
 }
 
+// Whoever removes a device waits until its users have let go of it (where the driver cannot take it from them), and no
+// event tells us. But its entry among the verbs devices goes at once, and a device that comes anew has another one.
+bool Connection::DeviceStillThere() const { return InodeOf(context_->device->dev_path) == device_inode_; }
+
 absl::Status Connection::LookAround() {
   if (auto status = TakeAsyncEvents(); !status.ok()) return status;
   looked_around_ = MonotonicNow();
-  if (!StillThere(options_.port))
+  if (!DeviceStillThere())
     return absl::UnavailableError(absl::StrCat("the device ", options_.port.device, " was removed"));
   char byte;
   const ssize_t n = recv(door_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);

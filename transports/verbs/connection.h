@@ -58,6 +58,7 @@ class Connection final : public FrameCarrier {
   absl::Status TakeCompletions();
   absl::Status TakeReceived(const ibv_wc& completion, MonotonicTime now);
   absl::Status TakeAsyncEvents();
+  bool DeviceStillThere() const;
   absl::Status LookAround();
   absl::Status Sleep(MonotonicTime deadline);
   template <typename Done>
@@ -67,6 +68,7 @@ class Connection final : public FrameCarrier {
   const ConnectionOptions options_;
   const int door_;
   ContextHandle context_;
+  uint64_t device_inode_ = 0;  // of its entry in sysfs
   DomainHandle domain_;
   Region outgoing_;  // one frame
   Region incoming_;  // slots for frames

@@ -1,7 +1,6 @@
 #include "transports/verbs/device.h"
 
 #include <arpa/inet.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -76,16 +75,9 @@ struct PortInfo {
   bool infiniband = false;
   uint16_t lid = 0;
   std::vector<GidEntry> gids;
-  uint64_t identity = 0;
 
   bool active() const { return state.rfind("4:", 0) == 0; }
 };
-
-uint64_t IdentityOf(const std::string& device) {
-  struct stat info {};
-  // The directory's inode: sysfs gives a device that is added again another one.
-  return stat((kClass / device / "ports").c_str(), &info) == 0 ? info.st_ino : 0;
-}
 
 std::vector<PortInfo> ListPorts() {
   std::vector<PortInfo> ports;
@@ -98,7 +90,6 @@ std::vector<PortInfo> ListPorts() {
       port.state = ReadLine(folder / "state");
       port.infiniband = ReadLine(folder / "link_layer") == "InfiniBand";
       port.lid = static_cast<uint16_t>(std::strtoul(ReadLine(folder / "lid").c_str(), nullptr, 0));
-      port.identity = IdentityOf(device);
       for (const std::string& index : Names(folder / "gids"))
         if (auto gid = ParseGid(ReadLine(folder / "gids" / index)))
           port.gids.push_back({static_cast<uint8_t>(std::atoi(index.c_str())), *gid,
@@ -182,7 +173,6 @@ absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const st
     choice.gid = entry->gid;
     choice.infiniband = port.infiniband;
     choice.lid = port.lid;
-    choice.identity = port.identity;
     return choice;
   }
   return absl::UnavailableError(absl::StrCat(wish.empty() ? absl::StrCat("no RDMA port has the address ", local_address)
@@ -197,7 +187,5 @@ absl::Status AnyActivePort() {
     if (port.active()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("no active RDMA port: ", Describe(ports)));
 }
-
-bool StillThere(const PortChoice& choice) { return IdentityOf(choice.device) == choice.identity; }
 
 }  // namespace netsense::verbs

@@ -24,7 +24,6 @@ struct PortChoice {
   std::array<uint8_t, 16> gid{};
   bool infiniband = false;  // else RoCE or iWARP
   uint16_t lid = 0;
-  uint64_t identity = 0;  // differs when a device of the same name came anew
 
   std::string Name() const;  // "mlx5_0:1 gid 3"
 };
@@ -35,8 +34,5 @@ absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const st
 
 // Ok when some port is active; else Unavailable with the reason.
 absl::Status AnyActivePort();
-
-// False when the device is gone, or another one has its name.
-bool StillThere(const PortChoice& choice);
 
 }  // namespace netsense::verbs
