@@ -51,6 +51,7 @@ absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce
     if (!frame.ok()) return frame.status();
     if (frame->header.nonce != nonce) return NotOfThisSession();
     if (frame->header.kind == FrameKind::kStreamEnd) return meter.Finish();
+    if (frame->header.kind == FrameKind::kPong) continue;  // the late echo of a ping that was given up
     if (frame->header.kind != FrameKind::kChunk)
       return absl::InvalidArgumentError("a frame that does not belong into a stream");
     if (frame->header.payload_bytes > max_bytes - meter.bytes())
@@ -122,8 +123,11 @@ class FrameSession final : public Session {
     if (from_peer) return ReceiveStream(*carrier_, nonce, spec.window, max_stream_bytes_, deadline, stop);
     if (!carrier_->pulls())
       if (status = SendStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop); !status.ok()) return status;
-    auto frame = carrier_->Receive(deadline, stop);
-    if (!frame.ok()) return frame.status();
+    absl::StatusOr<FrameCarrier::Incoming> frame;
+    do {
+      frame = carrier_->Receive(deadline, stop);
+      if (!frame.ok()) return frame.status();
+    } while (frame->header.kind == FrameKind::kPong);
     v1::StreamReport report;
     if (frame->header.kind != FrameKind::kStreamReport || !ParsePayload(frame->payload, &report))
       return absl::DataLossError("the peer sent something else than its count");

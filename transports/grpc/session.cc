@@ -195,7 +195,9 @@ class GrpcSession final : public Session {
     if (!status.ok()) return status;
     RawFrame frame;
     MonotonicTime ignored;
-    if (status = NextFrame(deadline, stop, &frame, &ignored); !status.ok()) return status;
+    do {  // the late echo of a ping that was given up is dropped
+      if (status = NextFrame(deadline, stop, &frame, &ignored); !status.ok()) return status;
+    } while (frame.header.kind == FrameKind::kPong);
     v1::StreamReport report;
     if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(Join(frame.payload), &report))
       return absl::DataLossError("the peer sent something else than its count");
@@ -211,6 +213,7 @@ class GrpcSession final : public Session {
       MonotonicTime received_at;
       if (auto status = NextFrame(deadline, stop, &frame, &received_at); !status.ok()) return status;
       if (frame.header.kind == FrameKind::kStreamEnd) return meter.Finish();
+      if (frame.header.kind == FrameKind::kPong) continue;
       if (frame.header.kind != FrameKind::kChunk)
         return absl::InvalidArgumentError("a frame that does not belong into a stream");
       if (frame.header.payload_bytes > max_stream_bytes_ - meter.bytes())
