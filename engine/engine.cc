@@ -103,6 +103,7 @@ std::vector<v1::TransportInfo> DescribeTransports(const TransportRegistry& trans
     info.set_available(status.ok());
     info.set_reason(std::string(status.message()));
     for (std::string& name : transport->capabilities().Names()) info.add_capabilities(std::move(name));
+    for (std::string& mode : transport->capabilities().modes) info.add_modes(std::move(mode));
   }
   return list;
 }

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_join.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/token.h"
@@ -43,11 +44,13 @@ int ListTransports(bool as_json) {
     list.push_back({{"name", info.name()},
                     {"available", info.available()},
                     {"reason", info.reason()},
-                    {"capabilities", capabilities}});
+                    {"capabilities", capabilities},
+                    {"modes", std::vector<std::string>(info.modes().begin(), info.modes().end())}});
     if (as_json) continue;
     std::cout << info.name() << ": " << (info.available() ? "available" : "not available: " + info.reason());
-    for (const std::string& name : capabilities) std::cout << (&name == &capabilities.front() ? " (" : ", ") << name;
-    std::cout << (capabilities.empty() ? "\n" : ")\n");
+    if (info.available())
+      std::cout << " (" << absl::StrJoin(capabilities, ", ") << "; modes: " << absl::StrJoin(info.modes(), ", ") << ")";
+    std::cout << "\n";
   }
   if (as_json) std::cout << nlohmann::json{{"schema_version", 1}, {"transports", list}}.dump(2) << "\n";
   return 0;

@@ -18,6 +18,7 @@ namespace netsense::conformance {
 struct Deviations {
   double time_scale = 1;                   // all that takes time may take so much longer: emulated hardware
   size_t parallel_sessions = 16;           // as many at once
+  int cycles = 15;                         // so often a session is opened, used and closed in a row
   uint64_t large_stream_bytes = 50 << 20;  // the longest stream that is counted byte by byte
   uint32_t ping_payload_bytes = 4096;      // pings carry at least so much
   bool ping = true;

@@ -7,7 +7,7 @@
 namespace netsense::conformance {
 namespace {
 
-constexpr int kWarmUps = 3, kCycles = 15;
+constexpr int kWarmUps = 3;
 // The responder's pool keeps an idle thread for 10 s.
 const nanoseconds kSettle = seconds(15);
 
@@ -22,7 +22,7 @@ TEST_P(Conformance, LeftoversOfManySessions) {
   // What a library keeps for good, it has after the first few.
   for (int i = 0; i < kWarmUps; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
   const Footprint ours = Footprint::Of(getpid()), peers = Footprint::Of(peer.pid());
-  for (int i = 0; i < kCycles; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
+  for (int i = 0; i < deviations().cycles; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
   const Footprint ours_after = Settled(getpid(), ours, Scaled(kSettle));
   const Footprint peers_after = Settled(peer.pid(), peers, Scaled(kSettle));
   EXPECT_TRUE(ours_after.Within(ours)) << "prober: " << ours_after << "; before: " << ours;
@@ -44,7 +44,7 @@ TEST_P(Conformance, LeftoversOfSessionsThatEndedBadly) {
   };
   for (int i = 0; i < kWarmUps; ++i) cycle();
   const Footprint before = Footprint::Of(getpid());
-  for (int i = 0; i < kCycles; ++i) cycle();
+  for (int i = 0; i < deviations().cycles; ++i) cycle();
   const Footprint after = Settled(getpid(), before, Scaled(kSettle));
   EXPECT_TRUE(after.Within(before)) << after << "; before: " << before;
 }

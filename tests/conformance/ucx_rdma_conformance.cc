@@ -14,9 +14,10 @@ Variant Over(const std::string& name, const std::string& tls) {
 }  // namespace
 
 const Backend& ThisBackend() {
-  static const Backend kBackend{.transport = "ucx",
-                                .variants = {Over("rc", "rc_verbs,ud_verbs:aux"), Over("ud", "ud_verbs")},
-                                .deviations = {.time_scale = 5, .parallel_sessions = 4, .large_stream_bytes = 2 << 20}};
+  static const Backend kBackend{
+      .transport = "ucx",
+      .variants = {Over("rc", "rc_verbs,ud_verbs:aux"), Over("ud", "ud_verbs")},
+      .deviations = {.time_scale = 5, .parallel_sessions = 4, .cycles = 4, .large_stream_bytes = 2 << 20}};
   return kBackend;
 }
 

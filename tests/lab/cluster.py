@@ -34,8 +34,8 @@ def clean_environment(home):
     """The environment of every program in a lab: no token, no setting, no proxy from outside."""
     kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
             "NETSENSE_RUNTIME_DIR": f"{home}/run"}  # fmt: skip
-    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
-        if name in os.environ:
+    for name in os.environ:
+        if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS") or name.startswith("UCX_UD_VERBS_"):
             kept[name] = os.environ[name]
     return kept
 

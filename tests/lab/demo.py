@@ -21,13 +21,18 @@ from netlab import NetLab, die_with_parent, namespaces_allowed  # noqa: E402
 SLOW_LINK = "200mbit"
 SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200",
             "transports": "tcp,grpc,ucx"}
-READY_WITHIN = 90
+# Emulated, and slow.
+RDMA_SETTINGS = {"transports": "tcp,grpc,ucx,verbs", "tick_ms": "1000", "rtt_ttl_ms": "20000", "lease_ms": "20000", "rtt_timeout_ms": "5000",
+                 "bw_slot_ms": "1000", "bw_payload_bytes": "262144"}  # fmt: skip
+READY_WITHIN = 180
 
 
-class LoopbackLab:
-    """Three addresses of one host, where network namespaces are not allowed. No link can be slow there."""
+class AddressLab:
+    """Some addresses of one host, for where network namespaces are not allowed or not wanted. No link is made slow there."""
 
-    nodes = 3
+    def __init__(self, addresses):
+        self._addresses = addresses
+        self.nodes = len(addresses)
 
     def __enter__(self):
         self._started = []
@@ -39,9 +44,8 @@ class LoopbackLab:
                 process.kill()
             process.wait()
 
-    @staticmethod
-    def address(i):
-        return f"127.0.0.{i}"
+    def address(self, i):
+        return self._addresses[i - 1]
 
     def popen(self, _, arguments, **options):
         process = subprocess.Popen([str(a) for a in arguments], preexec_fn=die_with_parent, **options)
@@ -74,6 +78,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="folder with the three programs")
     parser.add_argument("--ray", help="path of a `ray` command: run beside a real Ray cluster of three raylets")
+    parser.add_argument("--rdma", action="store_true", help="two nodes at 10.9.0.1 and 10.9.0.2, as in the VM with Soft-RoCE; verbs too")
     parser.add_argument("--loopback", action="store_true", help="three loopback addresses even where namespaces are allowed")
     arguments = parser.parse_args()
 
@@ -85,7 +90,12 @@ def main():
         # Short: Ray's sockets lie below it, and a Unix socket's name has 107 bytes.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nsd-", ignore_cleanup_errors=True)))
         why_not = "as asked" if arguments.loopback else namespaces_allowed()
-        if why_not is None:
+        settings = dict(SETTINGS)
+        if arguments.rdma:
+            lab = stack.enter_context(AddressLab(["10.9.0.1", "10.9.0.2"]))
+            settings |= RDMA_SETTINGS
+            say("Two nodes with a Soft-RoCE device each.")
+        elif why_not is None:
             lab = stack.enter_context(NetLab(nodes=3))
             lab.slow_down(2, 3, SLOW_LINK)
             say(f"Three nodes in network namespaces; the link between {lab.address(2)} and {lab.address(3)} is shaped to 200 Mb/s.")
@@ -93,13 +103,13 @@ def main():
             say(f"demo-ray needs network namespaces, one a raylet: {why_not}. Run it as root, or try `make demo`.")
             return 1
         else:
-            lab = stack.enter_context(LoopbackLab())
+            lab = stack.enter_context(AddressLab(["127.0.0.1", "127.0.0.2", "127.0.0.3"]))
             say(f"Three nodes on loopback addresses of this host, no link is slow (network namespaces: {why_not}).")
         if arguments.ray:
             say("Starting Ray on each of them (some ten seconds) ...")
-            cluster = RayCluster(lab, arguments.bin, directory, arguments.ray, settings=SETTINGS)
+            cluster = RayCluster(lab, arguments.bin, directory, arguments.ray, settings=settings)
         else:
-            cluster = EmbeddedCluster(lab, arguments.bin, directory, settings=SETTINGS)
+            cluster = EmbeddedCluster(lab, arguments.bin, directory, settings=settings)
         start = time.monotonic()
         stack.enter_context(cluster)
         if sys.stdout.isatty():

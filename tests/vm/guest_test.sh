@@ -1,0 +1,69 @@
+#!/bin/bash
+# guest_test.sh WHAT BIN: what rdma_test.sh runs inside the guest.
+set -uo pipefail
+here=$(dirname "$(readlink -f "$0")")
+what=$1 bin=$2
+export CI=true NETSENSE_CONFORMANCE_PROBER=10.9.0.1 NETSENSE_CONFORMANCE_RESPONDER=10.9.0.2
+# Both RDMA devices are in one network namespace, and emulation is slow: UCX must be told.
+export UCX_UD_VERBS_ETH_DGID_CHECK=n UCX_UD_VERBS_TIMEOUT=20s UCX_WARN_UNUSED_ENV_VARS=n
+
+# Runs a conformance program; what failed once may be the emulator's doing and is run again: twice is a failure.
+conformance() { # conformance PROGRAM FILTER
+  local log=/tmp/$1.log failed
+  "$bin/$1" --gtest_filter="$2" --gtest_brief=0 > "$log" 2>&1 && { tail -3 "$log"; return 0; }
+  failed=$(sed -nE 's/^\[  FAILED  \] ([^ ,]+)(, where.*)? \([0-9]+ ms\)$/\1/p' "$log" | paste -sd:)
+  grep -vE '^\[ RUN|^\[       OK' "$log"
+  [ -n "$failed" ] || return 1
+  echo "== once more: $failed"
+  "$bin/$1" --gtest_filter="$failed"
+}
+
+serve() { # serve -> $port, $server
+  coproc SERVER { exec "$bin/netsense-bench" serve --listen 10.9.0.2:0 --insecure --json 2> /dev/null; }
+  server=$SERVER_PID
+  read -r line <&"${SERVER[0]}"
+  port=$(sed -E 's/.*"port":([0-9]+).*/\1/' <<< "$line")
+}
+
+removal() {
+  serve
+  local ping=("$bin/netsense-bench" ping "10.9.0.2:$port" --insecure --source-address 10.9.0.1 -t verbs)
+  "$bin/netsense-bench" ping "10.9.0.2:$port" --insecure --source-address 10.9.0.1 -t tcp -D 3600 --interval 20 > /tmp/tcp.log 2>&1 &
+  local tcp=$! i start ms worst=0
+  for i in $(seq 20); do
+    "${ping[@]}" -D 3600 > /tmp/ping.log 2>&1 &
+    local verbs=$!
+    until grep -q rxeA <(ls -l /proc/$verbs/fd 2> /dev/null; rdma resource show qp link rxeA 2> /dev/null); do sleep 0.05; done
+    sleep 0.$((RANDOM % 5)) # in the middle of it, wherever that is
+    start=$(date +%s%N)
+    # It waits until every user of the device has let go of it.
+    timeout 30 rdma link delete rxeA || { echo "round $i: the device could not be removed"; return 1; }
+    wait $verbs
+    ms=$((($(date +%s%N) - start) / 1000000))
+    [ $ms -gt $worst ] && worst=$ms
+    grep -qE 'was removed|over|opening|no RDMA' /tmp/ping.log || { echo "round $i: $(cat /tmp/ping.log)"; return 1; }
+    rdma link add rxeA type rxe netdev va || return 1
+    until "${ping[@]}" -n 5 --warmup 0 > /tmp/again.log 2>&1; do
+      [ $((($(date +%s%N) - start) / 1000000000)) -lt 60 ] || { echo "round $i: not back: $(cat /tmp/again.log)"; return 1; }
+    done
+    echo "round $i: noticed and let go after $ms ms, measured again after $((($(date +%s%N) - start) / 1000000)) ms"
+  done
+  kill -INT $tcp
+  wait $tcp
+  cat /tmp/tcp.log
+  kill -0 $server || { echo "the responder is gone"; return 1; }
+  kill $server
+  grep -q ' 0 lost' /tmp/tcp.log || { echo "TCP lost pings meanwhile"; return 1; }
+  echo "worst: $worst ms"
+  [ $worst -lt "${NETSENSE_REMOVAL_LIMIT_MS:-2000}" ]
+}
+
+case $what in
+  # Every test in one way, and in the others what the way can change.
+  verbs) conformance conformance_verbs '*-*Door*/*busy_poll:*Door*/read*:*Capabilities*/*busy_poll:*read_busy_poll' ;;
+  ucx) conformance conformance_ucx_rdma '*-*Door*/*busy_poll:*Door*/ud*:*Capabilities*/*busy_poll:*ud_blocking' ;;
+  removal) removal ;;
+  versus) "$here/../../bench/versus/versus.py" --bin "$bin" --rdma --rounds "${VERSUS_ROUNDS:-1}" ;;
+  demo) python3 "$here/../lab/demo.py" --bin "$bin" --rdma ;;
+  *) echo "guest_test: no test '$what'" >&2; exit 2 ;;
+esac
