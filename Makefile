@@ -25,7 +25,11 @@ $(VENV)/stamp: tests/requirements.txt
 venv: deps
 	@$(MAKE) --no-print-directory $(VENV)/stamp
 
-test: build venv  ## pass every test
+# The kernel of the VM for the RDMA tests: downloaded and unpacked, not installed. Without it those tests say so.
+vm: deps
+	@tests/vm/run_in_vm.sh --prepare || test $$? = 77
+
+test: build venv vm  ## pass every test
 	ctest --preset $(PRESET) --no-tests=error -j $(JOBS)
 
 release: deps
@@ -34,6 +38,15 @@ release: deps
 
 demo: release  ## three nodes with one slow link: the live matrix
 	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin
+
+demo-rdma: build vm  ## the demo over RDMA too, in a VM with two Soft-RoCE devices
+	@tests/vm/rdma_test.sh demo build/$(PRESET)/bin
+
+versus: build  ## our figures beside those of sockperf, iperf3, ucx_perftest and a bare gRPC loop
+	@bench/versus/versus.py --bin build/$(PRESET)/bin
+
+versus-rdma: build vm  ## our figures beside those of perftest and ucx_perftest, in the VM
+	@VERSUS_ROUNDS=5 tests/vm/rdma_test.sh versus build/$(PRESET)/bin
 
 demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
 	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin --ray $(VENV)/bin/ray
@@ -65,4 +78,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help deps build venv test release demo demo-ray install asan tsan format format-check tidy clean
+.PHONY: help deps build venv vm test release demo demo-rdma demo-ray versus versus-rdma install asan tsan format format-check tidy clean

@@ -11,3 +11,7 @@ def test_install_gives_three_programs(tmp_path):
     for program in installed:
         shown = subprocess.run([tmp_path / "bin" / program, "--version"], capture_output=True, text=True)
         assert shown.returncode == 0 and shown.stdout.startswith(program)
+    # The helper that UCX runs in lies out of the way, and is found from there.
+    assert (tmp_path / "libexec/netsense/netsense-ucx").exists()
+    listed = subprocess.run([tmp_path / "bin/netsense-engine", "--list-transports"], capture_output=True, text=True)
+    assert "ucx: available" in listed.stdout

@@ -9,6 +9,7 @@ cat < /run/out > "$1" &
 out=$!
 cat < /run/err > "$2" &
 err=$!
+ln -sfn /proc/self/fd /dev/fd
 exec 3> /run/out 4> /run/err
 ip link set lo up
 ulimit -l unlimited
