@@ -39,15 +39,17 @@ absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanose
     channel.SetTimeout(deadline);
     if (auto status = channel.ReceiveHeader(deadline, stop, &header); !status.ok()) return status;
     if (header.kind == FrameKind::kStreamEnd) return meter.Finish();
-    if (header.kind != FrameKind::kChunk)
+    // The late echo of a ping that was given up is dropped.
+    const bool late_echo = header.kind == FrameKind::kPong && header.payload_bytes <= kMaxPingPayload;
+    if (header.kind != FrameKind::kChunk && !late_echo)
       return absl::InvalidArgumentError("a frame that does not belong into a stream");
-    if (header.payload_bytes > max_bytes - announced)
+    if (!late_echo && header.payload_bytes > max_bytes - announced)
       return absl::ResourceExhaustedError("the stream is longer than the session was granted");
-    announced += header.payload_bytes;
+    if (!late_echo) announced += header.payload_bytes;
     for (size_t left = header.payload_bytes; left > 0;) {
       size_t dropped = 0;
       if (auto status = channel.DropPayload(left, stop, &dropped); !status.ok()) return status;
-      meter.Add(dropped, MonotonicNow());
+      if (!late_echo) meter.Add(dropped, MonotonicNow());
       left -= dropped;
     }
     if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
