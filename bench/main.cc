@@ -30,6 +30,9 @@ struct Flags {
   double interval_ms = 0;
   uint32_t timeout_ms = 1000;
   uint32_t window_ms = 100;
+  v1::TransportOptions options;
+  std::optional<uint32_t> gid_index, peer_gid_index;
+  uint32_t ucx_rails = 0, service_level = 0, traffic_class = 0, path_mtu = 0;
   bool insecure = false;
   bool json = false;
   bool blocking = false;
@@ -54,6 +57,13 @@ absl::StatusOr<MeasureTarget> ResolveTarget(const Flags& flags, const std::strin
         "without one");
   MeasureTarget target{peer->host, peer->port, flags.source_address, token->secret, transport};
   target.wait_mode = flags.blocking ? v1::WAIT_MODE_BLOCK : v1::WAIT_MODE_BUSY_POLL;
+  target.options = flags.options;
+  target.options.set_ucx_max_rndv_rails(flags.ucx_rails);
+  target.options.set_service_level(flags.service_level);
+  target.options.set_traffic_class(flags.traffic_class);
+  target.options.set_path_mtu(flags.path_mtu);
+  if (flags.gid_index) target.options.set_gid_index(*flags.gid_index);
+  if (flags.peer_gid_index) target.options.set_peer_gid_index(*flags.peer_gid_index);
   return target;
 }
 
@@ -151,6 +161,35 @@ void AddMeasureFlags(CLI::App* command, Flags* flags) {
   command->add_option("-D,--duration", flags->duration_s, "seconds, instead of a number of iterations")
       ->check(CLI::Range(0.001, 86400.0))
       ->excludes(iterations);
+  const std::string group = "Transport";
+  v1::TransportOptions* options = &flags->options;
+  command
+      ->add_option("--mode", *options->mutable_mode(),
+                   "one of the transport's ways (grpc: unary, stream; verbs: write, read)")
+      ->group(group);
+  command
+      ->add_option("--device", *options->mutable_device(),
+                   "our device: verbs rxe0 or mlx5_0:1, ucx a list as UCX_NET_DEVICES")
+      ->group(group);
+  command->add_option("--peer-device", *options->mutable_peer_device(), "the responder's device")->group(group);
+  command->add_option("--ucx-tls", *options->mutable_ucx_tls(), "UCX transports, as UCX_TLS (default ^shm)")
+      ->group(group);
+  command->add_option("--ucx-rails", flags->ucx_rails, "rails of one UCX stream (default 1)")
+      ->check(CLI::Range(1, 16))
+      ->group(group);
+  command->add_option("--gid-index", flags->gid_index, "verbs: our GID (default: RoCE v2, of the address)")
+      ->check(CLI::Range(0, 255))
+      ->group(group);
+  command->add_option("--peer-gid-index", flags->peer_gid_index, "verbs: the responder's GID")
+      ->check(CLI::Range(0, 255))
+      ->group(group);
+  command->add_option("--sl", flags->service_level, "verbs: service level")->check(CLI::Range(0, 15))->group(group);
+  command->add_option("--tclass", flags->traffic_class, "verbs: traffic class (DSCP and ECN)")
+      ->check(CLI::Range(0, 255))
+      ->group(group);
+  command->add_option("--path-mtu", flags->path_mtu, "verbs: path MTU (default: the smaller of both ports)")
+      ->check(CLI::IsMember({256, 512, 1024, 2048, 4096}))
+      ->group(group);
   command->add_option("--source-address", flags->source_address, "local address to measure from");
 }
 

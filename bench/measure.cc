@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<Session>> Open(const TransportRegistry& transport
   request.set_transport(target.transport);
   request.set_purpose(purpose);
   request.set_wait_mode(target.wait_mode);
+  *request.mutable_options() = target.options;
   request.set_max_stream_bytes(max_stream_bytes);
   request.set_software_version(NETSENSE_VERSION);
   MonotonicTime deadline = MonotonicNow() + kConnectLimit;
@@ -39,6 +40,7 @@ absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, cons
   if (!session.ok()) return session.status();
   PingResult result;
   result.peer = (*session)->peer();
+  result.details = (*session)->details();
   PingSpec spec{.payload_bytes = request.payload_bytes};
   for (uint64_t i = 0; i < request.warmup; ++i) {
     auto sample = (*session)->Ping(spec, MonotonicNow() + request.timeout, stop);
@@ -92,7 +94,7 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   if (!session.ok()) return session.status();
   auto sample = (*session)->Stream(spec, deadline, stop);
   if (!sample.ok()) return sample.status();
-  return BandwidthResult{*sample, (*session)->peer()};
+  return BandwidthResult{*sample, (*session)->peer(), (*session)->details()};
 }
 
 }  // namespace netsense

@@ -20,6 +20,7 @@ struct MeasureTarget {
   std::string token;
   std::string transport = "tcp";
   v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
+  v1::TransportOptions options = {};
 };
 
 // What was asked for; either a number of iterations or a duration.
@@ -43,6 +44,7 @@ struct PingResult {
   std::chrono::nanoseconds elapsed{};
   v1::TimestampSource source = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
   v1::SessionReply::Grant peer;
+  SessionDetails details;
   bool interrupted = false;
 };
 
@@ -57,6 +59,7 @@ struct BandwidthRequest {
 struct BandwidthResult {
   StreamSample sample;
   v1::SessionReply::Grant peer;
+  SessionDetails details;
 };
 
 // Share of the work that is done, 0 to 1.

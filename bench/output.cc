@@ -48,6 +48,11 @@ nlohmann::json PeerJson(const v1::SessionReply::Grant& peer) {
   return {{"node_id", peer.node_id()}, {"version", peer.software_version()}, {"port", peer.port()}};
 }
 
+// "grpc (stream)", "verbs (write, rxe0:1 gid 1)"
+std::string WayName(const std::string& transport, const SessionDetails& details) {
+  return fmt::format("{} ({}{}{})", transport, details.mode, details.device.empty() ? "" : ", ", details.device);
+}
+
 std::string DistributionRow(const char* name, const PingRequest& request, const Histogram& histogram) {
   v1::Distribution d = histogram.Summarize();
   auto us = [](auto ns) { return Micros(static_cast<double>(ns)); };
@@ -61,6 +66,8 @@ std::string DistributionRow(const char* name, const PingRequest& request, const 
 nlohmann::json PingJson(const PingRequest& request, const PingResult& result) {
   return {
       {"transport", request.target.transport},
+      {"mode", result.details.mode},
+      {"device", result.details.device},
       {"payload_bytes", request.payload_bytes},
       {"rtt_us", DistributionJson(result.rtt)},
       {"network_rtt_us", DistributionJson(result.network_rtt)},
@@ -78,6 +85,8 @@ nlohmann::json PingJson(const PingRequest& request, const PingResult& result) {
 nlohmann::json BandwidthJson(const BandwidthRequest& request, const BandwidthResult& result) {
   const StreamSample& sample = result.sample;
   return {{"transport", request.target.transport},
+          {"mode", result.details.mode},
+          {"device", result.details.device},
           {"direction", DirectionName(request.direction)},
           {"bw_gbps",
            {{"avg", Gbps(sample.bps())},
@@ -104,10 +113,10 @@ nlohmann::json Document(const std::string& command, const std::string& target, n
 }
 
 std::string PingTable(const PingRequest& request, const PingResult& result) {
-  std::string table =
-      fmt::format("{} ping of {}: full round trips by the {} clock, prober {}, responder {}\n",
-                  request.target.transport, FormatHostPort(request.target.host, request.target.port),
-                  SourceName(result.source), WaitName(request.target.wait_mode), WaitName(result.peer.wait_mode()));
+  std::string table = fmt::format("{} ping of {}: full round trips by the {} clock, prober {}, responder {}\n",
+                                  WayName(request.target.transport, result.details),
+                                  FormatHostPort(request.target.host, request.target.port), SourceName(result.source),
+                                  WaitName(request.target.wait_mode), WaitName(result.peer.wait_mode()));
   table += fmt::format("{:<14} {:>7} {:>11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "[usec]", "#bytes",
                        "#iterations", "t_min", "p50", "p90", "99%", "99.9%", "t_max", "t_avg", "t_stdev");
   table += DistributionRow("rtt", request, result.rtt);
@@ -124,7 +133,8 @@ std::string PingTable(const PingRequest& request, const PingResult& result) {
 std::string BandwidthTable(const BandwidthRequest& request, const BandwidthResult& result) {
   const StreamSample& sample = result.sample;
   std::string table = fmt::format("{} bandwidth {} {}: payload counted by the receiver, decimal Gb/s\n",
-                                  request.target.transport, request.direction == Direction::kToPeer ? "to" : "from",
+                                  WayName(request.target.transport, result.details),
+                                  request.direction == Direction::kToPeer ? "to" : "from",
                                   FormatHostPort(request.target.host, request.target.port));
   table += fmt::format("{:>14} {:>10} {:>20} {:>22} {:>22}\n", "#bytes", "seconds", "BW average[Gb/sec]",
                        "BW worst window[Gb/sec]", "BW best window[Gb/sec]");

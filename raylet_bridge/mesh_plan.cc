@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+
+#include "absl/strings/str_split.h"
 
 namespace netsense {
 namespace {
-
-constexpr char kTransport[] = "tcp";
 
 // FNV-1a: the same in every process and version.
 uint64_t Hash(const std::string& bytes) {
@@ -16,10 +17,21 @@ uint64_t Hash(const std::string& bytes) {
   return hash;
 }
 
-v1::PlannedPath MakePath(const DoorRecord& door, const Settings& settings, BandwidthSlot slot) {
+constexpr char kAllTransports[] = "all";
+
+// The same on every node that knows the same doors.
+std::vector<std::string> TransportsOf(const std::map<std::string, DoorRecord>& doors, const Settings& settings) {
+  if (settings.transports != kAllTransports) return absl::StrSplit(settings.transports, ',');
+  std::set<std::string> offered;
+  for (const auto& [node_id, door] : doors) offered.insert(door.transports.begin(), door.transports.end());
+  return {offered.begin(), offered.end()};
+}
+
+v1::PlannedPath MakePath(const DoorRecord& door, const std::string& transport, const Settings& settings,
+                         BandwidthSlot slot) {
   v1::PlannedPath path;
-  path.set_path_id(door.node_id + "/" + kTransport);
-  path.set_transport(kTransport);
+  path.set_path_id(door.node_id + "/" + transport);
+  path.set_transport(transport);
   path.set_dst_node_id(door.node_id);
   path.set_dst_address(door.address);
   path.set_dst_port(door.port);
@@ -60,10 +72,15 @@ v1::Plan MakeMeshPlan(const std::string& self_node_id, const std::vector<Cluster
   auto self = std::find_if(alive.begin(), alive.end(), [&](const auto& node) { return node.node_id == self_node_id; });
   if (settings.enabled && self != alive.end()) {
     const auto from = static_cast<size_t>(self - alive.begin());
+    const std::vector<std::string> transports = TransportsOf(doors, settings);
     for (size_t to = 0; to < alive.size(); ++to) {
       auto door = doors.find(alive[to].node_id);
       if (to == from || door == doors.end()) continue;
-      *plan.add_paths() = MakePath(door->second, settings, SlotOf(alive.size(), from, to));
+      const BandwidthSlot slot = SlotOf(alive.size(), from, to);
+      for (uint32_t i = 0; i < transports.size(); ++i)
+        *plan.add_paths() =
+            MakePath(door->second, transports[i], settings,
+                     {slot.slots * static_cast<uint32_t>(transports.size()), slot.slots * i + slot.slot});
     }
   }
   plan.set_plan_id(fmt::format("{:016x}", Hash(plan.SerializeAsString())));

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "base/logging.h"
 
 namespace netsense {
@@ -18,12 +19,13 @@ namespace {
 
 const std::string kPrefix = "network_sense_";
 
-using Member = std::variant<bool Settings::*, uint32_t Settings::*, uint64_t Settings::*, double Settings::*>;
+using Member = std::variant<bool Settings::*, uint32_t Settings::*, uint64_t Settings::*, double Settings::*,
+                            std::string Settings::*>;
 
 struct Row {
   const char* name;  // without the prefix
   Member member;
-  uint64_t low, high;  // whole numbers: both included; fractions: low left out; booleans: not used
+  uint64_t low, high;  // whole numbers: both included; fractions: low left out; booleans and names: not used
   const char* help;
 };
 
@@ -51,6 +53,7 @@ const Row kTable[] = {
     {"lease_ms", &Settings::lease_ms, 200, 60'000, "milliseconds an engine probes on without hearing from its bridge"},
     {"door_port", &Settings::door_port, 0, 65'535, "TCP port of a node's door (0 = any free one)"},
     {"http_port", &Settings::http_port, 0, 65'535, "TCP port of the head's HTTP API (0 = any free one)"},
+    {"transports", &Settings::transports, 0, 0, "transports that are measured on each path, one after another"},
 };
 
 const Row* FindRow(const std::string& full_name) {
@@ -89,6 +92,8 @@ std::string NearestName(const std::string& unknown) {
 
 std::string Expected(const Row& row) {
   if (std::holds_alternative<bool Settings::*>(row.member)) return "true or false";
+  if (std::holds_alternative<std::string Settings::*>(row.member))
+    return "all, or names of transports with commas between them, each once (tcp,grpc,ucx,verbs)";
   if (std::holds_alternative<double Settings::*>(row.member))
     return fmt::format("a number above {} and up to {}", row.low, row.high);
   return fmt::format("a whole number from {} to {}", row.low, row.high);
@@ -98,12 +103,26 @@ std::string ValueText(const Row& row, const Settings& settings) {
   return std::visit([&settings](auto member) { return fmt::format("{}", settings.*member); }, row.member);
 }
 
+bool IsNameList(const std::string& text) {
+  const std::vector<std::string> names = absl::StrSplit(text, ',');
+  for (const std::string& name : names) {
+    const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
+    if (name.empty() || name.size() > 32 || !plain || std::count(names.begin(), names.end(), name) > 1) return false;
+  }
+  return names.size() <= 16;
+}
+
 // Puts `text` into the row's member; false when it is not what Expected(row) says.
 bool Assign(const Row& row, const std::string& text, Settings& settings) {
   if (const auto* flag = std::get_if<bool Settings::*>(&row.member)) {
     std::string word = absl::AsciiStrToLower(text);
     if (word != "true" && word != "false" && word != "1" && word != "0") return false;
     settings.** flag = word == "true" || word == "1";
+    return true;
+  }
+  if (const auto* names = std::get_if<std::string Settings::*>(&row.member)) {
+    if (!IsNameList(text)) return false;
+    settings.** names = text;
     return true;
   }
   const char* end = text.data() + text.size();

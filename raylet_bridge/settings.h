@@ -30,6 +30,8 @@ struct Settings {
   uint32_t lease_ms = 6000;    // an engine that hears no bridge for so long stops probing
   uint32_t door_port = 18590;
   uint32_t http_port = 18591;
+  // Names with commas between them, in the order of the plan; "all" = whatever some door of the cluster offers.
+  std::string transports = "tcp";
 
   bool operator==(const Settings&) const = default;
 };

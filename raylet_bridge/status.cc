@@ -48,6 +48,23 @@ std::map<std::string, std::string> Labels(const Topology& topology) {
   return labels;
 }
 
+// The topology once per transport, in the order of their first edges; an edge that names none (nobody reported it)
+// stands in each.
+std::vector<std::pair<std::string, Topology>> ByTransport(const Topology& topology) {
+  std::vector<std::pair<std::string, Topology>> parts;
+  auto part_of = [&parts](const std::string& name) {
+    return std::find_if(parts.begin(), parts.end(), [&name](const auto& part) { return part.first == name; });
+  };
+  for (const TopologyEdge& edge : topology.edges)
+    if (!edge.edge.transport.empty() && part_of(Printable(edge.edge.transport)) == parts.end())
+      parts.emplace_back(Printable(edge.edge.transport), Topology{});
+  if (parts.empty()) parts.emplace_back("tcp", Topology{});
+  for (const TopologyEdge& edge : topology.edges)
+    for (auto& [name, part] : parts)
+      if (edge.edge.transport.empty() || Printable(edge.edge.transport) == name) part.edges.push_back(edge);
+  return parts;
+}
+
 struct Matrix {
   std::string title;
   std::map<std::pair<std::string, std::string>, std::string> cells;  // by source and destination; text alone
@@ -70,7 +87,6 @@ void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf va
     if (auto value = value_of(edge.edge)) best = best ? better(*best, *value) : *value;
   for (const TopologyEdge& edge : topology.edges) {
     std::pair key(edge.src_node_id, edge.edge.dst_node_id);
-    if (matrix.cells.contains(key)) continue;  // another transport of the same pair
     auto value = value_of(edge.edge);
     bool out = value && stands_out(*value, *best);
     if (edge.edge.state != v1::PATH_STATE_OK) {
@@ -84,12 +100,16 @@ void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf va
   }
 }
 
-Matrix RttMatrix(const Topology& topology) {
+Matrix RttMatrix(const Topology& topology, const std::string& transport) {
   bool small = true;
   for (const TopologyEdge& edge : topology.edges)
     small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
   const double scale = small ? 1000 : 1;
-  Matrix matrix{fmt::format("Round-trip time, median, in {} (row measures column)", small ? "µs" : "ms"), {}, {}, ""};
+  Matrix matrix{
+      fmt::format("Round-trip time over {}, median, in {} (row measures column)", transport, small ? "µs" : "ms"),
+      {},
+      {},
+      ""};
   FillMatrix(
       topology, matrix, small ? 1 : 3,
       [scale](const ReportEdge& edge) -> std::optional<double> {
@@ -102,11 +122,11 @@ Matrix RttMatrix(const Topology& topology) {
   return matrix;
 }
 
-std::optional<Matrix> BandwidthMatrix(const Topology& topology) {
+std::optional<Matrix> BandwidthMatrix(const Topology& topology, const std::string& transport) {
   if (std::none_of(topology.edges.begin(), topology.edges.end(),
                    [](const auto& edge) { return edge.edge.bw_probes > 0; }))
     return std::nullopt;
-  Matrix matrix{"Bandwidth, median, in Gb/s (row sends to column)", {}, {}, ""};
+  Matrix matrix{fmt::format("Bandwidth over {}, median, in Gb/s (row sends to column)", transport), {}, {}, ""};
   FillMatrix(
       topology, matrix, 3,
       [](const ReportEdge& edge) -> std::optional<double> {
@@ -156,7 +176,8 @@ std::string RenderNode(const TopologyNode& node, const std::string& label, size_
 std::string RenderBadEdge(const TopologyEdge& edge, const std::map<std::string, std::string>& labels,
                           const StatusStyle& style) {
   const ReportEdge& e = edge.edge;
-  std::string text = fmt::format("  {} -> {}  {}", labels.at(edge.src_node_id), labels.at(e.dst_node_id),
+  std::string text = fmt::format("  {} -> {}{}  {}", labels.at(edge.src_node_id), labels.at(e.dst_node_id),
+                                 e.transport.empty() ? "" : " over " + Printable(e.transport),
                                  Paint(PathStateName(e.state), ColorOf(e.state), style));
   if (e.state_age_ms && e.state != v1::PATH_STATE_STALE) text += " for " + FormatAge(*e.state_age_ms);
   text += fmt::format(", last OK {}", e.last_ok_age_ms ? FormatAge(*e.last_ok_age_ms) + " ago" : "never");
@@ -194,10 +215,14 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
     if (everything || node.state != v1::PATH_STATE_OK || !node.reachable)
       text += RenderNode(node, labels.at(node.node.node_id), width, style);
   if (everything && topology.nodes.size() > 1) {
-    text += "\n" + RenderMatrix(topology, labels, RttMatrix(topology), style);
-    const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthMatrix(topology);
-    if (bandwidth) text += "\n" + RenderMatrix(topology, labels, *bandwidth, style);
-    if (!bandwidth && !style.rtt_only)
+    bool any_bandwidth = false;
+    for (const auto& [transport, part] : ByTransport(topology)) {
+      text += "\n" + RenderMatrix(topology, labels, RttMatrix(part, transport), style);
+      const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthMatrix(part, transport);
+      if (bandwidth) text += "\n" + RenderMatrix(topology, labels, *bandwidth, style);
+      any_bandwidth = any_bandwidth || bandwidth;
+    }
+    if (!any_bandwidth && !style.rtt_only)
       text += "\nBandwidth: no probe was made yet (network_sense_bw_enabled turns them on)\n";
   }
   std::string bad;

@@ -18,6 +18,7 @@ enum class FrameKind : uint32_t {
   kChunk,        // payload_bytes of data
   kStreamEnd,
   kStreamReport,  // payload: v1::StreamReport
+  kReady,         // where a fabric connects with the first message: that message
 };
 
 // On the wire: 32 bytes, big-endian, in this order.

@@ -1,11 +1,26 @@
 #include "transports/registry.h"
 
 #include "absl/strings/str_cat.h"
+#include "transports/grpc/factory.h"
+#include "transports/missing.h"
 #include "transports/tcp/factory.h"
+#include "transports/ucx/factory.h"
+#ifdef NETSENSE_HAVE_VERBS
+#include "transports/verbs/factory.h"
+#endif
 
 namespace netsense {
 
-TransportRegistry::TransportRegistry() { transports_.push_back(MakeTcpTransport()); }
+TransportRegistry::TransportRegistry() {
+  transports_.push_back(MakeTcpTransport());
+  transports_.push_back(MakeGrpcTransport());
+  transports_.push_back(MakeIsolatedUcxTransport());
+#ifdef NETSENSE_HAVE_VERBS
+  transports_.push_back(MakeVerbsTransport());
+#else
+  transports_.push_back(MakeMissingTransport("verbs", "built without it: libibverbs-dev was not there"));
+#endif
+}
 
 absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const {
   std::string known;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -185,6 +186,23 @@ std::string LocalAddress(int fd) {
   socklen_t size = sizeof(address);
   getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   return NumericHost(reinterpret_cast<sockaddr*>(&address), size);
+}
+
+std::string NetdevOfAddress(const std::string& address) {
+  if (IsLoopback(address)) return "lo";
+  ifaddrs* raw = nullptr;
+  if (getifaddrs(&raw) != 0) return "";
+  std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> list(raw, &freeifaddrs);
+  for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) continue;
+    const auto family = entry->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    char host[NI_MAXHOST] = "";
+    if (getnameinfo(entry->ifa_addr, size, host, sizeof(host), nullptr, 0, NI_NUMERICHOST) == 0 && address == host)
+      return entry->ifa_name;
+  }
+  return "";
 }
 
 std::string PeerAddress(int fd) {

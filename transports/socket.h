@@ -35,6 +35,8 @@ void TuneSessionSocket(int fd);
 uint16_t LocalPort(int fd);
 std::string LocalAddress(int fd);
 std::string PeerAddress(int fd);
+// The network device that has the local `address`; empty when none has.
+std::string NetdevOfAddress(const std::string& address);
 
 // Status of an errno from a connected socket: Unavailable, DeadlineExceeded for EAGAIN, Internal for our own shortages.
 absl::Status SocketError(int error, const std::string& what);

@@ -101,4 +101,10 @@ SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, Monotonic
           spec.duration.count() == 0 ? deadline : std::min(deadline, MonotonicNow() + spec.duration)};
 }
 
+uint32_t MessageBytesOf(uint64_t bytes, uint32_t largest) {
+  constexpr uint64_t kReceipts = 16, kSmallest = 4096;
+  if (bytes == 0) return largest;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(bytes / kReceipts, kSmallest, largest));
+}
+
 }  // namespace netsense

@@ -45,4 +45,8 @@ struct SendBounds {
 };
 SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline);
 
+// Bytes of one message of a stream that moves `bytes` (0 = many) in messages of at most `largest`: small streams still
+// arrive in several receipts, for the first of them only starts the clock.
+uint32_t MessageBytesOf(uint64_t bytes, uint32_t largest);
+
 }  // namespace netsense

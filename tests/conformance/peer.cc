@@ -10,9 +10,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "base/process.h"
@@ -36,6 +39,26 @@ uint16_t ReadPort(int fd) {
   pollfd wait{fd, POLLIN, 0};
   while (poll(&wait, 1, kStartLimitMs) > 0 && read(fd, &byte, 1) == 1 && byte != '\n') line.push_back(byte);
   return static_cast<uint16_t>(std::strtoul(line.c_str(), nullptr, 10));
+}
+
+// A backend may run in a process of its own, below the responder's.
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::vector<pid_t> children;
+  std::error_code error;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
+    std::ifstream file(thread.path() / "children");
+    for (pid_t child; file >> child;) children.push_back(child);
+  }
+  return children;
+}
+
+// As in /proc/<pid>/stat: 'T' is stopped; 0 when there is no such process.
+char StateOf(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  auto name_end = line.rfind(')');
+  return name_end == std::string::npos || name_end + 2 >= line.size() ? 0 : line[name_end + 2];
 }
 
 }  // namespace
@@ -80,9 +103,16 @@ void Peer::Freeze() const {
   kill(pid_, SIGSTOP);
   siginfo_t stopped;
   waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WEXITED | WNOWAIT);
+  for (pid_t child : ChildrenOf(pid_)) {
+    kill(child, SIGSTOP);
+    while (StateOf(child) == 'R' || StateOf(child) == 'S' || StateOf(child) == 'D') std::this_thread::yield();
+  }
 }
 
-void Peer::Thaw() const { kill(pid_, SIGCONT); }
+void Peer::Thaw() const {
+  for (pid_t child : ChildrenOf(pid_)) kill(child, SIGCONT);
+  kill(pid_, SIGCONT);
+}
 
 void Peer::Kill() const { kill(pid_, SIGKILL); }
 

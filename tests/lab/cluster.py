@@ -177,22 +177,26 @@ class Cluster:
             return None  # the GCS is not there (yet)
         return json.loads(done.stdout)
 
-    def edges(self, i=1):
-        """(source address, destination address) -> edge."""
+    def paths(self, i=1):
+        """(source address, destination address, transport) -> edge."""
         payload = self.status(i)
         if payload is None:
             return {}
         address = {node["node_id"]: node["address"] for node in payload["nodes"]}
-        return {(address[e["src_node_id"]], address[e["dst_node_id"]]): e for e in payload["edges"]}
+        return {(address[e["src_node_id"]], address[e["dst_node_id"]], e["transport"]): e for e in payload["edges"]}
+
+    def edges(self, i=1):
+        """(source address, destination address) -> edge, of a cluster that measures one transport."""
+        return {(src, dst): edge for (src, dst, _), edge in self.paths(i).items()}
 
     def edge(self, src, dst, seen_from=1):
         return self.edges(seen_from).get((self.lab.address(src), self.lab.address(dst)))
 
     def wait_all_ok(self, with_bandwidth=False, timeout=60, nodes=None):
-        wanted = (nodes or self.lab.nodes) * ((nodes or self.lab.nodes) - 1)
+        wanted = (nodes or self.lab.nodes) * ((nodes or self.lab.nodes) - 1) * len(self.settings.get("transports", "tcp").split(","))
 
         def good():
-            edges = self.edges()
+            edges = self.paths()
             ok = [
                 edge
                 for edge in edges.values()

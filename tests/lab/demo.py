@@ -19,7 +19,8 @@ from cluster import Cluster, EmbeddedCluster, RayCluster, wait_until  # noqa: E4
 from netlab import NetLab, die_with_parent, namespaces_allowed  # noqa: E402
 
 SLOW_LINK = "200mbit"
-SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "250"}
+SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200",
+            "transports": "tcp,grpc,ucx"}
 READY_WITHIN = 90
 
 
@@ -108,7 +109,7 @@ def main():
         try:
             cluster.wait_all_ok(with_bandwidth=True, timeout=READY_WITHIN)
             # Until the windows are full: the first samples are those of cold caches.
-            wait_until("full windows", lambda: all(e["bw_samples"] >= 3 and e["rtt_samples"] >= 5 for e in cluster.edges().values()), READY_WITHIN, 0.5)  # fmt: skip
+            wait_until("full windows", lambda: all(e["bw_samples"] >= 3 and e["rtt_samples"] >= 5 for e in cluster.paths().values()), READY_WITHIN, 0.5)  # fmt: skip
         except TimeoutError as error:
             say(f"{error}. What there is, and the bridges' last words:")
             print(cluster.status_run().stdout)

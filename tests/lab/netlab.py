@@ -159,7 +159,7 @@ class NetLab:
             for number in ("1:1", "1:2"):
                 self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number,
                          "htb", "rate", "100gbit", "quantum", "60000")  # fmt: skip
-            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate))
+            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate, "64kb"))
             self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
                      "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip
 
@@ -171,9 +171,9 @@ class NetLab:
         _ip("-n", self._bridge, "link", "set", f"v{i}", "up")
 
     @staticmethod
-    def _tbf(rate):
+    def _tbf(rate, burst="256kb"):
         # A bucket of some milliseconds: with a smaller one, a timer that comes late loses tokens, and the link is slower than named.
-        return ["tbf", "rate", rate, "burst", "256kb", "latency", "50ms"]
+        return ["tbf", "rate", rate, "burst", burst, "latency", "50ms"]
 
     @staticmethod
     def _tc(namespace, *arguments):

@@ -100,6 +100,38 @@ TEST(MeshPlan, TakesSettingsAndDoors) {
   EXPECT_EQ(path.bandwidth_slots(), 6u) << "the node without a door keeps its place in the rounds";
 }
 
+// Each transport has a round of its own: in a slot no node is in two pairs, whatever they speak.
+TEST(MeshPlan, TransportsStreamOneAfterAnother) {
+  Cluster cluster = ClusterOf(5);
+  Settings settings = Enabled();
+  settings.transports = "tcp,grpc,ucx";
+  std::map<uint32_t, std::set<std::string>> busy;  // slot -> nodes
+  std::set<std::string> ids;
+  for (const ClusterNode& node : cluster.alive) {
+    v1::Plan plan = MakeMeshPlan(node.node_id, cluster.alive, cluster.doors, settings);
+    ASSERT_EQ(plan.paths_size(), 4 * 3);
+    for (const v1::PlannedPath& path : plan.paths()) {
+      ASSERT_LT(path.bandwidth_slot(), path.bandwidth_slots());
+      EXPECT_EQ(path.path_id(), path.dst_node_id() + "/" + path.transport());
+      EXPECT_TRUE(ids.insert(node.node_id + path.path_id()).second);
+      EXPECT_TRUE(busy[path.bandwidth_slot()].insert(node.node_id).second);
+      EXPECT_TRUE(busy[path.bandwidth_slot()].insert(path.dst_node_id()).second);
+    }
+  }
+}
+
+TEST(MeshPlan, AllMeansWhateverSomeDoorOffers) {
+  Cluster cluster = ClusterOf(2);
+  Settings settings = Enabled();
+  settings.transports = "all";
+  cluster.doors[NodeId(0)].transports = {"tcp", "ucx"};
+  cluster.doors[NodeId(1)].transports = {"grpc", "tcp"};
+  std::set<std::string> planned;
+  const v1::Plan plan = MakeMeshPlan(NodeId(0), cluster.alive, cluster.doors, settings);
+  for (const v1::PlannedPath& path : plan.paths()) planned.insert(path.transport());
+  EXPECT_EQ(planned, (std::set<std::string>{"grpc", "tcp", "ucx"}));
+}
+
 TEST(MeshPlan, DisabledOrWithoutBandwidth) {
   Cluster cluster = ClusterOf(3);
   Settings settings;

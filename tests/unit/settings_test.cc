@@ -44,7 +44,14 @@ TEST(Settings, TheTableHoldsEveryDefaultInItsOwnRange) {
     ASSERT_TRUE(resolved.ok()) << resolved.status();
     EXPECT_EQ(*resolved, Settings()) << setting.name;
   }
-  EXPECT_EQ(names.size(), 17u);
+  EXPECT_EQ(names.size(), 18u);
+}
+
+TEST(Settings, TransportsAreAListOfDistinctNames) {
+  for (const char* good : {"tcp", "all", "tcp,grpc,ucx,verbs"})
+    EXPECT_TRUE(ResolveSettings(Flag("network_sense_transports", good)).ok()) << good;
+  for (const char* bad : {"", ",", "tcp,", "tcp,tcp", "tcp grpc", "t/../x", "<b>"})
+    EXPECT_TRUE(absl::IsInvalidArgument(ResolveSettings(Flag("network_sense_transports", bad)).status())) << bad;
 }
 
 TEST(Settings, EverySettingReachesItsOwnMember) {
@@ -56,7 +63,7 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
   set("rtt_ttl_ms", "301"), set("rtt_concurrency_per_node", "3"), set("bw_enabled", "1");
   set("bw_payload_bytes", "4096"), set("bw_m", "7"), set("bw_alpha", "1"), set("bw_concurrency_per_node", "4");
   set("rtt_timeout_ms", "99"), set("rtt_payload_bytes", "65"), set("bw_slot_ms", "501"), set("lease_ms", "302");
-  set("door_port", "0"), set("http_port", "65535");
+  set("door_port", "0"), set("http_port", "65535"), set("transports", "tcp,ucx");
   ASSERT_EQ(sources.flags.size(), DescribeSettings().size());
   auto settings = ResolveSettings(sources);
   ASSERT_TRUE(settings.ok()) << settings.status();
@@ -76,7 +83,8 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
                     .bw_slot_ms = 501,
                     .lease_ms = 302,
                     .door_port = 0,
-                    .http_port = 65535};
+                    .http_port = 65535,
+                    .transports = "tcp,ucx"};
   EXPECT_EQ(*settings, expected);
 }
 

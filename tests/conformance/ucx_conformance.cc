@@ -1,0 +1,23 @@
+// UCX in the conformance suite, over TCP and over shared memory.
+#include "tests/conformance/suite.h"
+
+namespace netsense::conformance {
+namespace {
+
+Variant Over(const std::string& name, const std::string& tls) {
+  Variant variant = Mode("am");
+  variant.name = name;
+  variant.options.set_ucx_tls(tls);
+  return variant;
+}
+
+}  // namespace
+
+const Backend& ThisBackend() {
+  static const Backend kBackend{.transport = "ucx", .variants = {Over("tcp", "tcp"), Over("shm", "posix,sysv,cma")}};
+  return kBackend;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ucx, Conformance, testing::ValuesIn(EveryWay(ThisBackend())), NameOfWay);
+
+}  // namespace netsense::conformance

@@ -1,0 +1,25 @@
+// UCX over RDMA in the conformance suite. Run inside the VM (tests/vm), like verbs.
+#include "tests/conformance/suite.h"
+
+namespace netsense::conformance {
+namespace {
+
+Variant Over(const std::string& name, const std::string& tls) {
+  Variant variant = Mode("am");
+  variant.name = name;
+  variant.options.set_ucx_tls(tls);
+  return variant;
+}
+
+}  // namespace
+
+const Backend& ThisBackend() {
+  static const Backend kBackend{.transport = "ucx",
+                                .variants = {Over("rc", "rc_verbs,ud_verbs:aux"), Over("ud", "ud_verbs")},
+                                .deviations = {.time_scale = 5, .parallel_sessions = 4, .large_stream_bytes = 2 << 20}};
+  return kBackend;
+}
+
+INSTANTIATE_TEST_SUITE_P(UcxRdma, Conformance, testing::ValuesIn(EveryWay(ThisBackend())), NameOfWay);
+
+}  // namespace netsense::conformance

@@ -1,0 +1,144 @@
+#!/bin/bash
+# run_in_vm.sh: runs one command in a throw-away VM whose (Debian's own) kernel has Soft-RoCE.
+#
+#   run_in_vm.sh [-t SECONDS] [-c CPUS] [-m MIB] [-w FOLDER]... [-n rxe|none] -- COMMAND [ARGUMENT...]
+#   run_in_vm.sh --prepare      only downloads and unpacks the kernel
+#
+# The guest's root is the host's root, read-only, under a tmpfs: what is installed or built here runs there unchanged, in
+# the same folder, with the same environment. -w FOLDER can be written to, too. -n rxe (default): two RDMA devices, see
+# guest_net.sh. stdout and stderr come back apart. Exit code: the command's; 124: time over; 77: this machine has no QEMU or
+# kernel (skip); 125: the VM died without an exit code, and its console goes to stderr.
+#
+# The kernel package is downloaded and unpacked once into VM_CACHE (default: build/vm of this repository), never installed.
+set -uo pipefail
+here=$(dirname "$(readlink -f "$0")")
+cache=${VM_CACHE:-$here/../../build/vm}
+seconds=300 cpus=2 memory=2048 fabric=rxe writable=() prepare_only=
+[ "${1:-}" = --prepare ] && prepare_only=1 && shift
+while getopts t:c:m:w:n: option; do
+  case $option in
+    t) seconds=$OPTARG ;;
+    c) cpus=$OPTARG ;;
+    m) memory=$OPTARG ;;
+    w) writable+=("$(readlink -f "$OPTARG")") ;;
+    n) fabric=$OPTARG ;;
+    *) exit 2 ;;
+  esac
+done
+shift $((OPTIND - 1))
+
+skip() {
+  echo "run_in_vm: $*: skipped" >&2
+  exit 77
+}
+
+find_kernel_package() { # the first that apt knows, as the package that holds the image
+  local meta package
+  for meta in linux-image-6.12-amd64 linux-image-amd64; do
+    package=$(apt-cache depends "$meta" 2> /dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
+    [ -n "$package" ] && echo "$package" && return
+  done
+  return 1
+}
+
+make_initrd() { # make_initrd FOLDER VERSION
+  local root=$1/initrd.d module file name
+  mkdir -p "$root"/{bin,mods,dev,proc,sys,host,rw,new}
+  cp /bin/busybox "$root/bin/" || return
+  for module in virtio_pci virtio_console 9pnet_virtio 9p overlay; do
+    modprobe -d "$1" -S "$2" --show-depends $module | awk '$1=="insmod"{print $2}' | while read -r file; do
+      name=$(basename "${file%.xz}")
+      [ -e "$root/mods/$name" ] && continue
+      case $file in *.xz) xz -dc "$file" ;; *) cat "$file" ;; esac > "$root/mods/$name"
+      echo "$name" >> "$root/mods/order"
+    done
+  done
+  install -m 755 "$here/guest_init.sh" "$root/init"
+  (cd "$root" && find . | cpio -o -H newc --quiet) > "$1/initrd" && rm -rf "$root"
+}
+
+prepare() { # -> $kernel/{vmlinux,initrd,lib/modules/VERSION}
+  local folder version modules package
+  package=$(find_kernel_package) || return
+  folder=$(mktemp -d "$cache/tmp.XXXXXX") || return
+  chmod 755 "$folder"
+  (cd "$folder" && apt-get download "$package" >&2 && dpkg -x ./*.deb . && rm -f ./*.deb) || return
+  version=$(ls "$folder/lib/modules")
+  modules=$folder/lib/modules/$version/kernel
+  # What an RDMA test loads is unpacked here: the guest is slow at it.
+  find "$modules"/{drivers/infiniband/{core,sw},net/{sched,ipv4,ipv6,core},crypto,lib,arch/x86/crypto} \
+    "$modules"/drivers/net/{veth,dummy,ifb}.ko* "$modules"/fs/configfs -name '*.ko.xz' -exec xz -d {} + 2> /dev/null
+  depmod -b "$folder" "$version"
+  python3 "$here/extract_vmlinux.py" "$folder/boot/vmlinuz-$version" "$folder/vmlinux" || return
+  make_initrd "$folder" "$version" || return
+  rm -rf "$folder/usr" "$folder/boot" "$kernel"
+  mv "$folder" "$kernel"
+}
+
+for program in qemu-system-x86_64 modprobe depmod cpio xz zstd setpriv timeout python3; do
+  PATH=$PATH:/usr/sbin:/sbin type -P $program > /dev/null || skip "no $program here"
+done
+[ -x /bin/busybox ] || skip "no busybox here"
+PATH=$PATH:/usr/sbin:/sbin
+mkdir -p "$cache" || exit
+cache=$(readlink -f "$cache")
+kernel=$cache/kernel
+[ -e "$kernel/initrd" ] || (flock 9; [ -e "$kernel/initrd" ] || prepare) 9> "$cache/lock" || skip "no kernel could be prepared"
+# The guest's first program is part of the initrd: a newer one makes a new initrd.
+if [ "$here/guest_init.sh" -nt "$kernel/initrd" ]; then
+  (flock 9; make_initrd "$kernel" "$(ls "$kernel/lib/modules")") 9> "$cache/lock" || skip "no initrd could be made"
+fi
+[ -n "$prepare_only" ] && exit 0
+[ $# -gt 0 ] || { echo "run_in_vm: no command" >&2; exit 2; }
+
+run=$(mktemp -d) || exit 125
+vm=
+trap 'rm -rf "$run"' EXIT
+trap '[ "$vm" ] && kill $vm 2> /dev/null && wait $vm; exit 143' TERM INT HUP
+cp "$here/guest_job.sh" "$here/guest_net.sh" "$run/"
+echo "$fabric" > "$run/fabric"
+{
+  export -p | grep -vE ' (PWD|OLDPWD|SHLVL|_|TMPDIR)='
+  printf 'cd %q\nexec' "$PWD"
+  printf ' %q' "$@"
+  echo
+} > "$run/job"
+
+# KVM only where the CPU offers it: /dev/kvm alone may belong to a hypervisor that cannot run a stock kernel.
+if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+  acceleration=(-accel kvm -cpu host)
+else
+  acceleration=(-accel tcg,thread=multi -cpu max)
+fi
+shares=() i=0
+for folder in "$run" "${writable[@]}"; do
+  shares+=(-virtfs "local,path=$folder,mount_tag=rw$i,security_model=none,multidevs=remap")
+  i=$((i + 1))
+done
+command_line="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic tsc=reliable mitigations=off audit=0 ${VM_CMDLINE:-}"
+command_line+=" vm.kernel=$kernel vm.run=$run vm.writable=$(IFS=:; echo "${writable[*]}")"
+die_with_us=(setpriv --pdeathsig KILL) # no VM outlives this script, however it ends
+end=$((SECONDS + seconds))
+
+# QEMU before 8.1 has a race between multi-threaded TCG and the kernel patching itself ("Oops: int3"), met in under one
+# of 100 boots: a boot that dies before the job has started is tried again.
+for try in 1 2 3; do
+  "${die_with_us[@]}" timeout --foreground -k 5 $((end - SECONDS)) "${die_with_us[@]}" qemu-system-x86_64 \
+    "${acceleration[@]}" -M q35 -smp "$cpus" -m "$memory" -nodefaults -no-user-config -display none -monitor none -no-reboot \
+    -kernel "$kernel/vmlinux" -initrd "$kernel/initrd" -append "$command_line" -serial "file:$run/console" \
+    -object rng-builtin,id=rng -device virtio-rng-pci,rng=rng \
+    -virtfs local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap "${shares[@]}" \
+    -add-fd fd=3,set=1 -add-fd fd=4,set=2 -device virtio-serial-pci \
+    -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,nr=1,chardev=out \
+    -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,nr=2,chardev=err 3>&1 4>&2 < /dev/null >&2 &
+  vm=$!
+  wait $vm
+  qemu=$?
+  [ $qemu = 124 ] || [ $qemu = 137 ] || [ -e "$run/started" ] || [ $((end - SECONDS)) -le 0 ] && break
+  echo "run_in_vm: the guest died while booting (try $try): $(grep -m1 -E 'Oops|panic|BUG' "$run/console")" >&2
+done
+[ -s "$run/rc" ] && exit "$(cat "$run/rc")"
+echo "run_in_vm: no exit code from the guest (qemu: $qemu); the end of its console:" >&2
+tail -n 60 "$run/console" >&2
+case $qemu in 124 | 137) exit 124 ;; esac
+exit 125

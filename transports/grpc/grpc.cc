@@ -1,0 +1,41 @@
+#include "transports/grpc/completion.h"
+#include "transports/grpc/factory.h"
+#include "transports/grpc/responder.h"
+#include "transports/grpc/session.h"
+
+namespace netsense {
+namespace grpc_backend {
+namespace {
+
+class GrpcTransport final : public Transport {
+ public:
+  std::string_view name() const override { return "grpc"; }
+  Capabilities capabilities() const override {
+    return {.ping = true,
+            .stream_to_peer = true,
+            .stream_from_peer = true,
+            .busy_poll = true,
+            .responder_hold = true,
+            .max_ping_payload_bytes = kMaxPingPayload,
+            .modes = {kUnary, kStream}};
+  }
+  absl::Status availability() const override { return absl::OkStatus(); }
+
+  absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
+                                                   std::stop_token stop) override {
+    auto status = CheckOptions(connection.request.options(), name(), capabilities(), {});
+    if (!status.ok()) return status;
+    return OpenSession(std::move(connection), deadline, stop);
+  }
+
+  absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
+    return Respond(std::move(connection), limits, std::move(stop));
+  }
+};
+
+}  // namespace
+}  // namespace grpc_backend
+
+std::unique_ptr<Transport> MakeGrpcTransport() { return std::make_unique<grpc_backend::GrpcTransport>(); }
+
+}  // namespace netsense

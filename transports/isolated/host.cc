@@ -1,0 +1,150 @@
+#include "transports/isolated/host.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <iostream>
+#include <list>
+#include <thread>
+
+#include "netsense/isolation.pb.h"
+#include "transports/isolated/packet.h"
+#include "transports/stream_meter.h"
+
+namespace netsense::isolated {
+namespace {
+
+MonotonicTime TimeOf(int64_t ns) { return MonotonicTime(std::chrono::nanoseconds(ns)); }
+
+v1::ChildOutcome OutcomeOf(const absl::Status& status) {
+  v1::ChildOutcome outcome;
+  outcome.set_code(static_cast<int32_t>(status.code()));
+  outcome.set_message(std::string(status.message()));
+  return outcome;
+}
+
+v1::ChildOutcome OutcomeOf(const absl::StatusOr<RttSample>& sample) {
+  v1::ChildOutcome outcome = OutcomeOf(sample.status());
+  if (!sample.ok()) return outcome;
+  outcome.mutable_rtt()->set_rtt_ns(static_cast<uint64_t>(sample->rtt.count()));
+  if (sample->responder_hold)
+    outcome.mutable_rtt()->set_responder_hold_ns(static_cast<uint64_t>(sample->responder_hold->count()));
+  outcome.mutable_rtt()->set_source(sample->source);
+  return outcome;
+}
+
+v1::ChildOutcome OutcomeOf(const absl::StatusOr<StreamSample>& sample) {
+  v1::ChildOutcome outcome = OutcomeOf(sample.status());
+  if (sample.ok()) *outcome.mutable_stream() = ReportOf(*sample);
+  return outcome;
+}
+
+// One session on a thread of its own. The engine's end of the socket going away stops it.
+class HostedSession {
+ public:
+  HostedSession(Transport& transport, v1::ChildSession order, UniqueFd door, UniqueFd socket)
+      : transport_(transport), order_(std::move(order)), door_(std::move(door)), socket_(std::move(socket)) {
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~HostedSession() {
+    Stop();
+    thread_.join();
+  }
+
+  int socket() const { return socket_.get(); }
+  void Stop() {
+    stop_.request_stop();
+    shutdown(socket_.get(), SHUT_RDWR);
+  }
+
+ private:
+  void Run() {
+    DoorConnection connection;
+    connection.fd = std::move(door_);
+    connection.peer_address = order_.peer_address();
+    connection.request = order_.request();
+    connection.grant = order_.grant();
+    if (order_.has_serve()) {
+      ServeLimits limits{.idle = std::chrono::nanoseconds(order_.serve().idle_ns()),
+                         .total = std::chrono::nanoseconds(order_.serve().total_ns()),
+                         .hold_pings = std::chrono::nanoseconds(order_.serve().hold_pings_ns())};
+      (void)SendPacket(socket_.get(), OutcomeOf(transport_.Serve(std::move(connection), limits, stop_.get_token())));
+    } else {
+      Probe(std::move(connection));
+    }
+  }
+
+  void Probe(DoorConnection connection) {
+    auto session = transport_.Connect(std::move(connection), TimeOf(order_.connect().deadline_ns()), stop_.get_token());
+    v1::ChildOutcome connected = OutcomeOf(session.status());
+    if (session.ok()) {
+      connected.mutable_connected()->set_mode((*session)->details().mode);
+      connected.mutable_connected()->set_device((*session)->details().device);
+    }
+    if (!SendPacket(socket_.get(), connected).ok() || !session.ok()) return;
+    v1::ChildCall call;
+    while (ReceivePacket(socket_.get(), &call).ok()) {
+      if (!SendPacket(socket_.get(), Carry(**session, call)).ok()) return;
+    }
+  }
+
+  v1::ChildOutcome Carry(Session& session, const v1::ChildCall& call) {
+    if (!call.has_stream())
+      return OutcomeOf(
+          session.Ping({.payload_bytes = call.ping_payload_bytes()}, TimeOf(call.deadline_ns()), stop_.get_token()));
+    auto spec = SpecOf(call.stream());
+    if (!spec.ok()) return OutcomeOf(spec.status());
+    return OutcomeOf(session.Stream(*spec, TimeOf(call.deadline_ns()), stop_.get_token()));
+  }
+
+  Transport& transport_;
+  const v1::ChildSession order_;
+  UniqueFd door_;
+  UniqueFd socket_;
+  std::stop_source stop_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+int HostTransport(Transport& transport) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGINT, SIG_IGN);  // a Ctrl-C is the engine's: it ends us in order
+  rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  if (fcntl(kControlFd, F_SETFD, FD_CLOEXEC) != 0) {
+    std::cerr
+        << "This program runs a transport for netsense-engine and netsense-bench, which start it by themselves.\n";
+    return 2;
+  }
+  v1::ChildHello hello;
+  absl::Status availability = transport.availability();
+  hello.set_availability_code(static_cast<int32_t>(availability.code()));
+  hello.set_availability_reason(std::string(availability.message()));
+  if (!SendPacket(kControlFd, hello).ok()) return 0;
+
+  std::list<std::unique_ptr<HostedSession>> sessions;
+  while (true) {
+    std::vector<pollfd> waits{{kControlFd, POLLIN, 0}};
+    for (const auto& session : sessions) waits.push_back({session->socket(), POLLRDHUP, 0});
+    if (poll(waits.data(), waits.size(), -1) < 0) continue;
+    size_t i = 1;
+    for (auto session = sessions.begin(); session != sessions.end(); ++i)
+      session = waits[i].revents != 0 ? sessions.erase(session) : std::next(session);
+    if (waits[0].revents == 0) continue;
+    v1::ChildSession order;
+    std::vector<UniqueFd> descriptors;
+    auto status = ReceivePacket(kControlFd, &order, &descriptors);
+    if (absl::IsUnavailable(status)) return 0;
+    if (status.ok() && descriptors.size() == 2)
+      sessions.push_back(std::make_unique<HostedSession>(transport, std::move(order), std::move(descriptors[0]),
+                                                         std::move(descriptors[1])));
+  }
+}
+
+}  // namespace netsense::isolated

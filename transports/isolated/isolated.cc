@@ -1,0 +1,150 @@
+#include "transports/isolated/isolated.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "transports/isolated/child.h"
+#include "transports/isolated/packet.h"
+#include "transports/socket.h"
+#include "transports/stream_meter.h"
+
+namespace netsense {
+namespace isolated {
+namespace {
+
+// The child keeps the deadline; one that is later than this does not answer at all.
+constexpr std::chrono::seconds kGrace{2};
+
+MonotonicTime Later(MonotonicTime deadline) {
+  return deadline > MonotonicTime::max() - kGrace ? deadline : deadline + kGrace;
+}
+
+int64_t CountOf(MonotonicTime time) { return std::chrono::nanoseconds(time.time_since_epoch()).count(); }
+
+v1::ChildSession OrderOf(const DoorConnection& connection) {
+  v1::ChildSession order;
+  *order.mutable_request() = connection.request;
+  *order.mutable_grant() = connection.grant;
+  order.set_peer_address(connection.peer_address);
+  return order;
+}
+
+// The next outcome of a session's socket: what the child said, Cancelled, or why there is none.
+absl::Status AwaitOutcome(Child& child, int socket, MonotonicTime deadline, const std::stop_token& stop,
+                          v1::ChildOutcome* outcome) {
+  auto waited = WaitReady(socket, POLLIN, deadline, stop);
+  if (absl::IsDeadlineExceeded(waited)) return absl::InternalError("the transport's process does not answer");
+  if (!waited.ok()) return waited;
+  auto status = ReceivePacket(socket, outcome);
+  if (stop.stop_requested()) return absl::CancelledError("stopped");
+  if (!status.ok()) return child.WhyGone();
+  return absl::Status(static_cast<absl::StatusCode>(outcome->code()), outcome->message());
+}
+
+class IsolatedSession final : public Session {
+ public:
+  IsolatedSession(Child* child, UniqueFd socket, v1::SessionReply::Grant grant, SessionDetails details)
+      : child_(child), socket_(std::move(socket)), grant_(std::move(grant)), details_(std::move(details)) {}
+
+  absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
+    v1::ChildCall call;
+    call.set_ping_payload_bytes(spec.payload_bytes);
+    v1::ChildOutcome outcome;
+    if (auto status = Call(&call, deadline, stop, &outcome); !status.ok()) return status;
+    RttSample sample;
+    sample.rtt = std::chrono::nanoseconds(static_cast<int64_t>(outcome.rtt().rtt_ns()));
+    if (outcome.rtt().has_responder_hold_ns())
+      sample.responder_hold = std::chrono::nanoseconds(static_cast<int64_t>(outcome.rtt().responder_hold_ns()));
+    sample.source = outcome.rtt().source();
+    return sample;
+  }
+
+  absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
+    v1::ChildCall call;
+    *call.mutable_stream() = netsense::OrderOf(spec);
+    v1::ChildOutcome outcome;
+    if (auto status = Call(&call, deadline, stop, &outcome); !status.ok()) return status;
+    return SampleOf(outcome.stream());
+  }
+
+  const v1::SessionReply::Grant& peer() const override { return grant_; }
+  SessionDetails details() const override { return details_; }
+
+ private:
+  absl::Status Call(v1::ChildCall* call, MonotonicTime deadline, const std::stop_token& stop,
+                    v1::ChildOutcome* outcome) {
+    if (broken_) return absl::UnavailableError("the session is over");
+    ShutdownOnStop guard(stop, socket_.get());
+    call->set_deadline_ns(CountOf(deadline));
+    auto status = SendPacket(socket_.get(), *call);
+    if (stop.stop_requested()) {
+      status = absl::CancelledError("stopped");
+    } else {
+      status = status.ok() ? AwaitOutcome(*child_, socket_.get(), Later(deadline), stop, outcome) : child_->WhyGone();
+    }
+    // A lost ping and a spec outside the limits leave the session in the child alive; everything else ended it there.
+    bool lives =
+        status.ok() || absl::IsInvalidArgument(status) || (absl::IsDeadlineExceeded(status) && !call->has_stream());
+    broken_ = !lives;
+    return status;
+  }
+
+  Child* const child_;
+  const UniqueFd socket_;
+  const v1::SessionReply::Grant grant_;
+  const SessionDetails details_;
+  bool broken_ = false;
+};
+
+class IsolatedTransport final : public Transport {
+ public:
+  explicit IsolatedTransport(IsolatedBackend backend)
+      : backend_(std::move(backend)), child_(backend_.name, backend_.program, backend_.environment) {}
+
+  std::string_view name() const override { return backend_.name; }
+  Capabilities capabilities() const override { return backend_.capabilities; }
+  absl::Status availability() const override { return child_.availability(); }
+
+  absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
+                                                   std::stop_token stop) override {
+    v1::ChildSession order = OrderOf(connection);
+    order.mutable_connect()->set_deadline_ns(CountOf(deadline));
+    auto socket = child_.Open(order, std::move(connection.fd));
+    if (!socket.ok()) return absl::InternalError(socket.status().message());
+    ShutdownOnStop guard(stop, socket->get());
+    v1::ChildOutcome outcome;
+    auto status = AwaitOutcome(child_, socket->get(), Later(deadline), stop, &outcome);
+    if (!status.ok()) return status;
+    SessionDetails details{.mode = outcome.connected().mode(), .device = outcome.connected().device()};
+    return std::make_unique<IsolatedSession>(&child_, *std::move(socket), std::move(connection.grant),
+                                             std::move(details));
+  }
+
+  absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
+    v1::ChildSession order = OrderOf(connection);
+    order.mutable_serve()->set_idle_ns(limits.idle.count());
+    order.mutable_serve()->set_total_ns(limits.total.count());
+    order.mutable_serve()->set_hold_pings_ns(limits.hold_pings.count());
+    auto socket = child_.Open(order, std::move(connection.fd));
+    if (!socket.ok()) return socket.status();
+    ShutdownOnStop guard(stop, socket->get());
+    v1::ChildOutcome outcome;
+    return AwaitOutcome(child_, socket->get(), MonotonicTime::max(), stop, &outcome);
+  }
+
+ private:
+  const IsolatedBackend backend_;
+  mutable Child child_;  // asking for it starts it
+};
+
+}  // namespace
+}  // namespace isolated
+
+std::unique_ptr<Transport> MakeIsolatedTransport(IsolatedBackend backend) {
+  return std::make_unique<isolated::IsolatedTransport>(std::move(backend));
+}
+
+}  // namespace netsense

@@ -1,0 +1,25 @@
+#include "transports/frame.h"
+#include "transports/isolated/isolated.h"
+#include "transports/ucx/factory.h"
+
+namespace netsense {
+
+Capabilities UcxCapabilities() {
+  return {.ping = true,
+          .stream_to_peer = true,
+          .stream_from_peer = true,
+          .busy_poll = true,
+          .responder_hold = true,
+          .max_ping_payload_bytes = 64 * 1024,
+          .modes = {"am"}};
+}
+
+std::unique_ptr<Transport> MakeIsolatedUcxTransport() {
+  return MakeIsolatedTransport({.name = "ucx",
+                                .program = "netsense-ucx",
+                                .capabilities = UcxCapabilities(),
+                                // UCX's own signal handlers would only print a backtrace into our log.
+                                .environment = {"UCX_WARN_UNUSED_ENV_VARS=n", "UCX_HANDLE_ERRORS=none"}});
+}
+
+}  // namespace netsense
