@@ -13,14 +13,15 @@ nanoseconds Median(std::vector<nanoseconds> values) {
 
 TEST_P(Conformance, AccuracyTheHoldIsShownApartAndIsNotInTheNetworkRtt) {
   if (!deviations().responder_hold) GTEST_SKIP() << "declared: it cannot tell the responder's hold";
-  constexpr int kRounds = 5, kSamples = 21;
+  constexpr int kFewestRounds = 4, kRounds = 40, kSamples = 5;
   const nanoseconds hold = Scaled(milliseconds(2));
   const nanoseconds most_network = Scaled(milliseconds(1));
   Peer peer({.hold_pings = hold});
   auto session = Open(peer, PingRequest());
   nanoseconds best_network = nanoseconds::max(), best_hold = nanoseconds::max();
-  // A busy host may spoil a round; a backend that puts the hold into the network's time spoils them all.
-  for (int round = 0; round < kRounds && (best_network >= most_network || best_hold >= 3 * hold); ++round) {
+  // A busy host spoils some rounds; a backend that puts the hold into the network's time spoils them all.
+  auto good = [&] { return best_network < most_network && best_hold < 3 * hold; };
+  for (int round = 0; round < kFewestRounds || (round < kRounds && !good()); ++round) {
     std::vector<nanoseconds> network, held;
     for (int i = 0; i < kSamples; ++i) {
       auto sample = Ping(*session);
