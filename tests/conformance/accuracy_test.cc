@@ -13,16 +13,20 @@ nanoseconds Median(std::vector<nanoseconds> values) {
 
 TEST_P(Conformance, AccuracyTheHoldIsShownApartAndIsNotInTheNetworkRtt) {
   if (!deviations().responder_hold) GTEST_SKIP() << "declared: it cannot tell the responder's hold";
-  constexpr int kRounds = 5, kSamples = 21;
-  const nanoseconds hold = Scaled(milliseconds(2));
-  const nanoseconds most_network = Scaled(milliseconds(1));
+  constexpr int kFewestRounds = 4, kRounds = 40, kRoundSamples = 5;
+  // Two that spin on a host without two cores to spare wait for each other, for several milliseconds: then the hold
+  // must be longer to be told from that.
+  const int patience = GetParam().wait_mode == v1::WAIT_MODE_BUSY_POLL ? 10 : 1;
+  const nanoseconds hold = Scaled(milliseconds(2)) * patience;
+  const nanoseconds most_network = hold / 2;
   Peer peer({.hold_pings = hold});
   auto session = Open(peer, PingRequest());
   nanoseconds best_network = nanoseconds::max(), best_hold = nanoseconds::max();
-  // A busy host may spoil a round; a backend that puts the hold into the network's time spoils them all.
-  for (int round = 0; round < kRounds && (best_network >= most_network || best_hold >= 3 * hold); ++round) {
+  // A busy host spoils some rounds; a backend that puts the hold into the network's time spoils them all.
+  auto good = [&] { return best_network < most_network && best_hold < 3 * hold; };
+  for (int round = 0; round < kFewestRounds || (round < kRounds && !good()); ++round) {
     std::vector<nanoseconds> network, held;
-    for (int i = 0; i < kSamples; ++i) {
+    for (int i = 0; i < kRoundSamples; ++i) {
       auto sample = Ping(*session);
       ASSERT_TRUE(sample.ok()) << sample.status();
       ASSERT_TRUE(sample->responder_hold.has_value());
@@ -54,20 +58,26 @@ TEST_P(Conformance, AccuracyRttIsTheFullRoundTrip) {
 
 // Bandwidth by the receiver's clock agrees with what our own saw around the call.
 TEST_P(Conformance, AccuracyBandwidthIsBitsOverTheTimeThatTheyTook) {
+  constexpr int kAttempts = 8;  // a busy host spoils some
   const nanoseconds duration = Scaled(milliseconds(300));
   Peer peer;
   auto session = Open(peer, StreamRequest());
   for (Direction direction : Directions()) {
-    const MonotonicTime start = MonotonicNow();
-    auto sample = session->Stream({.direction = direction, .duration = duration, .window = duration / 10},
-                                  Within(seconds(30)), {});
-    const double around = std::chrono::duration<double>(MonotonicNow() - start).count();
-    ASSERT_TRUE(sample.ok()) << sample.status();
-    const double lower = static_cast<double>(sample->bytes) * 8 / around;
-    EXPECT_GE(sample->bps(), lower * 0.9) << "less than all bytes over the whole call";
-    EXPECT_LE(sample->bps(), lower * 2);
-    EXPECT_LE(sample->min_window_bps, sample->bps());
-    EXPECT_GE(sample->max_window_bps, sample->bps() * 0.9);
+    double over = 0;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const MonotonicTime start = MonotonicNow();
+      auto sample = session->Stream({.direction = direction, .duration = duration, .window = duration / 10},
+                                    Within(seconds(30)), {});
+      const double around = std::chrono::duration<double>(MonotonicNow() - start).count();
+      ASSERT_TRUE(sample.ok()) << sample.status();
+      const double lower = static_cast<double>(sample->bytes) * 8 / around;
+      ASSERT_GE(sample->bps(), lower * 0.9) << "less than all bytes over the whole call";
+      ASSERT_LE(sample->min_window_bps, sample->bps() * 1.1);
+      ASSERT_GE(sample->max_window_bps, sample->bps() * 0.9);
+      over = sample->bps() / lower;
+      if (over < 1.5) break;
+    }
+    EXPECT_LT(over, 1.5) << "the receiver's clock saw only a part of the time";
   }
 }
 

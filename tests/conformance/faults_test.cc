@@ -5,7 +5,7 @@ namespace netsense::conformance {
 namespace {
 
 // Longer than any test waits: who returns earlier was woken by what the test is about.
-const nanoseconds kLong = seconds(20);
+const nanoseconds kLong = seconds(10);
 
 TEST_P(Conformance, FaultFrozenPeerLosesThePing) {
   const nanoseconds limit = Scaled(milliseconds(200));
@@ -53,7 +53,7 @@ TEST_P(Conformance, FaultCancelledPingReturnsAtOnce) {
     auto later = Later([&] { stop.request_stop(); }, delay);
     const MonotonicTime start = MonotonicNow();
     auto sample = session->Ping({}, Within(kLong), stop.get_token());
-    EXPECT_EQ(CodeOf(sample), absl::StatusCode::kCancelled) << sample.status();
+    ASSERT_EQ(CodeOf(sample), absl::StatusCode::kCancelled) << sample.status();
     EXPECT_LT(MonotonicNow() - start, Scaled(delay) + Prompt());
     ExpectOver(std::move(session));
   }

@@ -74,7 +74,7 @@ class ScriptedSession final : public Session {
   using nanoseconds = std::chrono::nanoseconds;
 
   static void Misbehave(MonotonicTime* deadline, std::stop_token* stop) {
-    if (Has("overstays")) *deadline += std::chrono::seconds(5);
+    if (Has("overstays")) *deadline += std::chrono::seconds(2);
     if (Has("deaf")) *stop = {};
   }
 
