@@ -32,6 +32,10 @@ skip() {
   exit 77
 }
 
+update_package_lists() { # a machine on which nothing was missing may never have fetched them
+  if [ "$(id -u)" = 0 ]; then apt-get update -q >&2; else sudo -n apt-get update -q >&2; fi
+}
+
 find_kernel_package() { # the first that apt knows, as the package that holds the image
   local meta package
   for meta in linux-image-6.12-amd64 linux-image-amd64; do
@@ -59,10 +63,13 @@ make_initrd() { # make_initrd FOLDER VERSION
 
 prepare() { # -> $kernel/{vmlinux,initrd,lib/modules/VERSION}
   local folder version modules package
-  package=$(find_kernel_package) || return
   folder=$(mktemp -d "$cache/tmp.XXXXXX") || return
   chmod 755 "$folder"
-  (cd "$folder" && apt-get download "$package" >&2 && dpkg -x ./*.deb . && rm -f ./*.deb) || return
+  package=$(find_kernel_package) && (cd "$folder" && apt-get download "$package" >&2) || {
+    update_package_lists
+    package=$(find_kernel_package) && (cd "$folder" && apt-get download "$package" >&2) || return
+  }
+  (cd "$folder" && dpkg -x ./*.deb . && rm -f ./*.deb) || return
   version=$(ls "$folder/lib/modules")
   modules=$folder/lib/modules/$version/kernel
   # What an RDMA test loads is unpacked here: the guest is slow at it.
