@@ -89,6 +89,7 @@ absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report) {
 }
 
 absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes) {
+  if (max_stream_bytes == 0) return absl::InvalidArgumentError("this session was not opened for streams");
   if (spec.bytes == 0 && spec.duration.count() <= 0)
     return absl::InvalidArgumentError("a stream needs a bound: bytes or duration");
   if (spec.bytes > max_stream_bytes)

@@ -26,6 +26,7 @@ struct Deviations {
   bool stream_from_peer = true;
   bool busy_poll = true;
   bool responder_hold = true;
+  bool restarts = false;             // a fault may take its process along; it is back within 10 s
   bool survives_frozen_peer = true;  // a ping that a stopped process did not answer leaves the session alive
 };
 

@@ -1,4 +1,5 @@
-// UCX in the conformance suite, over TCP and over shared memory.
+// UCX in the conformance suite, over TCP and over shared memory. UCX 1.13 now and then aborts when a peer leaves in the
+// middle of a message (uct_iface.h: comp->count > 0): its process is started again.
 #include "tests/conformance/suite.h"
 
 namespace netsense::conformance {
@@ -14,7 +15,9 @@ Variant Over(const std::string& name, const std::string& tls) {
 }  // namespace
 
 const Backend& ThisBackend() {
-  static const Backend kBackend{.transport = "ucx", .variants = {Over("tcp", "tcp"), Over("shm", "posix,sysv,cma")}};
+  static const Backend kBackend{.transport = "ucx",
+                                .variants = {Over("tcp", "tcp"), Over("shm", "posix,sysv,cma")},
+                                .deviations = {.restarts = true}};
   return kBackend;
 }
 

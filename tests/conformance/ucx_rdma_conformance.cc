@@ -17,7 +17,8 @@ const Backend& ThisBackend() {
   static const Backend kBackend{
       .transport = "ucx",
       .variants = {Over("rc", "rc_verbs,ud_verbs:aux"), Over("ud", "ud_verbs")},
-      .deviations = {.time_scale = 5, .parallel_sessions = 4, .cycles = 4, .large_stream_bytes = 2 << 20}};
+      .deviations = {
+          .time_scale = 5, .parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20, .restarts = true}};
   return kBackend;
 }
 

@@ -35,7 +35,7 @@ def clean_environment(home):
     kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
             "NETSENSE_RUNTIME_DIR": f"{home}/run"}  # fmt: skip
     for name in os.environ:
-        if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS") or name.startswith("UCX_UD_VERBS_"):
+        if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS") or name.startswith("UCX_"):
             kept[name] = os.environ[name]
     return kept
 

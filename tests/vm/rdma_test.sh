@@ -3,7 +3,7 @@
 #   verbs, ucx   the conformance suite
 #   removal      a device that is removed and added again, 20 times, in the middle of measuring
 #   versus       our figures beside perftest's and ucx_perftest's: that they come, not what they are
-#   demo         the demo's cluster with all four transports
+#   demo         the demo's cluster with all four transports (not part of `make test`)
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 what=$1 bin=$(readlink -f "$2")

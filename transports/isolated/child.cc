@@ -24,7 +24,8 @@ extern char** environ;
 namespace netsense::isolated {
 namespace {
 
-constexpr std::chrono::seconds kStartLimit{5};
+constexpr std::chrono::seconds kWaitLimit{5};    // whoever asks waits no longer for a child that starts
+constexpr std::chrono::seconds kStartLimit{20};  // a child that has said nothing by then is ended
 constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kLongestPause{30'000};
 constexpr std::chrono::seconds kHealthyAfter{60};
@@ -92,9 +93,9 @@ absl::Status Child::availability() {
     state_ = State::kStarting;
     supervisor_ = std::thread([this] { Supervise(); });
   }
-  changed_.wait_for(lock, kStartLimit, [this] { return state_ != State::kStarting; });
+  changed_.wait_for(lock, kWaitLimit, [this] { return state_ != State::kStarting; });
   if (state_ == State::kStarting)
-    return absl::UnavailableError(absl::StrCat("the ", what_, " process does not answer"));
+    return absl::UnavailableError(absl::StrCat("the ", what_, " process does not answer yet"));
   return status_;
 }
 
@@ -159,15 +160,16 @@ std::string Child::RunOne() {
     if (closing_) shutdown(control, SHUT_RDWR);
   }
   v1::ChildHello hello;
+  bool said_hello = false;
   pollfd ready{control, POLLIN, 0};
   if (poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(kStartLimit).count())) == 1 &&
       ReceivePacket(control, &hello).ok()) {
     std::lock_guard lock(mutex_);
+    said_hello = true;
     state_ = State::kRunning;
     status_ = absl::Status(static_cast<absl::StatusCode>(hello.availability_code()), hello.availability_reason());
     changed_.notify_all();
     spdlog::debug("the {} process runs, pid {}", what_, *pid);
-    ready.events = POLLRDHUP;
   } else {
     kill(*pid, SIGKILL);
   }
@@ -177,6 +179,8 @@ std::string Child::RunOne() {
   std::lock_guard lock(mutex_);
   pid_ = 0;
   control_.Reset();
+  if (!said_hello && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+    return absl::StrCat("said nothing within ", kStartLimit.count(), " s of its start");
   return DescribeEnd(status);
 }
 
