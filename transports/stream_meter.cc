@@ -18,7 +18,8 @@ StreamMeter::StreamMeter(std::chrono::nanoseconds window)
     : window_(std::max(window, std::chrono::nanoseconds(1'000'000))) {}
 
 void StreamMeter::Add(uint64_t bytes, MonotonicTime now) {
-  const bool first = sample_.bytes == 0;
+  // What is found at the same instant as the first is part of the first receipt.
+  const bool first = sample_.bytes == 0 || now == first_;
   sample_.bytes += bytes;
   if (first) {
     first_ = window_start_ = last_ = now;

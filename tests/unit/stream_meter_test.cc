@@ -43,5 +43,16 @@ TEST(StreamMeter, AReportThatContradictsItselfIsNotBelieved) {
   EXPECT_FALSE(SampleOf(ReportOf(impossible)).ok());
 }
 
+TEST(StreamMeter, WhatComesAtOnceIsOneReceipt) {
+  StreamMeter meter(std::chrono::milliseconds(100));
+  const MonotonicTime now = MonotonicNow();
+  for (int i = 0; i < 16; ++i) meter.Add(4096, now);
+  EXPECT_EQ(meter.Finish().bytes, 16u * 4096);
+  EXPECT_EQ(meter.Finish().bytes_in_elapsed, 0u);
+  EXPECT_EQ(meter.Finish().bps(), 0) << "nothing can be said of bytes that all came at one instant";
+  meter.Add(1000, now + std::chrono::microseconds(1));
+  EXPECT_EQ(meter.Finish().bytes_in_elapsed, 1000u);
+}
+
 }  // namespace
 }  // namespace netsense
