@@ -30,8 +30,6 @@ struct FrameHeader {
   uint64_t value = 0;
 };
 inline constexpr size_t kHeaderBytes = 32;
-// Above any StreamOrder or StreamReport.
-inline constexpr uint32_t kMaxStreamMessageBytes = 256;
 
 void EncodeHeader(const FrameHeader& header, uint8_t* into);
 FrameHeader DecodeHeader(const uint8_t* from);

@@ -188,6 +188,12 @@ std::string LocalAddress(int fd) {
   return NumericHost(reinterpret_cast<sockaddr*>(&address), size);
 }
 
+bool PeerClosed(int fd) {
+  char byte;
+  const ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 std::string NetdevOfAddress(const std::string& address) {
   if (IsLoopback(address)) return "lo";
   ifaddrs* raw = nullptr;

@@ -35,6 +35,8 @@ void TuneSessionSocket(int fd);
 uint16_t LocalPort(int fd);
 std::string LocalAddress(int fd);
 std::string PeerAddress(int fd);
+// True when the peer has closed its end, or the connection is broken; nothing is taken from it.
+bool PeerClosed(int fd);
 // The network device that has the local `address`; empty when none has.
 std::string NetdevOfAddress(const std::string& address);
 

@@ -32,4 +32,11 @@ Variant Mode(const std::string& mode) {
   return variant;
 }
 
+Variant UcxOver(const std::string& name, const std::string& tls) {
+  Variant variant = Mode("am");
+  variant.name = name;
+  variant.options.set_ucx_tls(tls);
+  return variant;
+}
+
 }  // namespace netsense::conformance

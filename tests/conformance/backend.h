@@ -26,8 +26,7 @@ struct Deviations {
   bool stream_from_peer = true;
   bool busy_poll = true;
   bool responder_hold = true;
-  bool restarts = false;             // a fault may take its process along; it is back within 10 s
-  bool survives_frozen_peer = true;  // a ping that a stopped process did not answer leaves the session alive
+  bool restarts = false;  // a fault may take its process along; it is back within 10 s
 };
 
 // One of the backend's own ways, by its options.
@@ -61,5 +60,7 @@ std::string NameOfWay(const testing::TestParamInfo<Way>& info);
 
 // A variant that is a mode and nothing else.
 Variant Mode(const std::string& mode);
+// UCX over the transports of `tls` (as in UCX_TLS).
+Variant UcxOver(const std::string& name, const std::string& tls);
 
 }  // namespace netsense::conformance

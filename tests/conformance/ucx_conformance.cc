@@ -3,20 +3,9 @@
 #include "tests/conformance/suite.h"
 
 namespace netsense::conformance {
-namespace {
-
-Variant Over(const std::string& name, const std::string& tls) {
-  Variant variant = Mode("am");
-  variant.name = name;
-  variant.options.set_ucx_tls(tls);
-  return variant;
-}
-
-}  // namespace
-
 const Backend& ThisBackend() {
   static const Backend kBackend{.transport = "ucx",
-                                .variants = {Over("tcp", "tcp"), Over("shm", "posix,sysv,cma")},
+                                .variants = {UcxOver("tcp", "tcp"), UcxOver("shm", "posix,sysv,cma")},
                                 .deviations = {.restarts = true}};
   return kBackend;
 }

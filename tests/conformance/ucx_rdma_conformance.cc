@@ -2,21 +2,10 @@
 #include "tests/conformance/suite.h"
 
 namespace netsense::conformance {
-namespace {
-
-Variant Over(const std::string& name, const std::string& tls) {
-  Variant variant = Mode("am");
-  variant.name = name;
-  variant.options.set_ucx_tls(tls);
-  return variant;
-}
-
-}  // namespace
-
 const Backend& ThisBackend() {
   static const Backend kBackend{
       .transport = "ucx",
-      .variants = {Over("rc", "rc_verbs,ud_verbs:aux"), Over("ud", "ud_verbs")},
+      .variants = {UcxOver("rc", "rc_verbs,ud_verbs:aux"), UcxOver("ud", "ud_verbs")},
       .deviations = {
           .time_scale = 5, .parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20, .restarts = true}};
   return kBackend;

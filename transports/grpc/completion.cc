@@ -4,11 +4,10 @@
 #include <array>
 #include <cstring>
 
+#include "transports/busy_poll.h"
+
 namespace netsense::grpc_backend {
 namespace {
-
-// As long as this, a busy-polling side that hears nothing keeps its core.
-constexpr std::chrono::milliseconds kSpinLimit{100};
 
 gpr_timespec ToGpr(MonotonicTime deadline) {
   if (deadline == MonotonicTime::max()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
@@ -70,11 +69,6 @@ grpc::ByteBuffer RawFrame::ToMessage() const {
   slices.emplace_back(bytes.data(), bytes.size());
   slices.insert(slices.end(), payload.begin(), payload.end());
   return grpc::ByteBuffer(slices.data(), slices.size());
-}
-
-grpc::ByteBuffer MessageOf(const std::vector<uint8_t>& bytes) {
-  grpc::Slice slice(bytes.data(), bytes.size(), grpc::Slice::STATIC_SLICE);
-  return grpc::ByteBuffer(&slice, 1);
 }
 
 std::vector<uint8_t> Join(const std::vector<grpc::Slice>& slices) {

@@ -59,8 +59,6 @@ struct RawFrame {
   static bool Parse(const grpc::ByteBuffer& message, uint64_t nonce, RawFrame* frame);
   grpc::ByteBuffer ToMessage() const;
 };
-// A message from bytes that stay in place until it was sent.
-grpc::ByteBuffer MessageOf(const std::vector<uint8_t>& bytes);
 std::vector<uint8_t> Join(const std::vector<grpc::Slice>& slices);
 // A chunk whose zeros are one static buffer.
 grpc::ByteBuffer ChunkMessage(uint64_t nonce, uint64_t sequence, uint32_t bytes);

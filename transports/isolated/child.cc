@@ -119,11 +119,6 @@ absl::Status Child::WhyGone() {
   return absl::InternalError(absl::StrCat("the ", what_, " process ", last_end_));
 }
 
-int Child::pid() {
-  std::lock_guard lock(mutex_);
-  return pid_;
-}
-
 void Child::Supervise() {
   auto pause = kFirstPause;
   while (true) {
@@ -156,7 +151,6 @@ std::string Child::RunOne() {
   {
     std::lock_guard lock(mutex_);
     control_ = std::move(pair->first);
-    pid_ = *pid;
     if (closing_) shutdown(control, SHUT_RDWR);
   }
   v1::ChildHello hello;
@@ -177,7 +171,6 @@ std::string Child::RunOne() {
   while (waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
   }
   std::lock_guard lock(mutex_);
-  pid_ = 0;
   control_.Reset();
   if (!said_hello && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
     return absl::StrCat("said nothing within ", kStartLimit.count(), " s of its start");

@@ -33,8 +33,6 @@ class Child {
   // Internal (our own fault, nothing is known of the peer) with how the child ended. For a session whose socket closed.
   absl::Status WhyGone();
 
-  int pid();  // 0 when none runs
-
  private:
   enum class State { kNever, kStarting, kRunning, kDown };
 
@@ -49,7 +47,6 @@ class Child {
   std::condition_variable changed_;
   State state_ = State::kNever;
   bool closing_ = false;
-  int pid_ = 0;
   UniqueFd control_;
   absl::Status status_;   // of the backend in the running child, or why none runs
   std::string last_end_;  // of the last child that ended

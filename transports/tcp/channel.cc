@@ -7,14 +7,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "transports/busy_poll.h"
 #include "transports/socket.h"
 
 namespace netsense::tcp {
 namespace {
-
-// A busy-polling receiver that has heard nothing for so long lends its core to others until something comes.
-constexpr std::chrono::milliseconds kSpinLimit{100};
-constexpr int kSpinsPerClockRead = 32;
 
 absl::Status ReceiveFailure(ssize_t n, int error, const std::stop_token& stop) {
   if (stop.stop_requested()) return absl::CancelledError("stopped");

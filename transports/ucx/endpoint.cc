@@ -1,7 +1,6 @@
 #include "transports/ucx/endpoint.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -12,17 +11,16 @@
 #include "absl/strings/str_split.h"
 #include "base/logging.h"
 #include "netsense/ucx.pb.h"
+#include "transports/busy_poll.h"
 #include "transports/door/framing.h"
+#include "transports/socket.h"
 
 namespace netsense::ucx {
 namespace {
 
 constexpr unsigned kMessageId = 1;
-// A busy-polling side that has heard nothing for so long lends its core to others until something comes.
-constexpr std::chrono::milliseconds kSpinLimit{100};
 constexpr std::chrono::milliseconds kLendFor{1};
 constexpr std::chrono::milliseconds kLookAtDoor{1};
-constexpr int kSpinsPerClockRead = 32;
 constexpr std::chrono::seconds kCloseLimit{1};
 
 }  // namespace
@@ -98,7 +96,7 @@ Endpoint::~Endpoint() {
   }
   bool idle = landings_.empty() || tells_of_dead_peer_;
   for (Outgoing& frame : outgoing_) {
-    while (!Completed(frame) && MonotonicNow() < end && (tells_of_dead_peer_ || !PeerLeft()))
+    while (!Completed(frame) && MonotonicNow() < end && (tells_of_dead_peer_ || !PeerClosed(door_)))
       ucp_worker_progress(worker_);
     idle = idle && frame.request == nullptr;
   }
@@ -172,12 +170,6 @@ void Endpoint::OnError(void* self, ucp_ep_h, ucs_status_t status) {
 
 // ---- waiting
 
-bool Endpoint::PeerLeft() const {
-  char byte;
-  ssize_t n = recv(door_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-}
-
 // Until something may have happened on the worker or the door.
 absl::Status Endpoint::Sleep(MonotonicTime deadline) {
   auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - MonotonicNow()).count();
@@ -189,7 +181,7 @@ absl::Status Endpoint::Sleep(MonotonicTime deadline) {
   }
   pollfd waits[2] = {{door_, POLLIN | POLLRDHUP, 0}, {event_fd_, POLLIN, 0}};
   poll(waits, event_fd_ >= 0 ? 2 : 1, static_cast<int>(std::clamp<int64_t>(left, 0, 60'000)));
-  if (waits[0].revents != 0 && PeerLeft()) {
+  if (waits[0].revents != 0 && PeerClosed(door_)) {
     ucp_worker_progress(worker_);  // its last words
     return absl::UnavailableError("the peer closed the connection");
   }
@@ -218,7 +210,7 @@ absl::Status Endpoint::Drive(Done done, MonotonicTime deadline, const std::stop_
       slept = Sleep(deadline);
     } else if (now - looked >= kLookAtDoor) {
       looked = now;
-      if (PeerLeft()) slept = absl::UnavailableError("the peer closed the connection");
+      if (PeerClosed(door_)) slept = absl::UnavailableError("the peer closed the connection");
     }
     if (stop.stop_requested()) return absl::CancelledError("stopped");
     if (!slept.ok() && !done()) return slept;

@@ -56,7 +56,6 @@ class Endpoint final : public FrameCarrier {
   template <typename Done>
   absl::Status Drive(Done done, MonotonicTime deadline, const std::stop_token& stop);
   absl::Status Sleep(MonotonicTime deadline);
-  bool PeerLeft() const;
   bool Completed(Outgoing& frame);
   // A free place; waits for one when all are under way.
   absl::StatusOr<Outgoing*> Acquire(MonotonicTime deadline, const std::stop_token& stop);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -12,7 +11,9 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "transports/busy_poll.h"
 #include "transports/door/framing.h"
+#include "transports/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::verbs {
@@ -33,9 +34,7 @@ constexpr uint64_t kFrameSent = 1000, kTransferDone = 1001;
 // A lost packet is sent again after 4.096 µs x 2^16 = 0.27 s, seven times: a dead peer is noticed after some 2 s.
 constexpr uint8_t kTimeout = 16, kRetries = 7, kReceiverNotReadyRetries = 7;
 
-constexpr std::chrono::milliseconds kSpinLimit{100};
 constexpr std::chrono::milliseconds kLookAroundEvery{250};
-constexpr int kSpinsPerClockRead = 32;
 
 ibv_mtu MtuOf(uint32_t bytes) {
   if (bytes >= 4096) return IBV_MTU_4096;
@@ -328,11 +327,7 @@ absl::Status Connection::LookAround() {
   looked_around_ = MonotonicNow();
   if (!DeviceStillThere())
     return absl::UnavailableError(absl::StrCat("the device ", options_.port.device, " was removed"));
-  char byte;
-  const ssize_t n = recv(door_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-    return absl::UnavailableError("the peer closed the connection");
-  return absl::OkStatus();
+  return PeerClosed(door_) ? absl::UnavailableError("the peer closed the connection") : absl::OkStatus();
 }
 
 // Until a completion, an event or the end of the door's connection may be there.
@@ -421,17 +416,23 @@ absl::Status Connection::SendChunk(const FrameHeader& header, MonotonicTime dead
     auto status = Drive([this] { return transfers_under_way_ < kWritesUnderWay; }, deadline, stop);
     if (!status.ok()) return status;
   }
-  ibv_sge part{reinterpret_cast<uintptr_t>(buffer_.memory.get()), header.payload_bytes, buffer_.handle->lkey};
+  return PostTransfer(IBV_WR_RDMA_WRITE_WITH_IMM, header.payload_bytes);
+}
+
+// A write to, or a read from, the peer's buffer.
+absl::Status Connection::PostTransfer(ibv_wr_opcode opcode, uint32_t bytes) {
+  ibv_sge part{reinterpret_cast<uintptr_t>(buffer_.memory.get()), bytes, buffer_.handle->lkey};
   ibv_send_wr request{};
   request.wr_id = kTransferDone;
   request.sg_list = &part;
   request.num_sge = 1;
-  request.opcode = IBV_WR_RDMA_WRITE_WITH_IMM;
+  request.opcode = opcode;
   request.send_flags = IBV_SEND_SIGNALED;
   request.wr.rdma.remote_addr = peer_.buffer_address();
   request.wr.rdma.rkey = peer_.buffer_key();
   ibv_send_wr* bad = nullptr;
-  if (int error = ibv_post_send(pair_.get(), &request, &bad); error != 0) return ErrnoStatus(error, "posting a write");
+  if (int error = ibv_post_send(pair_.get(), &request, &bad); error != 0)
+    return ErrnoStatus(error, "posting a transfer");
   ++transfers_under_way_;
   return absl::OkStatus();
 }
@@ -449,19 +450,7 @@ absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t m
   while (true) {
     while (transfers_under_way_ < read_depth_ && left > 0 && MonotonicNow() < end) {
       const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
-      ibv_sge part{reinterpret_cast<uintptr_t>(buffer_.memory.get()), bytes, buffer_.handle->lkey};
-      ibv_send_wr request{};
-      request.wr_id = kTransferDone;
-      request.sg_list = &part;
-      request.num_sge = 1;
-      request.opcode = IBV_WR_RDMA_READ;
-      request.send_flags = IBV_SEND_SIGNALED;
-      request.wr.rdma.remote_addr = peer_.buffer_address();
-      request.wr.rdma.rkey = peer_.buffer_key();
-      ibv_send_wr* bad = nullptr;
-      if (int error = ibv_post_send(pair_.get(), &request, &bad); error != 0)
-        return ErrnoStatus(error, "posting a read");
-      ++transfers_under_way_;
+      if (auto status = PostTransfer(IBV_WR_RDMA_READ, bytes); !status.ok()) return status;
       left -= bytes;
     }
     if (transfers_under_way_ == 0) break;

@@ -54,6 +54,7 @@ class Connection final : public FrameCarrier {
   v1::VerbsEndpoint OwnEndpoint() const;
   absl::Status ConnectTo(const v1::VerbsEndpoint& peer);
   absl::Status PostReceive(uint64_t slot);
+  absl::Status PostTransfer(ibv_wr_opcode opcode, uint32_t bytes);
 
   absl::Status TakeCompletions();
   absl::Status TakeReceived(const ibv_wc& completion, MonotonicTime now);
