@@ -5,7 +5,8 @@
 //
 // Calls block until done, until the deadline, or until the stop token is triggered. Errors are absl::Status and the
 // codes are part of the contract:
-//   Unavailable         refused, reset, no such host, no hardware. The session is over.
+//   Unavailable         refused, reset, no such host, no hardware. The session is over. Also what every later call gets
+//                       once a session is over, whatever ended it.
 //   DeadlineExceeded    Ping: a lost sample; the session lives on and a late echo is dropped by its sequence number.
 //                       Anything else: the session is over.
 //   Cancelled           the stop token was triggered. The session is over.
@@ -43,7 +44,7 @@
 namespace netsense {
 
 struct PingSpec {
-  uint32_t payload_bytes = 64;  // each way, without the backend's own header
+  uint32_t payload_bytes = 64;  // each way, without the backend's own header; 0 is a header alone
 };
 
 // One round trip. `rtt` is the full round trip as the prober saw it, never half of it.

@@ -6,6 +6,8 @@ what=$1 bin=$2
 export CI=true NETSENSE_CONFORMANCE_PROBER=10.9.0.1 NETSENSE_CONFORMANCE_RESPONDER=10.9.0.2
 # Both RDMA devices are in one network namespace, and emulation is slow: UCX must be told.
 export UCX_UD_VERBS_ETH_DGID_CHECK=n UCX_UD_VERBS_TIMEOUT=20s UCX_WARN_UNUSED_ENV_VARS=n
+# Soft-RoCE tells more than once that a shared receive queue is drained, and UCX aborts at the second time.
+export UCX_IB_ASYNC_EVENTS=n
 
 # Runs a conformance program; what failed once may be the emulator's doing and is run again: twice is a failure.
 conformance() { # conformance PROGRAM FILTER
@@ -70,8 +72,8 @@ removal() {
 case $what in
   # Every test in one way, and in the others what the way can change.
   verbs) conformance conformance_verbs '*-*Door*/*busy_poll:*Door*/read*:*Capabilities*/*busy_poll:*read_busy_poll' ;;
-  # UCX's set-up over RDMA is slow under emulation: what measures, over rc asleep and over ud spinning.
-  ucx) conformance conformance_ucx_rdma '*Ping*/rc_blocking:*Accuracy*/rc_blocking:*Stream*/rc_blocking:*Capabilities*/rc_blocking:*LifecycleOpen*/rc_blocking:*Ping*/ud_busy_poll:*StreamCounts*/ud_busy_poll:*AccuracyRtt*/ud_busy_poll:-*Cancelled*:*Killed*:*Frozen*' ;;
+  # Over rc asleep and over ud spinning: each way of waiting once.
+  ucx) conformance conformance_ucx_rdma '*/rc_blocking:*/ud_busy_poll' ;;
   removal) removal ;;
   versus) "$here/../../bench/versus/versus.py" --bin "$bin" --rdma --rounds "${VERSUS_ROUNDS:-1}" ;;
   # UCX over tcp: while it sets up RDMA in an emulator that is too slow for its deadlines it aborts.

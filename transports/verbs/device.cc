@@ -73,21 +73,24 @@ struct PortInfo {
   uint8_t port = 1;
   std::string state;  // "4: ACTIVE"
   bool infiniband = false;
+  bool iwarp = false;  // its queue pairs are made by the connection manager alone: not for us
   uint16_t lid = 0;
   std::vector<GidEntry> gids;
 
-  bool active() const { return state.rfind("4:", 0) == 0; }
+  bool usable() const { return state.rfind("4:", 0) == 0 && !iwarp; }
 };
 
 std::vector<PortInfo> ListPorts() {
   std::vector<PortInfo> ports;
   for (const std::string& device : Names(kClass)) {
+    const bool iwarp = ReadLine(kClass / device / "node_type").rfind("4:", 0) == 0;
     for (const std::string& number : Names(kClass / device / "ports")) {
       const fs::path folder = kClass / device / "ports" / number;
       PortInfo port;
       port.device = device;
       port.port = static_cast<uint8_t>(std::atoi(number.c_str()));
       port.state = ReadLine(folder / "state");
+      port.iwarp = iwarp;
       port.infiniband = ReadLine(folder / "link_layer") == "InfiniBand";
       port.lid = static_cast<uint16_t>(std::strtoul(ReadLine(folder / "lid").c_str(), nullptr, 0));
       for (const std::string& index : Names(folder / "gids"))
@@ -112,8 +115,9 @@ std::string Describe(const std::vector<PortInfo>& ports) {
       inet_ntop(AF_INET6, entry.gid.data(), text, sizeof(text));
       gids.push_back(text);
     }
-    texts.push_back(
-        absl::StrCat(PortName(port), " is ", port.state, " with ", gids.empty() ? "no GID" : absl::StrJoin(gids, " ")));
+    texts.push_back(absl::StrCat(PortName(port), " is ", port.state, " with ",
+                                 gids.empty() ? "no GID" : absl::StrJoin(gids, " "),
+                                 port.iwarp ? " and is iWARP, which netsense cannot measure" : ""));
   }
   return texts.empty() ? "there is no RDMA device" : absl::StrJoin(texts, "; ");
 }
@@ -165,7 +169,7 @@ absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const st
       entry = FindGid(port, address, !wished);
     }
     if (entry == nullptr) continue;
-    if (!port.active()) return absl::UnavailableError(absl::StrCat(PortName(port), " is not active: ", port.state));
+    if (!port.usable()) return absl::UnavailableError(absl::StrCat("not usable: ", Describe({port})));
     PortChoice choice;
     choice.device = port.device;
     choice.port = port.port;
@@ -184,8 +188,8 @@ absl::Status AnyActivePort() {
   const std::vector<PortInfo> ports = ListPorts();
   if (ports.empty()) return absl::UnavailableError("no RDMA device");
   for (const PortInfo& port : ports)
-    if (port.active()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("no active RDMA port: ", Describe(ports)));
+    if (port.usable()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("no usable RDMA port: ", Describe(ports)));
 }
 
 }  // namespace netsense::verbs
