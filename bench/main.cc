@@ -21,7 +21,7 @@ struct Flags {
   std::string target;
   std::vector<std::string> transports = {"tcp"};
   std::string token_file;
-  std::string source_address;
+  LocalEnd from;
   std::string log_level;
   std::optional<uint64_t> iterations;
   std::optional<double> duration_s;
@@ -55,7 +55,7 @@ absl::StatusOr<MeasureTarget> ResolveTarget(const Flags& flags, const std::strin
     return absl::InvalidArgumentError(
         "no token to prove who we are: give --token-file (the same token as the peer's), or --insecure if it serves "
         "without one");
-  MeasureTarget target{peer->host, peer->port, flags.source_address, token->secret, transport};
+  MeasureTarget target{peer->host, peer->port, flags.from, token->secret, transport};
   target.wait_mode = flags.blocking ? v1::WAIT_MODE_BLOCK : v1::WAIT_MODE_BUSY_POLL;
   target.options = flags.options;
   target.options.set_ucx_max_rndv_rails(flags.ucx_rails);
@@ -190,7 +190,10 @@ void AddMeasureFlags(CLI::App* command, Flags* flags) {
   command->add_option("--path-mtu", flags->path_mtu, "verbs: path MTU (default: the smaller of both ports)")
       ->check(CLI::IsMember({256, 512, 1024, 2048, 4096}))
       ->group(group);
-  command->add_option("--source-address", flags->source_address, "local address to measure from");
+  command->add_option("--source-address", flags->from.address, "local address to measure from");
+  command->add_option(
+      "--interface", flags->from.netdev,
+      "network device to measure by: the door's connection leaves and returns by it, whatever the routes");
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<Session>> Open(const TransportRegistry& transport
   request.set_max_stream_bytes(max_stream_bytes);
   request.set_software_version(NETSENSE_VERSION);
   MonotonicTime deadline = MonotonicNow() + kConnectLimit;
-  auto connection = DialDoor({target.host, target.port, target.source_address, target.token}, request, deadline, stop);
+  request.set_same_port_back(!target.from.netdev.empty());
+  auto connection = DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop);
   if (!connection.ok()) return connection.status();
   return (*transport)->Connect(*std::move(connection), deadline, stop);
 }

@@ -16,7 +16,7 @@ namespace netsense {
 struct MeasureTarget {
   std::string host;
   uint16_t port = 0;
-  std::string source_address;
+  LocalEnd from;
   std::string token;
   std::string transport = "tcp";
   v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;

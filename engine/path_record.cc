@@ -95,7 +95,12 @@ void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
   // A lost answer on a path that worked may be one lost packet.
   if (absl::IsDeadlineExceeded(status) && was_healthy && losses_in_a_row_ < kLossesUntilUnreachable)
     state = v1::PATH_STATE_DEGRADED;
-  SetState(state, std::string(status.message()), now);
+  std::string reason(status.message());
+  if (state == v1::PATH_STATE_UNREACHABLE && cross_rail_ && !ever_ok_) {
+    state = v1::PATH_STATE_ISOLATED;
+    reason = absl::StrCat("no route between these rails was ever seen: ", reason);
+  }
+  SetState(state, std::move(reason), now);
   if (!healthy()) {  // the windows start anew when the path is back, so that old and new samples never mix
     rtt_.Clear();
     network_rtt_.Clear();

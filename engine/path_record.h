@@ -30,6 +30,8 @@ class PathRecord {
   void StreamDeferred(const absl::Status& status);
   void SetPeer(const v1::SessionReply::Grant& peer);
   void SetSourcePort(const std::string& name, v1::FabricKind fabric);
+  // Two rails need not reach each other: until an answer has come once, having none is ISOLATED and not UNREACHABLE.
+  void SetCrossRail(bool cross_rail) { cross_rail_ = cross_rail; }
 
   bool healthy() const { return state_ == v1::PATH_STATE_OK || state_ == v1::PATH_STATE_DEGRADED; }
   // How many of the newest pings in a row were lost.
@@ -50,6 +52,7 @@ class PathRecord {
   MonotonicTime last_ok_{};
   bool ever_heard_ = false;
   bool ever_ok_ = false;
+  bool cross_rail_ = false;
 
   std::deque<bool> lost_;  // of the last M pings since the path was last unreachable
   uint32_t losses_in_a_row_ = 0;

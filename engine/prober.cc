@@ -1,7 +1,9 @@
 #include "engine/prober.h"
 
+#include "absl/strings/str_cat.h"
 #include "engine/inventory.h"
 #include "transports/door/dial.h"
+#include "transports/socket.h"
 
 namespace netsense {
 namespace {
@@ -19,7 +21,17 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context
   request.set_wait_mode(v1::WAIT_MODE_BLOCK);
   request.set_software_version(NETSENSE_VERSION);
   if (purpose == v1::SESSION_PURPOSE_STREAM) request.set_max_stream_bytes(path.bandwidth_bytes());
-  DialTarget target{path.dst_address(), static_cast<uint16_t>(path.dst_port()), path.source_address(), context.token};
+  *request.mutable_options() = path.options();
+  DialTarget target{path.dst_address(), static_cast<uint16_t>(path.dst_port()), {}, context.token};
+  target.from.address = path.source_address();
+  if (!path.source_port().empty() && !path.source_address().empty()) {
+    target.from.netdev = NetdevOfAddress(path.source_address());
+    if (target.from.netdev.empty())
+      return absl::InternalError(
+          absl::StrCat("port ", path.source_port(), " has lost its address ", path.source_address()));
+    request.set_same_port_back(true);
+  }
+  request.set_target_port(path.destination_port());
   auto connection = DialDoor(target, request, deadline, stop);
   if (!connection.ok()) return connection.status();
   return (*transport)->Connect(*std::move(connection), deadline, stop);

@@ -17,6 +17,14 @@ constexpr std::chrono::milliseconds kStartSpread{250};
 // A path whose plan is still in force and that was not probed for so many intervals is STALE.
 constexpr int kStaleIntervals = 3;
 
+// Another peer or another way to it is another path, whatever its id.
+bool SameWay(const v1::PlannedPath& a, const v1::PlannedPath& b) {
+  return a.dst_node_id() == b.dst_node_id() && a.dst_address() == b.dst_address() && a.dst_port() == b.dst_port() &&
+         a.transport() == b.transport() && a.source_address() == b.source_address() &&
+         a.source_port() == b.source_port() && a.destination_port() == b.destination_port() &&
+         a.options().SerializeAsString() == b.options().SerializeAsString();
+}
+
 std::chrono::milliseconds Interval(const v1::PlannedPath& spec) {
   return std::chrono::milliseconds(spec.ping_interval_ms());
 }
@@ -60,11 +68,7 @@ void Scheduler::Apply(const v1::Plan& plan) {
   for (const v1::PlannedPath& spec : plan.paths()) {
     PathPtr path;
     auto known = paths_.find(spec.path_id());
-    // Another peer or another way to it is another path, whatever its id.
-    if (known != paths_.end() && known->second->spec.dst_node_id() == spec.dst_node_id() &&
-        known->second->spec.dst_address() == spec.dst_address() && known->second->spec.dst_port() == spec.dst_port() &&
-        known->second->spec.transport() == spec.transport() &&
-        known->second->spec.source_address() == spec.source_address()) {
+    if (known != paths_.end() && SameWay(known->second->spec, spec)) {
       path = known->second;
       if (path->spec.ping_interval_ms() != spec.ping_interval_ms())
         path->ping_due = std::min(path->ping_due, now + Interval(spec));
@@ -74,6 +78,7 @@ void Scheduler::Apply(const v1::Plan& plan) {
       path->ping_due = now + spread * fresh++ / plan.paths_size();
       v1::Port port = SourcePort(spec);
       path->record.SetSourcePort(port.name(), port.fabric());
+      path->record.SetCrossRail(spec.cross_rail());
     }
     path->spec = spec;
     path->record.Configure(plan);

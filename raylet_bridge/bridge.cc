@@ -54,6 +54,7 @@ class Bridge {
 
  private:
   void StartEngine();
+  bool UsesRails() const;
   absl::Status StartHttp();
   void FollowRaylet(const UniqueFd& pidfd, std::stop_token stop);
   void BeatHeart(std::stop_token stop);
@@ -131,6 +132,9 @@ absl::Status Bridge::Run(std::stop_token stop) {
   return absl::OkStatus();
 }
 
+// A node on loopback is one of several on its host, which has its rails once.
+bool Bridge::UsesRails() const { return settings_.rails != "off" && !IsLoopbackAddress(setup_.self.address); }
+
 void Bridge::StartEngine() {
   SettingsSources sources = setup_.options.sources;
   if (auto cluster = ParseSettingsJson(config_.value_or(""), ""); cluster.ok()) sources.cluster = *cluster;
@@ -138,11 +142,14 @@ void Bridge::StartEngine() {
                                                      &sources.cluster};
   bool chosen = std::any_of(std::begin(all), std::end(all),
                             [](auto* values) { return values->contains("network_sense_door_port"); });
+  const bool own_rails = settings_.rails != "auto" && settings_.rails != "off";
   host_ = EngineHost::Start({.node_id = setup_.self.node_id,
                              .door_address = setup_.self.address,
                              .door_port = static_cast<uint16_t>(settings_.door_port),
                              .any_port_if_taken = !chosen,
                              .has_token = !setup_.token.secret.empty(),
+                             .rails = own_rails ? settings_.rails : "",
+                             .listen_on_rails = UsesRails(),
                              .token_file = setup_.options.token_file,
                              .insecure = setup_.options.insecure,
                              .program = setup_.options.engine_program,
@@ -280,6 +287,8 @@ void Bridge::RefreshDoor() {
   const std::string& listens = info->door_address();
   bool specific = !listens.empty() && listens != "0.0.0.0" && listens != "::";
   DoorRecord door = MakeDoorRecord(setup_.self.node_id, specific ? listens : setup_.self.address, *info, EpochMillis());
+  if (!UsesRails())
+    for (v1::Port& port : door.ports) port.clear_rail();
   auto written = doors_.find(setup_.self.node_id);
   if (written == doors_.end() || !SameDoor(written->second, door))
     publisher_->Publish(DoorKey(setup_.self.node_id), DumpJson(DoorToJson(door)));

@@ -32,6 +32,10 @@ v1::Port ParsePort(const Json& object) {
   port.set_speed_bps(static_cast<uint64_t>(IntegerAt(object, "speed_bps").value_or(0)));
   port.set_mtu(static_cast<uint32_t>(std::min<int64_t>(IntegerAt(object, "mtu").value_or(0), UINT32_MAX)));
   for (std::string& address : StringsAt(object, "addresses")) port.add_addresses(std::move(address));
+  port.set_rdma_device(StringAt(object, "rdma_device").value_or(""));
+  port.set_rdma_port(static_cast<uint32_t>(std::min<int64_t>(IntegerAt(object, "rdma_port").value_or(0), 255)));
+  port.set_pci_address(StringAt(object, "pci_address").value_or(""));
+  if (auto rail = IntegerAt(object, "rail"); rail && *rail < kMostRails) port.set_rail(static_cast<uint32_t>(*rail));
   return port;
 }
 
@@ -75,7 +79,11 @@ Json DoorToJson(const DoorRecord& door) {
                      {"fabric", FabricName(port.fabric())},
                      {"speed_bps", port.speed_bps()},
                      {"mtu", port.mtu()},
-                     {"addresses", std::vector<std::string>(port.addresses().begin(), port.addresses().end())}});
+                     {"addresses", std::vector<std::string>(port.addresses().begin(), port.addresses().end())},
+                     {"rdma_device", port.rdma_device()},
+                     {"rdma_port", port.rdma_port()},
+                     {"pci_address", port.pci_address()},
+                     {"rail", port.has_rail() ? Json(port.rail()) : Json(nullptr)}});
   return {{"schema_version", 1},       {"node_id", door.node_id},         {"address", door.address},
           {"port", door.port},         {"incarnation", door.incarnation}, {"version", door.version},
           {"ports", std::move(ports)}, {"transports", door.transports},   {"ts_ms", door.ts_ms}};

@@ -13,6 +13,9 @@
 
 namespace netsense {
 
+// More rails than any machine has: a record that claims a higher number is not believed.
+inline constexpr uint32_t kMostRails = 64;
+
 struct DoorRecord {
   std::string node_id;
   std::string address;

@@ -95,6 +95,8 @@ std::vector<std::string> EngineHost::Arguments() const {
                                     "--exit-without-lease",
                                     kExitWithoutLeaseSeconds};
   if (!options_.token_file.empty()) words.insert(words.end(), {"--token-file", options_.token_file});
+  if (!options_.rails.empty()) words.insert(words.end(), {"--rails", options_.rails});
+  if (options_.listen_on_rails) words.push_back("--listen-on-rails");
   if (options_.insecure) words.push_back("--insecure");
   if (!options_.log_level.empty()) words.insert(words.end(), {"--log-level", options_.log_level});
   return words;

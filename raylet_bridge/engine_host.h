@@ -18,11 +18,13 @@ class EngineHost {
     uint16_t door_port = 0;
     bool any_port_if_taken = false;  // the port is only a default: take any free one rather than none
     bool has_token = false;
-    std::string token_file;       // passed on; empty = the engine looks in the usual places
-    bool insecure = false;        // passed on
-    std::string program;          // empty = FindEngineProgram()
-    std::string external_socket;  // not empty: somebody else runs the engine that lives there
-    std::string log_level;        // passed on
+    std::string rails;             // passed on: the ports of rail 0, 1, ...; empty = as the engine finds them
+    bool listen_on_rails = false;  // passed on
+    std::string token_file;        // passed on; empty = the engine looks in the usual places
+    bool insecure = false;         // passed on
+    std::string program;           // empty = FindEngineProgram()
+    std::string external_socket;   // not empty: somebody else runs the engine that lives there
+    std::string log_level;         // passed on
   };
 
   // Adopts the engine that lives on the node's socket when it is of this version and has the wanted door (its bridge

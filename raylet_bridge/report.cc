@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "raylet_bridge/json_fields.h"
@@ -37,6 +38,8 @@ void EachField(Edge& edge, Visit&& visit) {
   visit("fabric", edge.fabric);
   visit("src_port", edge.src_port);
   visit("dst_port", edge.dst_port);
+  visit("rail", edge.rail);
+  visit("cross_rail", edge.cross_rail);
   visit("rtt_age_ms", edge.rtt_age_ms);
   visit("rtt_samples", edge.rtt_samples);
   visit("rtt_window", edge.rtt_window);
@@ -103,6 +106,10 @@ struct Reader {
     state = ParsePathState(StringAt(object, key).value_or("")).value_or(v1::PATH_STATE_UNKNOWN);
   }
   void operator()(const char* key, std::string& text) { text = StringAt(object, key).value_or(""); }
+  void operator()(const char* key, bool& flag) {
+    auto value = object.find(key);
+    flag = value != object.end() && value->is_boolean() && value->template get<bool>();
+  }
   void operator()(const char* key, std::optional<double>& number) { number = NumberAt(object, key); }
   void operator()(const char* key, std::optional<int64_t>& number) { number = IntegerAt(object, key); }
   void operator()(const char* key, double& number) { number = NumberAt(object, key).value_or(0); }
@@ -159,7 +166,7 @@ void FillFromResult(const v1::PathResult& result, const Settings& settings, Repo
   edge.bw_probes = Signed(result.bandwidth_probes());
   edge.bw_busy = Signed(result.bandwidth_busy());
   edge.bw_deferred = Signed(result.bandwidth_deferred());
-  edge.src_port = result.source_port();
+  if (!result.source_port().empty()) edge.src_port = result.source_port();
   edge.fabric = FabricName(result.fabric());
   if (edge.state == v1::PATH_STATE_OK && edge.rtt_age_ms.value_or(0) > int64_t{settings.rtt_ttl_ms}) {
     edge.state = v1::PATH_STATE_STALE;
@@ -213,7 +220,12 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
     edge.fabric = FabricName(v1::FABRIC_KIND_UNKNOWN);
     edge.rtt_window = plan.rtt_window();
     edge.bw_window = plan.bandwidth_window();
-    if (auto door = doors.find(path.dst_node_id()); door != doors.end()) edge.dst_port = DoorPortName(door->second);
+    edge.src_port = path.source_port();
+    edge.dst_port = path.destination_port();
+    if (path.has_rail()) edge.rail = path.rail();
+    edge.cross_rail = path.cross_rail();
+    if (auto door = doors.find(path.dst_node_id()); edge.dst_port.empty() && door != doors.end())
+      edge.dst_port = DoorPortName(door->second);
     auto result = results.find(path.path_id());
     if (!engine_problem.empty()) {
       edge.reason = engine_problem;
@@ -258,13 +270,15 @@ absl::StatusOr<Report> ParseReport(const std::string& json, const std::string& n
   report.reason = StringAt(*document, "reason").value_or("");
   auto edges = document->find("edges");
   if (edges == document->end() || !edges->is_array()) return absl::InvalidArgumentError("it has no list of edges");
-  std::set<std::pair<std::string, std::string>> told;
+  std::set<std::tuple<std::string, std::string, std::string, std::string, std::optional<int64_t>>> told;
   for (const Json& object : *edges) {
     if (!object.is_object() || !ParsePathState(StringAt(object, "state").value_or(""))) continue;
     ReportEdge edge;
     EachField(edge, Reader{object});
     if (!IsNodeId(edge.dst_node_id) || edge.dst_node_id == node_id) continue;
-    if (report.edges.size() >= kMaxEdges || !told.emplace(edge.dst_node_id, edge.transport).second) continue;
+    if (report.edges.size() >= kMaxEdges ||
+        !told.emplace(edge.dst_node_id, edge.transport, edge.src_port, edge.dst_port, edge.rail).second)
+      continue;
     Settle(edge);
     report.edges.push_back(std::move(edge));
   }

@@ -31,6 +31,8 @@ struct ReportEdge {
   v1::PathState state = v1::PATH_STATE_UNKNOWN;
   std::string reason;
   std::string transport, fabric, src_port, dst_port;
+  std::optional<int64_t> rail;  // of both ports
+  bool cross_rail = false;      // between two different rails
   std::optional<int64_t> rtt_age_ms;
   int64_t rtt_samples = 0, rtt_window = 0;
   std::optional<int64_t> bw_age_ms;

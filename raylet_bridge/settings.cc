@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -22,11 +23,22 @@ const std::string kPrefix = "network_sense_";
 using Member = std::variant<bool Settings::*, uint32_t Settings::*, uint64_t Settings::*, double Settings::*,
                             std::string Settings::*>;
 
+// What a list of names may hold.
+struct Names {
+  const char* expected;
+  const char* punctuation;  // beside letters and digits
+};
+constexpr Names kTransportNames{"all, or names of transports with commas between them, each once (tcp,grpc,ucx,verbs)",
+                                "_"};
+constexpr Names kPortNames{
+    "auto, off, or the ports of rail 0, 1, ... with commas between them, each once (mlx5_0,mlx5_3)", "_-.:@"};
+
 struct Row {
   const char* name;  // without the prefix
   Member member;
   uint64_t low, high;  // whole numbers: both included; fractions: low left out; booleans and names: not used
   const char* help;
+  const Names* names = nullptr;
 };
 
 // The upper ends of the payloads and of the lease are the engine's own limits: what it would clamp is refused here, in
@@ -53,7 +65,9 @@ const Row kTable[] = {
     {"lease_ms", &Settings::lease_ms, 200, 60'000, "milliseconds an engine probes on without hearing from its bridge"},
     {"door_port", &Settings::door_port, 0, 65'535, "TCP port of a node's door (0 = any free one)"},
     {"http_port", &Settings::http_port, 0, 65'535, "TCP port of the head's HTTP API (0 = any free one)"},
-    {"transports", &Settings::transports, 0, 0, "transports that are measured on each path, one after another"},
+    {"transports", &Settings::transports, 0, 0, "transports that are measured on each path, one after another",
+     &kTransportNames},
+    {"rails", &Settings::rails, 0, 0, "rails that are measured one by one", &kPortNames},
 };
 
 const Row* FindRow(const std::string& full_name) {
@@ -92,8 +106,7 @@ std::string NearestName(const std::string& unknown) {
 
 std::string Expected(const Row& row) {
   if (std::holds_alternative<bool Settings::*>(row.member)) return "true or false";
-  if (std::holds_alternative<std::string Settings::*>(row.member))
-    return "all, or names of transports with commas between them, each once (tcp,grpc,ucx,verbs)";
+  if (row.names != nullptr) return row.names->expected;
   if (std::holds_alternative<double Settings::*>(row.member))
     return fmt::format("a number above {} and up to {}", row.low, row.high);
   return fmt::format("a whole number from {} to {}", row.low, row.high);
@@ -103,13 +116,15 @@ std::string ValueText(const Row& row, const Settings& settings) {
   return std::visit([&settings](auto member) { return fmt::format("{}", settings.*member); }, row.member);
 }
 
-bool IsNameList(const std::string& text) {
+bool IsNameList(const std::string& text, const char* punctuation) {
   const std::vector<std::string> names = absl::StrSplit(text, ',');
   for (const std::string& name : names) {
-    const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
+    const bool plain = std::all_of(name.begin(), name.end(), [punctuation](char c) {
+      return absl::ascii_isalnum(c) || (c != '\0' && std::strchr(punctuation, c) != nullptr);
+    });
     if (name.empty() || name.size() > 32 || !plain || std::count(names.begin(), names.end(), name) > 1) return false;
   }
-  return names.size() <= 16;
+  return names.size() <= 64;
 }
 
 // Puts `text` into the row's member; false when it is not what Expected(row) says.
@@ -121,7 +136,7 @@ bool Assign(const Row& row, const std::string& text, Settings& settings) {
     return true;
   }
   if (const auto* names = std::get_if<std::string Settings::*>(&row.member)) {
-    if (!IsNameList(text)) return false;
+    if (!IsNameList(text, row.names->punctuation)) return false;
     settings.** names = text;
     return true;
   }

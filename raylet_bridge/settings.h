@@ -32,6 +32,8 @@ struct Settings {
   uint32_t http_port = 18591;
   // Names with commas between them, in the order of the plan; "all" = whatever some door of the cluster offers.
   std::string transports = "tcp";
+  // "auto" = as the engine finds them, "off" = paths by the kernel's routes alone, else the ports of rail 0, 1, ...
+  std::string rails = "auto";
 
   bool operator==(const Settings&) const = default;
 };

@@ -48,20 +48,32 @@ std::map<std::string, std::string> Labels(const Topology& topology) {
   return labels;
 }
 
-// The topology once per transport, in the order of their first edges; an edge that names none (nobody reported it)
-// stands in each.
-std::vector<std::pair<std::string, Topology>> ByTransport(const Topology& topology) {
+// "tcp", "tcp on rail 3"; empty for an edge that nobody reported.
+std::string WayOf(const ReportEdge& edge) {
+  if (edge.transport.empty()) return "";
+  return edge.rail ? fmt::format("{} on rail {}", Printable(edge.transport), *edge.rail) : Printable(edge.transport);
+}
+
+// " from mlx5_0 to mlx5_3" where the two are on different rails.
+std::string Crossing(const ReportEdge& edge) {
+  return edge.cross_rail ? fmt::format(" from {} to {}", Printable(edge.src_port), Printable(edge.dst_port)) : "";
+}
+
+// The topology once per transport and rail, in the order of their first edges; an edge that nobody reported stands in
+// each. What was tried between two different rails is in no matrix.
+std::vector<std::pair<std::string, Topology>> ByWay(const Topology& topology) {
   std::vector<std::pair<std::string, Topology>> parts;
   auto part_of = [&parts](const std::string& name) {
     return std::find_if(parts.begin(), parts.end(), [&name](const auto& part) { return part.first == name; });
   };
   for (const TopologyEdge& edge : topology.edges)
-    if (!edge.edge.transport.empty() && part_of(Printable(edge.edge.transport)) == parts.end())
-      parts.emplace_back(Printable(edge.edge.transport), Topology{});
+    if (const std::string way = WayOf(edge.edge); !way.empty() && !edge.edge.cross_rail && part_of(way) == parts.end())
+      parts.emplace_back(way, Topology{});
   if (parts.empty()) parts.emplace_back("tcp", Topology{});
   for (const TopologyEdge& edge : topology.edges)
     for (auto& [name, part] : parts)
-      if (edge.edge.transport.empty() || Printable(edge.edge.transport) == name) part.edges.push_back(edge);
+      if (!edge.edge.cross_rail && (edge.edge.transport.empty() || WayOf(edge.edge) == name))
+        part.edges.push_back(edge);
   return parts;
 }
 
@@ -177,7 +189,7 @@ std::string RenderBadEdge(const TopologyEdge& edge, const std::map<std::string, 
                           const StatusStyle& style) {
   const ReportEdge& e = edge.edge;
   std::string text = fmt::format("  {} -> {}{}  {}", labels.at(edge.src_node_id), labels.at(e.dst_node_id),
-                                 e.transport.empty() ? "" : " over " + Printable(e.transport),
+                                 e.transport.empty() ? "" : " over " + WayOf(e) + Crossing(e),
                                  Paint(PathStateName(e.state), ColorOf(e.state), style));
   if (e.state_age_ms && e.state != v1::PATH_STATE_STALE) text += " for " + FormatAge(*e.state_age_ms);
   text += fmt::format(", last OK {}", e.last_ok_age_ms ? FormatAge(*e.last_ok_age_ms) + " ago" : "never");
@@ -209,16 +221,19 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
 
   std::string text = Paint(fmt::format("{}/{} reachable", topology.num_reachable_nodes(), topology.nodes.size()),
                            good ? kGreen : kRed, style);
-  text += fmt::format(", {} of {} edges OK\n", topology.num_ok_edges(), topology.edges.size());
+  text += fmt::format(", {} of {} edges OK", topology.num_ok_edges(), topology.edges.size());
+  if (topology.num_isolated_edges() > 0)
+    text += fmt::format(", {} between rails that do not reach each other", topology.num_isolated_edges());
+  text += "\n";
   if (topology.nodes.empty()) text += "The GCS knows of no alive node.\n";
   for (const TopologyNode& node : topology.nodes)
     if (everything || node.state != v1::PATH_STATE_OK || !node.reachable)
       text += RenderNode(node, labels.at(node.node.node_id), width, style);
   if (everything && topology.nodes.size() > 1) {
     bool any_bandwidth = false;
-    for (const auto& [transport, part] : ByTransport(topology)) {
-      text += "\n" + RenderMatrix(topology, labels, RttMatrix(part, transport), style);
-      const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthMatrix(part, transport);
+    for (const auto& [way, part] : ByWay(topology)) {
+      text += "\n" + RenderMatrix(topology, labels, RttMatrix(part, way), style);
+      const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthMatrix(part, way);
       if (bandwidth) text += "\n" + RenderMatrix(topology, labels, *bandwidth, style);
       any_bandwidth = any_bandwidth || bandwidth;
     }
@@ -227,8 +242,11 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
   }
   std::string bad;
   for (const TopologyEdge& edge : topology.edges)
-    if (edge.edge.state != v1::PATH_STATE_OK) bad += RenderBadEdge(edge, labels, style);
+    if (edge.edge.state != v1::PATH_STATE_OK && edge.edge.state != v1::PATH_STATE_ISOLATED)
+      bad += RenderBadEdge(edge, labels, style);
   if (!bad.empty()) text += "\n" + Paint("Bad edges", kBold, style) + "\n" + bad;
+  if (!topology.warnings.empty()) text += "\n" + Paint("Warnings", kBold, style) + "\n";
+  for (const std::string& warning : topology.warnings) text += "  " + Printable(warning) + "\n";
   if (!everything)
     text += fmt::format("\n{} nodes: only what is bad is shown; --all shows the matrices\n", topology.nodes.size());
   return text;
@@ -241,7 +259,7 @@ std::string StatusJson(const Topology& topology) {
 }
 
 int StatusExitCode(const Topology& topology) {
-  bool all_ok = topology.num_ok_edges() == static_cast<int64_t>(topology.edges.size());
+  bool all_ok = topology.num_ok_edges() + topology.num_isolated_edges() == static_cast<int64_t>(topology.edges.size());
   bool known = topology.num_reachable_nodes() == static_cast<int64_t>(topology.nodes.size());
   return !topology.nodes.empty() && all_ok && known ? 0 : 1;
 }

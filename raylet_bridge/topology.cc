@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/rail_check.h"
 
 namespace netsense {
 namespace {
@@ -111,7 +112,7 @@ void FindReachable(Topology& topology) {
   std::map<std::string, std::map<std::string, bool>> reaches;  // destination -> source -> by any path
   for (const TopologyEdge& edge : topology.edges) {
     v1::PathState state = edge.edge.state;
-    if (state == v1::PATH_STATE_UNKNOWN || state == v1::PATH_STATE_STALE) continue;
+    if (state == v1::PATH_STATE_UNKNOWN || state == v1::PATH_STATE_STALE || state == v1::PATH_STATE_ISOLATED) continue;
     bool& by_any = reaches[edge.edge.dst_node_id][edge.src_node_id];
     by_any = by_any || Reaches(state);
   }
@@ -157,6 +158,11 @@ int64_t Topology::num_ok_edges() const {
                        [](const auto& edge) { return edge.edge.state == v1::PATH_STATE_OK; });
 }
 
+int64_t Topology::num_isolated_edges() const {
+  return std::count_if(edges.begin(), edges.end(),
+                       [](const auto& edge) { return edge.edge.state == v1::PATH_STATE_ISOLATED; });
+}
+
 int64_t Topology::num_reachable_nodes() const {
   return std::count_if(nodes.begin(), nodes.end(), [](const auto& node) { return node.reachable; });
 }
@@ -181,6 +187,10 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
     }
   }
   FindReachable(topology);
+  std::vector<NodeRails> rails;
+  for (const TopologyNode& node : topology.nodes)
+    if (node.door) rails.push_back({node.node.hostname.empty() ? node.node.address : node.node.hostname, &*node.door});
+  topology.warnings = RailWarnings(rails);
   return topology;
 }
 
@@ -195,7 +205,9 @@ Json TopologyToJson(const Topology& topology) {
           {"num_nodes", topology.nodes.size()},
           {"num_edges", topology.edges.size()},
           {"num_ok_edges", topology.num_ok_edges()},
+          {"num_isolated_edges", topology.num_isolated_edges()},
           {"num_reachable_nodes", topology.num_reachable_nodes()},
+          {"warnings", topology.warnings},
           {"nodes", std::move(nodes)},
           {"edges", std::move(edges)}};
 }

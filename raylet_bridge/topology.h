@@ -52,14 +52,17 @@ struct TopologyEdge {
   ReportEdge edge;                              // ages as of generated_at_ms
 };
 
-// Ordered pairs of alive nodes: each has at least one edge. Sorted as the nodes are: source first, then destination.
+// Ordered pairs of alive nodes: each has at least one edge, and one per transport and rail where there are rails.
+// Sorted as the nodes are: source first, then destination.
 struct Topology {
   int64_t generated_at_ms = 0;
   std::vector<TopologyNode> nodes;
   std::vector<TopologyEdge> edges;
+  std::vector<std::string> warnings;  // of rails that are not the same on all nodes (rail_check.h)
 
   int64_t num_reports() const;
   int64_t num_ok_edges() const;
+  int64_t num_isolated_edges() const;  // between rails without a route: no fault
   int64_t num_reachable_nodes() const;
 };
 

@@ -129,7 +129,13 @@ absl::Status WaitReady(int fd, short events, MonotonicTime deadline, const std::
   }
 }
 
-absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const std::string& source_address,
+absl::Status BindToDevice(int fd, const std::string& netdev) {
+  if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, netdev.data(), static_cast<socklen_t>(netdev.size())) == 0)
+    return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("a socket cannot be tied to ", netdev, ": ", strerror(errno)));
+}
+
+absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const LocalEnd& from,
                                     MonotonicTime deadline, std::stop_token stop) {
   auto resolved = Resolve(host, port, 0);
   if (!resolved.ok()) return resolved.status();
@@ -138,9 +144,11 @@ absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, cons
     UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
     if (!fd) return SocketError(errno, "socket");
     std::string what = absl::StrCat("connect to ", FormatHostPort(NumericHost(info->ai_addr, info->ai_addrlen), port));
-    if (!source_address.empty()) {
+    if (!from.netdev.empty())
+      if (last = BindToDevice(fd.get(), from.netdev); !last.ok()) return last;
+    if (!from.address.empty()) {
       SetInt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-      if (last = BindSource(fd.get(), source_address); !last.ok()) return last;
+      if (last = BindSource(fd.get(), from.address); !last.ok()) return last;
     }
     TuneSessionSocket(fd.get());
     ShutdownOnStop guard(stop, fd.get());

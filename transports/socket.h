@@ -25,9 +25,16 @@ std::string FormatHostPort(const std::string& host, uint16_t port);
 // True for numeric addresses in 127.0.0.0/8 and ::1, and for "localhost".
 bool IsLoopback(const std::string& host);
 
-// Connects to host:port (names are resolved), from `source_address` unless empty. TCP_NODELAY, keep-alive.
-absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const std::string& source_address,
+// Our end of a connection; what is empty the kernel chooses.
+struct LocalEnd {
+  std::string address;
+  std::string netdev;  // nothing goes out, or comes in, by another network device
+};
+// Connects to host:port (names are resolved). TCP_NODELAY, keep-alive.
+absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const LocalEnd& from,
                                     MonotonicTime deadline, std::stop_token stop);
+// Ties a socket to a network device (SO_BINDTODEVICE), whatever the routes say.
+absl::Status BindToDevice(int fd, const std::string& netdev);
 // SO_REUSEADDR, backlog 1024. The host is a numeric address, a name, or empty for all addresses.
 absl::StatusOr<UniqueFd> ListenTcp(const std::string& host, uint16_t port);
 // TCP_NODELAY and keep-alive (a dead peer is noticed within 30 s), as every socket of a session has them.

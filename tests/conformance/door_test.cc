@@ -17,7 +17,7 @@ TEST_P(Conformance, DoorRefusesAWrongToken) {
 
 TEST_P(Conformance, DoorRefusesAnotherProtocolVersion) {
   Peer peer;
-  auto fd = ConnectTcp(ResponderAddress(), peer.port(), ProberAddress(), Soon(), {});
+  auto fd = ConnectTcp(ResponderAddress(), peer.port(), {.address = ProberAddress()}, Soon(), {});
   ASSERT_TRUE(fd.ok()) << fd.status();
   ServerHelloBytes answer{};
   auto ours = EncodeClientHello({.version_min = 900, .version_max = 901, .has_token = true}, {});

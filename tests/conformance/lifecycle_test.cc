@@ -63,7 +63,7 @@ TEST_P(Conformance, LifecycleManySessionsAtOnce) {
   std::vector<std::jthread> threads;
   for (size_t i = 0; i < deviations().parallel_sessions; ++i) {
     threads.emplace_back([&] {
-      auto session = TryOpen(peer, PingRequest());
+      auto session = OpenPatiently(peer, PingRequest());
       if (!session.ok()) {
         ADD_FAILURE() << session.status();
         return;

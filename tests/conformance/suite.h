@@ -49,6 +49,8 @@ class Conformance : public testing::TestWithParam<Way> {
   static absl::StatusOr<DoorConnection> Dial(const Peer& peer, const v1::OpenSession& request,
                                              const std::string& token = kToken);
   static absl::StatusOr<std::unique_ptr<Session>> TryOpen(const Peer& peer, const v1::OpenSession& request);
+  // Bears with what the backend's deviations allow.
+  static absl::StatusOr<std::unique_ptr<Session>> OpenPatiently(const Peer& peer, const v1::OpenSession& request);
   // Throws, and so fails the test, when the session cannot be opened. Bears with a BUSY responder for a moment.
   static std::unique_ptr<Session> Open(const Peer& peer, const v1::OpenSession& request);
 

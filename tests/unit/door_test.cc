@@ -40,7 +40,7 @@ class DoorTest : public testing::Test {
   }
 
   UniqueFd Connect() {
-    auto fd = ConnectTcp("127.0.0.1", door->port(), "", In(kSoon), {});
+    auto fd = ConnectTcp("127.0.0.1", door->port(), {}, In(kSoon), {});
     EXPECT_TRUE(fd.ok()) << fd.status();
     return fd.ok() ? *std::move(fd) : UniqueFd();
   }
@@ -48,7 +48,7 @@ class DoorTest : public testing::Test {
     v1::OpenSession request;
     request.set_transport("tcp");
     request.set_target_node_id(target);
-    return DialDoor({"127.0.0.1", door->port(), "", token}, request, In(kSoon), {});
+    return DialDoor({"127.0.0.1", door->port(), {}, token}, request, In(kSoon), {});
   }
   static void SendText(const UniqueFd& fd, const std::string& text) {
     ASSERT_TRUE(WriteAll(fd.get(), {reinterpret_cast<const uint8_t*>(text.data()), text.size()}, In(kSoon), {}).ok());

@@ -23,7 +23,7 @@ struct LoopbackResponder {
   }
 
   absl::StatusOr<DoorConnection> Dial(v1::OpenSession request, const std::string& token) const {
-    return DialDoor({"127.0.0.1", responder->port(), "", token}, request, MonotonicNow() + std::chrono::seconds(5), {});
+    return DialDoor({"127.0.0.1", responder->port(), {}, token}, request, MonotonicNow() + std::chrono::seconds(5), {});
   }
 
   static v1::OpenSession PingRequest() {

@@ -43,6 +43,17 @@ TEST_F(PathRecordTest, TakesTheHoldOutOfTheNetworkRtt) {
   EXPECT_NEAR(static_cast<double>(result.responder_hold_distribution().p50_ns()), 2e6, 2e6 * 0.016);
 }
 
+TEST_F(PathRecordTest, RailsThatNeverReachedEachOtherAreIsolatedAndThoseThatDidAreUnreachable) {
+  record.SetCrossRail(true);
+  Fail(absl::UnavailableError("Network is unreachable"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_ISOLATED);
+  EXPECT_NE(Result().reason().find("Network is unreachable"), std::string::npos);
+  Answer();
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+  Fail(absl::UnavailableError("Network is unreachable"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_UNREACHABLE);
+}
+
 TEST_F(PathRecordTest, CountsBitsNotBytes) {
   StreamSample sample;
   sample.bytes = 1'000'000;

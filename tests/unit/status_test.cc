@@ -91,6 +91,39 @@ TEST(Status, BadEdgesHaveStateAgeAndReason) {
   EXPECT_EQ(StatusExitCode(topology), 1);
 }
 
+TEST(Status, RailsHaveMatricesOfTheirOwnAndIsolatedOnesAreNoFault) {
+  Topology topology = GoodTopology(2);
+  std::vector<TopologyEdge> edges;
+  for (TopologyEdge edge : topology.edges) {
+    edge.edge.transport = "tcp";
+    for (int rail = 0; rail < 2; ++rail) {
+      edge.edge.rail = rail;
+      edge.edge.rtt_p50_ms = rail == 0 ? 0.0111 : 0.0222;
+      edges.push_back(edge);
+    }
+    edge.edge.rail.reset();
+    edge.edge.cross_rail = true;
+    edge.edge.state = v1::PATH_STATE_ISOLATED;
+    edge.edge.rtt_p50_ms.reset();
+    edges.push_back(edge);
+  }
+  topology.edges = edges;
+  topology.warnings = {"node2 has 1 rails, most nodes have 2"};
+  std::string text = RenderStatus(topology, {});
+  EXPECT_TRUE(Has(text, "4 of 6 edges OK, 2 between rails that do not reach each other")) << text;
+  EXPECT_TRUE(Has(text, "over tcp on rail 0")) << text;
+  EXPECT_TRUE(Has(text, "over tcp on rail 1")) << text;
+  EXPECT_TRUE(Has(text, " 22.2")) << text;
+  EXPECT_FALSE(Has(text, "Bad edges")) << text;
+  EXPECT_TRUE(Has(text, "Warnings\n  node2 has 1 rails")) << text;
+  EXPECT_EQ(StatusExitCode(topology), 0);
+  topology.edges.back().edge.state = v1::PATH_STATE_UNREACHABLE;
+  topology.edges.back().edge.src_port = "mlx5_0";
+  topology.edges.back().edge.dst_port = "mlx5_1";
+  EXPECT_TRUE(Has(RenderStatus(topology, {}), "over tcp from mlx5_0 to mlx5_1")) << RenderStatus(topology, {});
+  EXPECT_EQ(StatusExitCode(topology), 1);
+}
+
 TEST(Status, UnknownIsBad) {
   Topology topology = GoodTopology(2);
   topology.edges[0].edge = ReportEdge();

@@ -60,7 +60,7 @@ absl::Status StatusOfRefusal(const v1::SessionReply::Refusal& refusal) {
 
 absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::OpenSession& request,
                                         MonotonicTime deadline, std::stop_token stop) {
-  auto fd = ConnectTcp(target.host, target.port, target.source_address, deadline, stop);
+  auto fd = ConnectTcp(target.host, target.port, target.from, deadline, stop);
   if (!fd.ok()) return fd.status();
   deadline = std::min(deadline, MonotonicNow() + kHandshakeLimit);
   auto version = ProveToken(fd->get(), target.token, deadline, stop);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "transports/socket.h"
 #include "transports/transport.h"
 
 namespace netsense {
@@ -12,8 +13,8 @@ namespace netsense {
 struct DialTarget {
   std::string host;
   uint16_t port = 0;
-  std::string source_address;  // empty = the kernel chooses
-  std::string token;           // empty = none
+  LocalEnd from;
+  std::string token;  // empty = none
 };
 
 // Connects, proves the token both ways, and asks for the session. The grant must come from `request.target_node_id`

@@ -56,14 +56,14 @@ bool SendAtOnce(int fd, const void* data, size_t size) {
 
 class Door::Loop {
  public:
-  Loop(const DoorOptions& options, UniqueFd listener, OnRequest on_request)
+  Loop(const DoorOptions& options, std::vector<UniqueFd> listeners, OnRequest on_request)
       : options_(options),
         on_request_(std::move(on_request)),
-        listener_(std::move(listener)),
+        listeners_(std::move(listeners)),
         epoll_(epoll_create1(EPOLL_CLOEXEC)),
         quit_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         reserve_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {
-    Watch(listener_.get(), EPOLL_CTL_ADD, EPOLLIN);
+    WatchListeners(EPOLL_CTL_ADD, EPOLLIN);
     Watch(quit_.get(), EPOLL_CTL_ADD, EPOLLIN);
   }
 
@@ -81,8 +81,8 @@ class Door::Loop {
       for (int i = 0; i < n; ++i) {
         int fd = events[static_cast<size_t>(i)].data.fd;
         if (fd == quit_.get()) return;
-        if (fd == listener_.get()) {
-          AcceptAll();
+        if (IsListener(fd)) {
+          AcceptAll(fd);
         } else if (auto found = by_fd_.find(fd); found != by_fd_.end()) {
           Advance(found->second);
         }
@@ -92,7 +92,7 @@ class Door::Loop {
         Reject(handshakes_.begin(), "the handshake was not finished in time");
       if (paused_until_ && now >= *paused_until_) {
         paused_until_.reset();
-        Watch(listener_.get(), EPOLL_CTL_MOD, EPOLLIN);
+        WatchListeners(EPOLL_CTL_MOD, EPOLLIN);
       }
     }
   }
@@ -107,6 +107,14 @@ class Door::Loop {
     epoll_ctl(epoll_.get(), operation, fd, &event);
   }
 
+  void WatchListeners(int operation, uint32_t events) {
+    for (const UniqueFd& listener : listeners_) Watch(listener.get(), operation, events);
+  }
+
+  bool IsListener(int fd) const {
+    return std::any_of(listeners_.begin(), listeners_.end(), [fd](const UniqueFd& one) { return one.get() == fd; });
+  }
+
   int NextTimeoutMs() const {
     std::optional<MonotonicTime> next = paused_until_;
     if (!handshakes_.empty()) next = next ? std::min(*next, handshakes_.front().expires) : handshakes_.front().expires;
@@ -115,25 +123,25 @@ class Door::Loop {
     return static_cast<int>(std::clamp<int64_t>(left, 0, 60'000));
   }
 
-  void AcceptAll() {
+  void AcceptAll(int listener) {
     for (int i = 0; i < 64; ++i) {
-      UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      UniqueFd fd(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) DropOneAndPause();
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) DropOneAndPause(listener);
         return;
       }
       Admit(std::move(fd));
     }
   }
 
-  // No descriptor left: use the reserve to take one connection off the queue and close it, then leave the listener
+  // No descriptor left: use the reserve to take one connection off the queue and close it, then leave the listeners
   // alone for a second.
-  void DropOneAndPause() {
+  void DropOneAndPause(int listener) {
     reserve_.Reset();
-    { UniqueFd dropped(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+    { UniqueFd dropped(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)); }
     reserve_ = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
     paused_until_ = MonotonicNow() + kPauseWithoutDescriptors;
-    Watch(listener_.get(), EPOLL_CTL_MOD, 0);
+    WatchListeners(EPOLL_CTL_MOD, 0);
     spdlog::warn("door: no descriptor left for a new connection; accepting again in 1 s");
   }
 
@@ -281,7 +289,7 @@ class Door::Loop {
 
   const DoorOptions& options_;
   const OnRequest on_request_;
-  const UniqueFd listener_;
+  const std::vector<UniqueFd> listeners_;
   const UniqueFd epoll_;
   const UniqueFd quit_;
   UniqueFd reserve_;
@@ -298,20 +306,31 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(DoorOptions options, OnRequest 
     return absl::InvalidArgumentError(absl::StrCat(
         "no token, so the door may listen on loopback only, not on '", options.host,
         "': give --token-file (the same token on every node), or --insecure to serve anyone who can reach it"));
+  std::vector<UniqueFd> listeners;
   auto listener = ListenTcp(options.host, options.port);
   if (!listener.ok()) return listener.status();
+  listeners.push_back(*std::move(listener));
+  const uint16_t port = LocalPort(listeners.front().get());
+  for (const std::string& host : options.more_hosts) {
+    auto more = ListenTcp(host, port);
+    if (!more.ok()) {
+      spdlog::warn("the door is not open on {}: {}", host, std::string(more.status().message()));
+      continue;
+    }
+    listeners.push_back(*std::move(more));
+  }
   if (options.token.empty() && !IsLoopback(options.host))
     spdlog::warn(
         "INSECURE: the door on {}:{} has no token; anyone who can reach it can make this host send and receive probe "
         "traffic",
-        options.host, LocalPort(listener->get()));
-  return std::unique_ptr<Door>(new Door(std::move(options), *std::move(listener), std::move(on_request)));
+        options.host, port);
+  return std::unique_ptr<Door>(new Door(std::move(options), std::move(listeners), std::move(on_request)));
 }
 
-Door::Door(DoorOptions options, UniqueFd listener, OnRequest on_request)
+Door::Door(DoorOptions options, std::vector<UniqueFd> listeners, OnRequest on_request)
     : options_(std::move(options)),
-      port_(LocalPort(listener.get())),
-      loop_(std::make_unique<Loop>(options_, std::move(listener), std::move(on_request))),
+      port_(LocalPort(listeners.front().get())),
+      loop_(std::make_unique<Loop>(options_, std::move(listeners), std::move(on_request))),
       thread_([this] { loop_->Run(); }) {}
 
 Door::~Door() {

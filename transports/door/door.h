@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -25,6 +26,8 @@ namespace netsense {
 struct DoorOptions {
   std::string host = "127.0.0.1";  // empty = all addresses
   uint16_t port = 0;               // 0 = any free port
+  // Further addresses of this host, same port. One that cannot be listened on is left out, with a warning.
+  std::vector<std::string> more_hosts = {};
   std::string token = {};          // empty = none: then only a loopback address is allowed, unless `insecure`
   bool insecure = false;
   std::chrono::milliseconds handshake_limit{2000};
@@ -57,7 +60,7 @@ class Door {
 
  private:
   class Loop;
-  Door(DoorOptions options, UniqueFd listener, OnRequest on_request);
+  Door(DoorOptions options, std::vector<UniqueFd> listeners, OnRequest on_request);
 
   const DoorOptions options_;
   const uint16_t port_;
