@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/logging.h"
-#include "engine/inventory.h"
+#include "engine/inventory/to_proto.h"
 #include "engine/limits.h"
 
 namespace netsense {
@@ -11,6 +11,7 @@ namespace netsense {
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
   ResponderOptions responder_options{.door = options.door};
   std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+  if (auto node = engine->machine_.Read(); !node.ok()) return node.status();
   responder_options.max_stream_bytes = engine->limits_.max_stream_bytes();
   auto responder = Responder::Start(std::move(responder_options), &engine->transports_, &engine->gate_);
   if (!responder.ok()) return responder.status();
@@ -20,6 +21,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
 
 Engine::Engine(EngineOptions options)
     : limits_(DefaultLimits()),
+      machine_(std::move(options.inventory)),
       gate_({.share = limits_.max_bandwidth_share(), .burst_bytes = limits_.max_stream_bytes()}),
       context_{&transports_, &gate_, std::move(options.door.token)},
       scheduler_(&context_) {}
@@ -33,7 +35,11 @@ v1::EngineInfo Engine::Info() const {
   info.set_door_port(responder_->port());
   info.set_door_requires_token(!responder_->door_options().token.empty());
   for (v1::TransportInfo& transport : DescribeTransports(transports_)) *info.add_transports() = std::move(transport);
-  for (v1::Port& port : ListPorts()) *info.add_ports() = std::move(port);
+  if (auto node = machine_.Read(); node.ok()) {
+    inventory::Describe(*node, &info);
+  } else {
+    info.add_inventory_notes(std::string(node.status().message()));
+  }
   *info.mutable_limits() = limits_;
   info.set_pid(getpid());
   return info;

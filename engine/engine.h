@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/inventory/inventory.h"
 #include "engine/port_gate.h"
 #include "engine/prober.h"
 #include "engine/responder.h"
@@ -19,11 +20,12 @@ namespace netsense {
 
 struct EngineOptions {
   DoorOptions door;
+  inventory::Options inventory;
 };
 
 class Engine {
  public:
-  // Codes as Door::Open.
+  // Codes as Door::Open; InvalidArgument also for inventory options that do not fit this machine.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options);
 
   v1::EngineInfo Info() const;
@@ -46,6 +48,7 @@ class Engine {
   explicit Engine(EngineOptions options);
 
   const v1::EngineLimits limits_;
+  mutable inventory::ThisMachine machine_;
   TransportRegistry transports_;
   PortGate gate_;
   ProbeContext context_;

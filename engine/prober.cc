@@ -1,6 +1,6 @@
 #include "engine/prober.h"
 
-#include "engine/inventory.h"
+#include "engine/local_ports.h"
 #include "transports/door/dial.h"
 
 namespace netsense {

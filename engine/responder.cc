@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
-#include "engine/inventory.h"
+#include "engine/local_ports.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
 #include "transports/socket.h"
