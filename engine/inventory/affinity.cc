@@ -62,7 +62,7 @@ std::string Meaning(Affinity affinity) {
     case Affinity::kUnknown:
       break;
   }
-  return "cannot be told: see the notes";
+  return "UNKNOWN: cannot be told, see the notes";
 }
 
 void DetectHiddenTopology(Node* node) {

@@ -64,14 +64,14 @@ void NoteUnprovenRoce(Node* node) {
 
 absl::StatusOr<Node> ReadXml(const std::string& path) {
   auto file = ReadXmlFile(path);
-  if (!file.ok()) return file.status();
+  if (!file.ok()) return absl::FailedPreconditionError(std::string(file.status().message()));
   const std::string root = file->document->document_element().name();
   absl::StatusOr<Node> node =
       absl::InvalidArgumentError(absl::StrCat("XML of something else: its root is <", root.substr(0, 40),
                                               ">, and a topology's is <topology> (hwloc) or <system> (NCCL)"));
   if (root == "topology") node = ReadHwlocXml(*file);
   if (root == "system") node = ReadNcclXml(*file);
-  if (!node.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::string(node.status().message())));
+  if (!node.ok()) return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::string(node.status().message())));
   node->source = absl::StrCat(root == "topology" ? "hwloc XML " : "NCCL topology ", path);
   return node;
 }

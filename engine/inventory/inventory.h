@@ -24,7 +24,8 @@ class ThisMachine {
  public:
   explicit ThisMachine(Options options) : options_(std::move(options)) {}
 
-  // The machine as it is now. What cannot be read is absent, and the notes say so: it fails only over wrong options.
+  // The machine as it is now. What cannot be read is absent, and the notes say so: it fails only over the options, with
+  // the codes of ReadFrom().
   // Takes tens of milliseconds; the GPUs' driver, which may take a second, is asked every ten minutes only.
   absl::StatusOr<Node> Read();
 
@@ -35,8 +36,8 @@ class ThisMachine {
   MonotonicTime nvml_read_at_{};
 };
 
-// hwloc XML, NCCL XML, or a folder with a copy of /sys: which of them, its content tells. InvalidArgument says why it
-// cannot be read and what can.
+// hwloc XML, NCCL XML, or a folder with a copy of /sys: which of them, its content tells. FailedPrecondition when
+// it (or the override) cannot be read, with why and what can; InvalidArgument when the rails name no port of it.
 absl::StatusOr<Node> ReadFrom(const std::string& path, const Options& options);
 
 }  // namespace netsense::inventory

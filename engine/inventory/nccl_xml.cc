@@ -31,6 +31,13 @@ std::vector<int> ParseMask(const std::string& mask) {
   return cpus;
 }
 
+// Files written by hand may leave the vendor out: 0 or 0xffff.
+bool IsGpuElement(const pugi::xml_node& pci, const PciId& id) {
+  bool no_vendor = id.vendor == 0 || id.vendor == 0xffff;
+  return IsGpu(id) || pci.child("gpu") ||
+         (no_vendor && (id.pci_class == 0x0300 || id.pci_class == 0x0302 || id.pci_class == 0x1200));
+}
+
 PciId IdOf(const pugi::xml_node& pci) {
   return {.pci_class = pci.attribute("class").as_uint() >> 8,
           .vendor = pci.attribute("vendor").as_uint(),
@@ -86,7 +93,7 @@ class Reader {
         if (auto status = ReadElement(child, place); !status.ok()) return status;
       return absl::OkStatus();
     }
-    if (IsGpu(id) || element.child("gpu")) {
+    if (IsGpuElement(element, id)) {
       AddGpu(element, place, id);
     } else if (IsNetworkClass(id) || element.child("nic")) {
       AddNic(element, place, id);

@@ -113,7 +113,8 @@ std::string PortName(const Port& port, bool several_rdma_ports);
 const NumaNode* FindNumaNode(const Node& node, int index);  // null when there is none
 std::string CpuList(const std::vector<int>& cpus);          // "0-23,48-71"
 
-// For people and JSON: "infiniband", "omnipath", "compute", "up".
+std::string Title(v1::FabricKind fabric);  // for people: "InfiniBand", "Omni-Path"
+// For JSON, and where a word will do: "infiniband", "omnipath", "compute", "up".
 std::string Name(v1::FabricKind fabric);
 std::string Name(v1::PortRole role);
 std::string Name(v1::PortState state);

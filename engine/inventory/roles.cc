@@ -30,7 +30,7 @@ struct Verdict {
 
 Verdict ByFabricAlone(const Port& port, const Machine& machine, const std::string& why) {
   if (IsComputeFabric(port.fabric))
-    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Name(port.fabric), " is a fabric for computing")};
+    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Title(port.fabric), " is a fabric for computing")};
   if (port.rdma_device.empty())
     return {v1::PORT_ROLE_UNKNOWN, absl::StrCat(why, ", and it has no RDMA device: nothing tells what it is for")};
   if (machine.compute_fabric)
@@ -48,7 +48,7 @@ Verdict ByNearestGpu(const Port& port, const Machine& machine) {
   if (affinity <= Affinity::kPxb) return {v1::PORT_ROLE_COMPUTE, near + ": behind the same PCIe bridge"};
   if (affinity == Affinity::kUnknown) return ByFabricAlone(port, machine, "how near it is to the GPUs is not known");
   if (IsComputeFabric(port.fabric))
-    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Name(port.fabric), " is a fabric for computing; ", near)};
+    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Title(port.fabric), " is a fabric for computing; ", near)};
   return {v1::PORT_ROLE_STORAGE, near + ": behind no PCIe bridge of a GPU"};
 }
 
@@ -58,7 +58,7 @@ Verdict RoleOf(const Port& port, const Machine& machine) {
   if (port.default_route) return {v1::PORT_ROLE_MANAGEMENT, "carries the default route"};
   if (port.bus == Bus::kUsb) return {v1::PORT_ROLE_MANAGEMENT, "attached by USB"};
   if (!IsComputeFabric(port.fabric) && GbpsOf(port) > 0 && GbpsOf(port) * 10 < GbpsOf(*machine.fastest))
-    return {v1::PORT_ROLE_MANAGEMENT, absl::StrFormat("carries at most %g Gb/s, less than a tenth of %s's %g",
+    return {v1::PORT_ROLE_MANAGEMENT, absl::StrFormat("carries at most %.4g Gb/s, less than a tenth of %s's %.4g",
                                                       GbpsOf(port), machine.fastest->name, GbpsOf(*machine.fastest))};
   return machine.node.gpus.empty() ? ByFabricAlone(port, machine, "no GPU is known here") : ByNearestGpu(port, machine);
 }
