@@ -1,4 +1,4 @@
-// netsense-bench: measures by hand what the engine measures by plan.
+// netsense-bench: measures by hand what the engine measures by plan, and shows the inventory of a machine.
 #include <CLI/CLI.hpp>
 #include <iostream>
 
@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 #include "bench/output.h"
 #include "bench/serve.h"
+#include "bench/topo.h"
 
 namespace netsense {
 namespace {
@@ -196,25 +197,50 @@ void AddMeasureFlags(CLI::App* command, Flags* flags) {
       "network device to measure by: the door's connection leaves and returns by it, whatever the routes");
 }
 
+void AddTopoFlags(CLI::App* command, TopoRequest* request, Flags* flags) {
+  command
+      ->add_option("--from", request->from,
+                   "instead of this machine: hwloc XML (lstopo machine.xml), NCCL topology XML, or a folder with a "
+                   "copy of /sys")
+      ->check(CLI::ExistingPath);
+  command->add_flag("--json", request->json, "one JSON document on stdout");
+  command->add_option("--svg", request->svg, "draw the machine into this file");
+  command
+      ->add_option("--rails", request->inventory.rails, "ports of rail 0, 1, ... by name or PCI address, with commas")
+      ->delimiter(',');
+  command
+      ->add_option("--topology-override", request->inventory.topology_override,
+                   "topology file (NCCL's format) that says where devices are, where a hypervisor hides it")
+      ->check(CLI::ExistingFile);
+  command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error, off");
+}
+
 }  // namespace
 }  // namespace netsense
 
 int main(int argc, char** argv) {
   using namespace netsense;
   Flags flags;
-  CLI::App app{"netsense-bench measures round-trip time and bandwidth between two hosts by hand."};
+  CLI::App app{
+      "netsense-bench measures round-trip time and bandwidth between two hosts by hand, and shows what is near to what "
+      "on one."};
   app.require_subcommand(1);
   app.set_version_flag("--version", "netsense-bench " NETSENSE_VERSION);
   app.footer(
       "Examples:\n"
       "  netsense-bench serve --listen 10.0.0.1:18590 --token-file /etc/netsense/token\n"
       "  netsense-bench ping 10.0.0.1:18590 -t tcp -n 10000 --token-file /etc/netsense/token\n"
+      "  netsense-bench topo --svg machine.svg\n"
       "  netsense-bench bw 10.0.0.1:18590 -D 10 --json --token-file /etc/netsense/token\n"
       "Exit codes: 0 good, 2 usage, 3 could not measure.");
 
   CLI::App* serve = app.add_subcommand("serve", "answer measurements until Ctrl-C");
   AddCommonFlags(serve, &flags);
   serve->add_option("--listen", flags.listen, "ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
+
+  TopoRequest topology;
+  CLI::App* topo = app.add_subcommand("topo", "what is near to what: GPUs, NICs, NUMA nodes, rails of a machine");
+  AddTopoFlags(topo, &topology, &flags);
 
   CLI::App* ping = app.add_subcommand("ping", "round-trip time: full round trips, never half");
   AddMeasureFlags(ping, &flags);
@@ -245,6 +271,10 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
   if (auto status = InitLogging("netsense-bench", flags.log_level); !status.ok()) return Fail(status);
+  if (topo->parsed()) {
+    auto status = ShowTopology(topology, std::cout);
+    return status.ok() ? 0 : Fail(status);
+  }
   SignalStop stop;
   if (serve->parsed()) return ServeUntilStopped(flags, stop.token());
   return ping->parsed() ? Ping(flags, stop.token()) : Bandwidth(flags, stop.token());

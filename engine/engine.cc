@@ -3,14 +3,32 @@
 #include <unistd.h>
 
 #include "base/logging.h"
-#include "engine/inventory.h"
+#include "engine/inventory/to_proto.h"
 #include "engine/limits.h"
 
 namespace netsense {
 
+namespace {
+
+// Without those that the door is open on anyhow.
+std::vector<std::string> RailAddresses(const inventory::Node& node, const std::string& door_host) {
+  std::vector<std::string> addresses;
+  if (door_host.empty() || door_host == "0.0.0.0" || door_host == "::") return addresses;
+  for (const inventory::Port& port : node.ports)
+    if (port.rail)
+      for (const std::string& address : port.addresses)
+        if (address != door_host && !address.starts_with("fe80:")) addresses.push_back(address);
+  return addresses;
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
   ResponderOptions responder_options{.door = options.door};
   std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+  auto node = engine->machine_.Read();
+  if (!node.ok()) return node.status();
+  if (engine->listen_on_rails_) responder_options.door.more_hosts = RailAddresses(*node, responder_options.door.host);
   responder_options.max_stream_bytes = engine->limits_.max_stream_bytes();
   auto responder = Responder::Start(std::move(responder_options), &engine->transports_, &engine->gate_);
   if (!responder.ok()) return responder.status();
@@ -20,6 +38,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
 
 Engine::Engine(EngineOptions options)
     : limits_(DefaultLimits()),
+      listen_on_rails_(options.listen_on_rails),
+      machine_(std::move(options.inventory)),
       gate_({.share = limits_.max_bandwidth_share(), .burst_bytes = limits_.max_stream_bytes()}),
       context_{&transports_, &gate_, std::move(options.door.token)},
       scheduler_(&context_) {}
@@ -33,7 +53,11 @@ v1::EngineInfo Engine::Info() const {
   info.set_door_port(responder_->port());
   info.set_door_requires_token(!responder_->door_options().token.empty());
   for (v1::TransportInfo& transport : DescribeTransports(transports_)) *info.add_transports() = std::move(transport);
-  for (v1::Port& port : ListPorts()) *info.add_ports() = std::move(port);
+  if (auto node = machine_.Read(); node.ok()) {
+    inventory::Describe(*node, &info);
+  } else {
+    info.add_inventory_notes(std::string(node.status().message()));
+  }
   *info.mutable_limits() = limits_;
   info.set_pid(getpid());
   return info;

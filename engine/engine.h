@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/inventory/inventory.h"
 #include "engine/port_gate.h"
 #include "engine/prober.h"
 #include "engine/responder.h"
@@ -19,11 +20,13 @@ namespace netsense {
 
 struct EngineOptions {
   DoorOptions door;
+  inventory::Options inventory;
+  bool listen_on_rails = false;  // the door is open on every rail's addresses too
 };
 
 class Engine {
  public:
-  // Codes as Door::Open.
+  // Codes as Door::Open; InvalidArgument also for inventory options that do not fit this machine.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineOptions options);
 
   v1::EngineInfo Info() const;
@@ -46,6 +49,8 @@ class Engine {
   explicit Engine(EngineOptions options);
 
   const v1::EngineLimits limits_;
+  const bool listen_on_rails_;
+  mutable inventory::ThisMachine machine_;
   TransportRegistry transports_;
   PortGate gate_;
   ProbeContext context_;

@@ -24,7 +24,9 @@ struct Flags {
   std::string control_socket;
   std::string token_file;
   std::string log_level;
+  inventory::Options inventory;
   uint32_t exit_without_lease_s = 0;
+  bool listen_on_rails = false;
   bool insecure = false;
   bool list_transports = false;
   bool status = false;
@@ -101,6 +103,8 @@ int Run(const Flags& flags) {
   options.door.port = listen->port;
   options.door.token = token->secret;
   options.door.insecure = flags.insecure;
+  options.inventory = flags.inventory;
+  options.listen_on_rails = flags.listen_on_rails;
   auto engine = Engine::Start(std::move(options));
   if (!engine.ok()) return Fail(engine.status());
   std::unique_ptr<ControlServer> control;
@@ -144,6 +148,11 @@ int main(int argc, char** argv) {
                  "file with the cluster's shared token (default: NETSENSE_TOKEN_FILE, then Ray's own places)");
   app.add_option("--exit-without-lease", flags.exit_without_lease_s,
                  "leave when no plan was in force for so many seconds (0: never)");
+  app.add_option("--rails", flags.inventory.rails, "ports of rail 0, 1, ... by name or PCI address (default: by rank)")
+      ->delimiter(',');
+  app.add_option("--topology-override", flags.inventory.topology_override,
+                 "topology file (NCCL's format) that says where devices are, where a hypervisor hides it");
+  app.add_flag("--listen-on-rails", flags.listen_on_rails, "open the door on the addresses of every rail, too");
   app.add_flag("--insecure", flags.insecure, "without a token, serve anyone who can reach the door");
   app.add_flag("--list-transports", flags.list_transports, "say which transports can run here, or why not, and exit");
   app.add_flag("--status", flags.status, "ask the engine on --control-socket what it does, and exit");

@@ -1,7 +1,7 @@
 #include "engine/prober.h"
 
 #include "absl/strings/str_cat.h"
-#include "engine/inventory.h"
+#include "engine/local_ports.h"
 #include "transports/door/dial.h"
 #include "transports/socket.h"
 
@@ -64,6 +64,7 @@ absl::StatusOr<StreamSample> MeasureBandwidth(const ProbeContext& context, const
 }
 
 v1::Port SourcePort(const v1::PlannedPath& path) {
+  if (!path.source_port().empty()) return PortNamed(path.source_port());
   if (!path.source_address().empty()) return PortOfAddress(path.source_address());
   auto address = SourceAddressTowards(path.dst_address());
   return address.ok() ? PortOfAddress(*address) : v1::Port();

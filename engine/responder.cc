@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
-#include "engine/inventory.h"
+#include "engine/local_ports.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
 #include "transports/socket.h"
@@ -98,7 +98,10 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
   }
   Admission admission;
   admission.transport = *transport;
-  v1::Port port = PortOfAddress(LocalAddress(connection.fd.get()));
+  v1::Port port = request.target_port().empty() ? PortOfAddress(LocalAddress(connection.fd.get()))
+                                                : PortNamed(request.target_port());
+  if (port.name().empty() && !request.target_port().empty())
+    return Admission::Refuse(v1::REFUSAL_CODE_POLICY, absl::StrCat("this node has no port ", request.target_port()));
   admission.port = port.name();
   if (request.purpose() == v1::SESSION_PURPOSE_PING) return admission;
   if (request.purpose() != v1::SESSION_PURPOSE_STREAM)

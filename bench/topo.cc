@@ -1,0 +1,32 @@
+#include "bench/topo.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "bench/topo_json.h"
+#include "bench/topo_svg.h"
+#include "bench/topo_table.h"
+
+namespace netsense {
+
+absl::Status ShowTopology(const TopoRequest& request, std::ostream& out) {
+  auto node = request.from.empty() ? inventory::ThisMachine(request.inventory).Read()
+                                   : inventory::ReadFrom(request.from, request.inventory);
+  if (!node.ok()) return node.status();
+  if (!request.svg.empty()) {
+    std::ofstream file(request.svg);
+    file << TopologySvg(*node) << std::flush;
+    if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", request.svg, ": ", strerror(errno)));
+  }
+  if (request.json) {
+    // Names may hold anything: what is no UTF-8 is replaced.
+    out << TopologyJson(*node).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  } else {
+    out << TopologyTable(*node);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace netsense

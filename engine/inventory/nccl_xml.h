@@ -1,0 +1,19 @@
+// A node as NCCL's topology XML shows it (NCCL_TOPO_FILE, NCCL_TOPO_DUMP_FILE): what providers hand out for their
+// virtual machines.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/inventory/node.h"
+#include "engine/inventory/xml_file.h"
+
+namespace netsense::inventory {
+
+absl::StatusOr<Node> ReadNcclXml(const XmlFile& file);
+
+// Puts the devices of `node` where `file` has those of the same PCI address. What the file does not have keeps no place
+// at all; the notes say how many matched. InvalidArgument when none did: it is another machine's file.
+absl::Status ApplyPlaces(const Node& file, Node* node);
+
+}  // namespace netsense::inventory

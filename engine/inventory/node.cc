@@ -1,0 +1,88 @@
+#include "engine/inventory/node.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace netsense::inventory {
+namespace {
+
+// "FABRIC_KIND_OMNIPATH" -> "omnipath".
+std::string Plain(const std::string& constant, size_t prefix) { return absl::AsciiStrToLower(constant.substr(prefix)); }
+
+}  // namespace
+
+bool Port::is_nic() const {
+  if (fabric == v1::FABRIC_KIND_LOOPBACK) return false;
+  return bus != Bus::kVirtual || !rdma_device.empty() || !bond_members.empty();
+}
+
+std::string PortName(const Port& port, bool several_rdma_ports) {
+  if (!port.rdma_device.empty())
+    return several_rdma_ports ? absl::StrCat(port.rdma_device, ":", port.rdma_port) : port.rdma_device;
+  return port.netdev.empty() ? port.place.address : port.netdev;
+}
+
+const NumaNode* FindNumaNode(const Node& node, int index) {
+  auto found = std::find_if(node.numa_nodes.begin(), node.numa_nodes.end(),
+                            [&](const NumaNode& numa) { return numa.index == index; });
+  return found == node.numa_nodes.end() ? nullptr : &*found;
+}
+
+std::string CpuList(const std::vector<int>& cpus) {
+  std::string list;
+  for (size_t i = 0; i < cpus.size();) {
+    size_t last = i;
+    while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) ++last;
+    absl::StrAppend(&list, list.empty() ? "" : ",", cpus[i]);
+    if (last > i) absl::StrAppend(&list, "-", cpus[last]);
+    i = last + 1;
+  }
+  return list;
+}
+
+std::string Title(v1::FabricKind fabric) {
+  switch (fabric) {
+    case v1::FABRIC_KIND_ETHERNET:
+      return "Ethernet";
+    case v1::FABRIC_KIND_ROCE:
+      return "RoCE";
+    case v1::FABRIC_KIND_INFINIBAND:
+      return "InfiniBand";
+    case v1::FABRIC_KIND_IWARP:
+      return "iWARP";
+    case v1::FABRIC_KIND_EFA:
+      return "EFA";
+    case v1::FABRIC_KIND_SLINGSHOT:
+      return "Slingshot";
+    case v1::FABRIC_KIND_OMNIPATH:
+      return "Omni-Path";
+    case v1::FABRIC_KIND_LOOPBACK:
+      return "loopback";
+    default:
+      return "fabric not known";
+  }
+}
+
+std::string Name(v1::FabricKind fabric) { return Plain(v1::FabricKind_Name(fabric), sizeof("FABRIC_KIND_") - 1); }
+std::string Name(v1::PortRole role) { return Plain(v1::PortRole_Name(role), sizeof("PORT_ROLE_") - 1); }
+std::string Name(v1::PortState state) { return Plain(v1::PortState_Name(state), sizeof("PORT_STATE_") - 1); }
+
+std::string Name(Bus bus) {
+  switch (bus) {
+    case Bus::kPci:
+      return "pci";
+    case Bus::kVirtio:
+      return "virtio";
+    case Bus::kUsb:
+      return "usb";
+    case Bus::kVirtual:
+      return "virtual";
+    case Bus::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace netsense::inventory
