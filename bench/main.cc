@@ -139,7 +139,9 @@ int ServeUntilStopped(const Flags& flags, std::stop_token stop) {
   if (!listen.ok()) return Fail(listen.status());
   auto token = FindToken(flags.token_file);
   if (!token.ok()) return Fail(token.status());
-  if (auto status = Serve(*listen, token->secret, flags.insecure, flags.json, stop); !status.ok()) return Fail(status);
+  DoorOptions door{.host = listen->host, .port = listen->port, .token = token->secret, .insecure = flags.insecure};
+  door.netdev = flags.from.netdev;
+  if (auto status = Serve(std::move(door), flags.json, stop); !status.ok()) return Fail(status);
   return 0;
 }
 
@@ -194,7 +196,7 @@ void AddMeasureFlags(CLI::App* command, Flags* flags) {
   command->add_option("--source-address", flags->from.address, "local address to measure from");
   command->add_option(
       "--interface", flags->from.netdev,
-      "network device to measure by: the door's connection leaves and returns by it, whatever the routes");
+      "network device to measure by, whatever the routes say (give the responder its own, for the way back)");
 }
 
 void AddTopoFlags(CLI::App* command, TopoRequest* request, Flags* flags) {
@@ -237,6 +239,7 @@ int main(int argc, char** argv) {
   CLI::App* serve = app.add_subcommand("serve", "answer measurements until Ctrl-C");
   AddCommonFlags(serve, &flags);
   serve->add_option("--listen", flags.listen, "ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
+  serve->add_option("--interface", flags.from.netdev, "network device to serve by, in and out, whatever the routes say");
 
   TopoRequest topology;
   CLI::App* topo = app.add_subcommand("topo", "what is near to what: GPUs, NICs, NUMA nodes, rails of a machine");

@@ -27,7 +27,6 @@ absl::StatusOr<std::unique_ptr<Session>> Open(const TransportRegistry& transport
   request.set_max_stream_bytes(max_stream_bytes);
   request.set_software_version(NETSENSE_VERSION);
   MonotonicTime deadline = MonotonicNow() + kConnectLimit;
-  request.set_same_port_back(!target.from.netdev.empty());
   auto connection = DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop);
   if (!connection.ok()) return connection.status();
   return (*transport)->Connect(*std::move(connection), deadline, stop);

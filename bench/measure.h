@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "engine/histogram.h"
 #include "transports/registry.h"
+#include "transports/socket.h"
 #include "transports/transport.h"
 
 namespace netsense {

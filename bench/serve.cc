@@ -6,26 +6,27 @@
 
 #include "base/process.h"
 #include "engine/responder.h"
+#include "transports/socket.h"
 
 namespace netsense {
 
-absl::Status Serve(const HostPort& listen, const std::string& token, bool insecure, bool as_json,
-                   std::stop_token stop) {
+absl::Status Serve(DoorOptions door, bool as_json, std::stop_token stop) {
   TransportRegistry transports;
   PortGate gate({.unlimited = true});
   ResponderOptions options;
-  options.door = {.host = listen.host, .port = listen.port, .token = token, .insecure = insecure};
+  options.door = std::move(door);
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
   options.max_stream_session = std::chrono::hours(1);
   options.allow_busy_poll = true;
   auto responder = Responder::Start(std::move(options), &transports, &gate);
   if (!responder.ok()) return responder.status();
-  std::string address = FormatHostPort(listen.host.empty() ? "0.0.0.0" : listen.host, (*responder)->port());
+  const DoorOptions& opened = (*responder)->door_options();
+  std::string address = FormatHostPort(opened.host.empty() ? "0.0.0.0" : opened.host, (*responder)->port());
   if (as_json) {
     std::cout << nlohmann::json{{"schema_version", 1}, {"listening", address}, {"port", (*responder)->port()}}
               << std::endl;
   } else {
-    std::cout << "serving on " << address << (token.empty() ? " without a token" : "") << "; Ctrl-C ends it"
+    std::cout << "serving on " << address << (opened.token.empty() ? " without a token" : "") << "; Ctrl-C ends it"
               << std::endl;
   }
   while (!SleepUnlessStopped(stop, std::chrono::hours(1))) {

@@ -29,7 +29,6 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context
     if (target.from.netdev.empty())
       return absl::InternalError(
           absl::StrCat("port ", path.source_port(), " has lost its address ", path.source_address()));
-    request.set_same_port_back(true);
   }
   request.set_target_port(path.destination_port());
   auto connection = DialDoor(target, request, deadline, stop);

@@ -142,11 +142,6 @@ void Responder::OnRequest(DoorConnection connection) {
     std::lock_guard lock(mutex_);
     ++(admission.transport != nullptr ? granted_ : refused_);
   }
-  if (connection.request.same_port_back())
-    if (auto status = BindToDevice(connection.fd.get(), NetdevOfAddress(LocalAddress(connection.fd.get())));
-        !status.ok())
-      spdlog::warn("answers to {} may leave by another port: {}", connection.peer_address,
-                   std::string(status.message()));
   auto frame = EncodeFrame(reply);
   if (!frame.ok()) return;
   // It always fits into the empty socket buffer of a peer that reads; the door's thread waits for nobody.

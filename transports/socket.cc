@@ -167,15 +167,17 @@ absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, cons
   return last;
 }
 
-absl::StatusOr<UniqueFd> ListenTcp(const std::string& host, uint16_t port) {
-  auto resolved = Resolve(host, port, AI_PASSIVE);
+absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port) {
+  auto resolved = Resolve(at.address, port, AI_PASSIVE);
   if (!resolved.ok()) return resolved.status();
   const addrinfo* info = resolved->get();
   UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return SocketError(errno, "socket");
   SetInt(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (!at.netdev.empty())
+    if (auto status = BindToDevice(fd.get(), at.netdev); !status.ok()) return status;
   if (bind(fd.get(), info->ai_addr, info->ai_addrlen) != 0 || listen(fd.get(), 1024) != 0) {
-    std::string text = absl::StrCat("cannot listen on ", FormatHostPort(host, port), ": ", strerror(errno));
+    std::string text = absl::StrCat("cannot listen on ", FormatHostPort(at.address, port), ": ", strerror(errno));
     return errno == EADDRINUSE ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
   }
   return fd;

@@ -35,8 +35,8 @@ absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, cons
                                     MonotonicTime deadline, std::stop_token stop);
 // Ties a socket to a network device (SO_BINDTODEVICE), whatever the routes say.
 absl::Status BindToDevice(int fd, const std::string& netdev);
-// SO_REUSEADDR, backlog 1024. The host is a numeric address, a name, or empty for all addresses.
-absl::StatusOr<UniqueFd> ListenTcp(const std::string& host, uint16_t port);
+// SO_REUSEADDR, backlog 1024. The address is numeric, a name, or empty for all.
+absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port);
 // TCP_NODELAY and keep-alive (a dead peer is noticed within 30 s), as every socket of a session has them.
 void TuneSessionSocket(int fd);
 uint16_t LocalPort(int fd);

@@ -5,11 +5,13 @@
         lab.run(1, ["ip", "addr"])
 
 Node i is a network namespace with one device `e0`, address 10.77.0.i, joined to the others by a bridge in a namespace of its
-own: nothing is added to the host's. Everything started in a node is killed, and every namespace removed, when the lab is closed,
+own: nothing is added to the host's. With `rails`, it has devices r0, r1, ... too, address 10.78.R.i on rail R, each rail with a bridge
+of its own and no way from one to another. Everything started in a node is killed, and every namespace removed, when the lab is closed,
 also by an exception or a signal; processes die with the lab's own process even if that is killed.
 """
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -52,8 +54,9 @@ def namespaces_allowed():
 class NetLab:
     _made = 0
 
-    def __init__(self, nodes=3, mtu=1500):
+    def __init__(self, nodes=3, mtu=1500, rails=0):
         NetLab._made += 1
+        self.rails = rails
         self.nodes = nodes
         self.mtu = mtu
         self._prefix = f"netsense-{os.getpid()}-{NetLab._made}"
@@ -65,15 +68,11 @@ class NetLab:
     def __enter__(self):
         try:
             self._make(self._bridge)
-            _ip("-n", self._bridge, "link", "add", "br0", "mtu", self.mtu, "type", "bridge")
-            _ip("-n", self._bridge, "link", "set", "br0", "up")
             for i in range(1, self.nodes + 1):
                 self._make(self.namespace(i))
-                _ip("link", "add", "e0", "mtu", self.mtu, "netns", self.namespace(i), "type", "veth",
-                    "peer", "name", f"v{i}", "mtu", self.mtu, "netns", self._bridge)  # fmt: skip
-                _ip("-n", self._bridge, "link", "set", f"v{i}", "master", "br0", "up")
-                _ip("-n", self.namespace(i), "addr", "add", f"{self.address(i)}/24", "dev", "e0")
-                _ip("-n", self.namespace(i), "link", "set", "e0", "up")
+            self._join("br0", "e0", "v", self.address)
+            for rail in range(self.rails):
+                self._join(f"rail{rail}", f"r{rail}", f"r{rail}v", lambda i, rail=rail: self.rail_address(i, rail))
         except BaseException:
             self.close()
             raise
@@ -81,6 +80,17 @@ class NetLab:
 
     def __exit__(self, *_):
         self.close()
+
+    def _join(self, bridge, device, far_end, address):
+        """A device in each node, with an address, all on one bridge."""
+        _ip("-n", self._bridge, "link", "add", bridge, "mtu", self.mtu, "type", "bridge")
+        _ip("-n", self._bridge, "link", "set", bridge, "up")
+        for i in range(1, self.nodes + 1):
+            _ip("link", "add", device, "mtu", self.mtu, "netns", self.namespace(i), "type", "veth",
+                "peer", "name", f"{far_end}{i}", "mtu", self.mtu, "netns", self._bridge)  # fmt: skip
+            _ip("-n", self._bridge, "link", "set", f"{far_end}{i}", "master", bridge, "up")
+            _ip("-n", self.namespace(i), "addr", "add", f"{address(i)}/24", "dev", device)
+            _ip("-n", self.namespace(i), "link", "set", device, "up")
 
     def _make(self, namespace):
         _ip("netns", "add", namespace)
@@ -128,6 +138,18 @@ class NetLab:
     def address(i):
         return f"10.77.0.{i}"
 
+    @staticmethod
+    def rail_address(i, rail):
+        return f"10.78.{rail}.{i}"
+
+    def packets(self, i, device):
+        """That left node i by `device`, and that came."""
+        stats = json.loads(_ip("-n", self.namespace(i), "-s", "-j", "link", "show", "dev", device))[0]["stats64"]
+        return stats["tx"]["packets"], stats["rx"]["packets"]
+
+    def route(self, i, *arguments):
+        _ip("-n", self.namespace(i), "route", *arguments)
+
     def command(self, i, arguments):
         return ["ip", "netns", "exec", self.namespace(i), *map(str, arguments)]
 
@@ -163,12 +185,15 @@ class NetLab:
             self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
                      "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip
 
-    def cut(self, i):
-        """Takes node i's link down; mend() brings it back."""
-        _ip("-n", self._bridge, "link", "set", f"v{i}", "down")
+    def cut(self, i, rail=None):
+        """Takes node i's link down, or the one to a rail; mend() brings it back."""
+        self._set_link(i, rail, "down")
 
-    def mend(self, i):
-        _ip("-n", self._bridge, "link", "set", f"v{i}", "up")
+    def mend(self, i, rail=None):
+        self._set_link(i, rail, "up")
+
+    def _set_link(self, i, rail, state):
+        _ip("-n", self._bridge, "link", "set", f"v{i}" if rail is None else f"r{rail}v{i}", state)
 
     @staticmethod
     def _tbf(rate, burst="256kb"):

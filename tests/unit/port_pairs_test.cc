@@ -136,7 +136,8 @@ TEST(MeshPlanByRail, ATransportThatCannotUseTheRailsGoesByTheRoutes) {
   for (DoorRecord* node : {&a, &b})
     for (size_t i = 1; i < node->ports.size(); ++i) node->ports[i].clear_addresses();
   int tcp = 0, verbs = 0;
-  for (const v1::PlannedPath& path : PlanOf({a, b}, "tcp,verbs").paths()) {
+  const v1::Plan plan = PlanOf({a, b}, "tcp,verbs");
+  for (const v1::PlannedPath& path : plan.paths()) {
     if (path.cross_rail()) continue;
     if (path.transport() == "tcp") {
       ++tcp;
@@ -162,7 +163,8 @@ TEST(MeshPlanByRail, NodesWithOtherNumbersOfRailsAgreeOnTheSlots) {
   std::vector<DoorRecord> nodes = {NodeWithRails(0, 4), NodeWithRails(1, 2), NodeWithRails(2, 4)};
   std::set<uint32_t> rounds;
   for (int i = 0; i < 3; ++i) {
-    for (const v1::PlannedPath& path : PlanOf(nodes, "tcp").paths())
+    const v1::Plan plan = PlanOf(nodes, "tcp");
+    for (const v1::PlannedPath& path : plan.paths())
       if (path.bandwidth_slots() > 0) rounds.insert(path.bandwidth_slots());
     std::rotate(nodes.begin(), nodes.begin() + 1, nodes.end());
   }

@@ -89,7 +89,7 @@ TEST_F(SchedulerTest, MeasuresAtTheInterval) {
 
 TEST_F(SchedulerTest, DeadPeersMakeNobodyLate) {
   // A listener that never accepts: connections are made, and no hello is ever answered.
-  auto frozen = ListenTcp("127.0.0.1", 0);
+  auto frozen = ListenTcp({"127.0.0.1"}, 0);
   ASSERT_TRUE(frozen.ok());
   AddGoodPath("good", 100);
   for (int i = 0; i < 20; ++i) AddPath("dead" + std::to_string(i), LocalPort(frozen->get()), 100, 2000);
@@ -104,7 +104,7 @@ TEST_F(SchedulerTest, DeadPeersMakeNobodyLate) {
 }
 
 TEST_F(SchedulerTest, ARefusedConnectionIsUnreachableAndAWrongNodeToo) {
-  auto closed = ListenTcp("127.0.0.1", 0);
+  auto closed = ListenTcp({"127.0.0.1"}, 0);
   AddPath("closed", LocalPort(closed->get()));
   closed->Reset();
   AddGoodPath("impostor")->set_dst_node_id("somebody else");

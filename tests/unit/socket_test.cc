@@ -25,7 +25,7 @@ TEST(Loopback, IsKnown) {
 }
 
 TEST(Connect, ToAClosedPortIsUnavailable) {
-  auto listener = ListenTcp("127.0.0.1", 0);
+  auto listener = ListenTcp({"127.0.0.1"}, 0);
   ASSERT_TRUE(listener.ok());
   uint16_t port = LocalPort(listener->get());
   listener->Reset();
@@ -34,7 +34,7 @@ TEST(Connect, ToAClosedPortIsUnavailable) {
 }
 
 TEST(Connect, UsesTheSourceAddress) {
-  auto listener = ListenTcp("127.0.0.1", 0);
+  auto listener = ListenTcp({"127.0.0.1"}, 0);
   ASSERT_TRUE(listener.ok());
   auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {.address = "127.0.0.9"},
                        MonotonicNow() + std::chrono::seconds(5), {});
@@ -46,13 +46,13 @@ TEST(Connect, UsesTheSourceAddress) {
 }
 
 TEST(Listen, SaysWhenThePortIsTaken) {
-  auto first = ListenTcp("127.0.0.1", 0);
+  auto first = ListenTcp({"127.0.0.1"}, 0);
   ASSERT_TRUE(first.ok());
-  EXPECT_TRUE(absl::IsAlreadyExists(ListenTcp("127.0.0.1", LocalPort(first->get())).status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(ListenTcp({"127.0.0.1"}, LocalPort(first->get())).status()));
 }
 
 TEST(Read, EndsAtTheDeadlineAndAtAStop) {
-  auto listener = ListenTcp("127.0.0.1", 0);
+  auto listener = ListenTcp({"127.0.0.1"}, 0);
   auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {}, MonotonicNow() + std::chrono::seconds(5), {});
   ASSERT_TRUE(fd.ok());
   std::array<uint8_t, 4> bytes{};

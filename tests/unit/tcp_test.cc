@@ -24,7 +24,7 @@ class ScriptedPeer {
   using Script = std::function<void(int fd)>;
 
   explicit ScriptedPeer(Script script) {
-    auto listener = ListenTcp("127.0.0.1", 0);
+    auto listener = ListenTcp({"127.0.0.1"}, 0);
     auto near = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {}, In(seconds(5)), {});
     far_ = UniqueFd(accept(listener->get(), nullptr, nullptr));
     DoorConnection connection;

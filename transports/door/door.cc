@@ -307,12 +307,12 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(DoorOptions options, OnRequest 
         "no token, so the door may listen on loopback only, not on '", options.host,
         "': give --token-file (the same token on every node), or --insecure to serve anyone who can reach it"));
   std::vector<UniqueFd> listeners;
-  auto listener = ListenTcp(options.host, options.port);
+  auto listener = ListenTcp({options.host, options.netdev}, options.port);
   if (!listener.ok()) return listener.status();
   listeners.push_back(*std::move(listener));
   const uint16_t port = LocalPort(listeners.front().get());
   for (const std::string& host : options.more_hosts) {
-    auto more = ListenTcp(host, port);
+    auto more = ListenTcp({host, NetdevOfAddress(host)}, port);
     if (!more.ok()) {
       spdlog::warn("the door is not open on {}: {}", host, std::string(more.status().message()));
       continue;
