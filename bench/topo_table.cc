@@ -17,6 +17,7 @@ using inventory::Gpu;
 using inventory::Name;
 using inventory::Node;
 using inventory::Port;
+using inventory::Title;
 
 // Names come from files that may hold anything: nothing of them may steer a terminal.
 std::string Plain(std::string text) {
