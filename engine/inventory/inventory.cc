@@ -131,7 +131,7 @@ absl::StatusOr<Node> ThisMachine::Read() {
   } else {
     node.notes.push_back("no /sys here: only names and addresses of the ports are known, and no GPUs");
   }
-  AddAddresses(&node.ports);
+  AddAddresses(&node);
   if (HasNvidia(node)) {
     std::lock_guard lock(mutex_);
     if (!nvml_ || MonotonicNow() - nvml_read_at_ > kNvmlInterval) {

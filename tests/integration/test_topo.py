@@ -96,6 +96,23 @@ def test_a_network_namespace_has_its_own_ports():
     assert "0 east, 1 west" in shown
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_hosts_sys_in_another_network_namespace():
+    """A device of the same name is not the same device: its figures must not be taken for ours."""
+    inner = (
+        "ip link add host0 mtu 9000 type veth peer name far0 && ip addr add 10.1.0.1/24 dev host0 && "
+        'ip link set host0 up && exec "$@"'
+    )
+    script = (
+        "ip link add host0 mtu 1400 type veth peer name far0 && mount -t sysfs none /sys && "
+        f"exec unshare --net sh -c '{inner}' sh \"$@\""
+    )
+    here = document(prefix=["unshare", "--net", "--mount", "sh", "-c", script, "sh"])
+    assert any("another network namespace" in note for note in here["notes"])
+    [nic] = [nic for nic in here["nics"] if nic["netdev"] == "host0"]
+    assert nic["addresses"] == ["10.1.0.1"] and nic["mtu"] is None
+
+
 def test_rails_by_hand():
     machine = DATA / "hwloc" / "coral-lassen.xml"
     shown = document("--from", machine, "--rails", "mlx5_3,hsi0")
