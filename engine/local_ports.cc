@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
@@ -49,28 +50,51 @@ class PortMemory {
   MonotonicTime read_at_{};
 };
 
+<<<<<<< HEAD
 Port ReadPort(std::string Port::*field, const std::string& value) {
+=======
+Port ReadPort(const inventory::Link& link) {
+>>>>>>> inventory
   static PortMemory memory;
-  Port port;
   if (auto tree = SysfsTree::Open("/sys"); tree.ok()) {
+<<<<<<< HEAD
     port = memory.Find(*tree, field, value);
     if (port.netdev.empty()) return port;
     Port now = inventory::ReadNetdev(*tree, port.netdev).port;
     if (now.speed_bps > 0) port.speed_bps = now.speed_bps;
     port.mtu = now.mtu;
   }
+=======
+    Port now = inventory::ReadNetdev(*tree, link.netdev).port;
+    Port port = memory.Find(*tree, link.netdev);
+    if (IsSameDevice(link, now) && IsSameDevice(link, port)) {
+      if (now.speed_bps > 0) port.speed_bps = now.speed_bps;
+      port.mtu = now.mtu;
+      return port;
+    }
+  }
+  // Without a /sys of this namespace there is the name at least.
+  Port port;
+  port.name = port.netdev = link.netdev;
+>>>>>>> inventory
   return port;
 }
 
 }  // namespace
 
 v1::Port PortOfAddress(const std::string& address) {
+<<<<<<< HEAD
   const std::string netdev = inventory::NetdevOfAddress(address);
   if (netdev.empty()) return {};
   Port port = ReadPort(&Port::netdev, netdev);
   if (port.name.empty()) port.name = port.netdev = netdev;  // without /sys there is the name at least
+=======
+  const std::optional<inventory::Link> link = inventory::LinkOfAddress(address);
+  if (!link) return {};
+  Port port = ReadPort(*link);
+>>>>>>> inventory
   port.addresses = {address};
-  if (IsLoopback(address)) port.fabric = v1::FABRIC_KIND_LOOPBACK;
+  if (link->loopback) port.fabric = v1::FABRIC_KIND_LOOPBACK;
   return inventory::ToProto(port);
 }
 

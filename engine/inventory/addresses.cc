@@ -3,15 +3,17 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <netpacket/packet.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <set>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "engine/inventory/sysfs_reader.h"
 #include "transports/socket.h"
 
@@ -26,10 +28,6 @@ using IfAddrs = std::unique_ptr<ifaddrs, FreeIfAddrs>;
 IfAddrs ReadIfAddrs() {
   ifaddrs* raw = nullptr;
   return IfAddrs(getifaddrs(&raw) == 0 ? raw : nullptr);
-}
-
-bool IsNumeric(const ifaddrs& entry) {
-  return entry.ifa_addr != nullptr && (entry.ifa_addr->sa_family == AF_INET || entry.ifa_addr->sa_family == AF_INET6);
 }
 
 std::string NumericAddress(const sockaddr* address) {
@@ -61,38 +59,99 @@ std::set<std::string> DefaultRouteNetdevs() {
   return netdevs;
 }
 
-Port BarePort(const ifaddrs& entry) {
+// "02:1e:d4:e3:20:6d". The kernel's structure has room for eight bytes; InfiniBand's addresses are longer, and what is
+// beyond is not looked at.
+std::string LinkAddress(const sockaddr* address) {
+  const auto* link = reinterpret_cast<const sockaddr_ll*>(address);
+  std::string text;
+  for (size_t i = 0; i < std::min<size_t>(link->sll_halen, sizeof(link->sll_addr)); ++i)
+    absl::StrAppendFormat(&text, "%s%02x", i == 0 ? "" : ":", link->sll_addr[i]);
+  return text;
+}
+
+Port BarePort(const Link& link) {
   Port port;
-  port.netdev = port.name = entry.ifa_name;
-  if ((entry.ifa_flags & IFF_LOOPBACK) != 0) port.fabric = v1::FABRIC_KIND_LOOPBACK;
-  port.state =
-      (entry.ifa_flags & IFF_UP) != 0 && (entry.ifa_flags & IFF_RUNNING) != 0 ? v1::PORT_STATE_UP : v1::PORT_STATE_DOWN;
+  port.netdev = port.name = link.netdev;
+  port.netdev_index = link.index;
+  port.link_address = link.link_address;
+  if (link.loopback) port.fabric = v1::FABRIC_KIND_LOOPBACK;
+  port.state = link.up && link.running ? v1::PORT_STATE_UP : v1::PORT_STATE_DOWN;
   return port;
+}
+
+// An RDMA device may be shared by all namespaces: it stays, without the netdev.
+void RemoveForeign(const std::vector<Link>& links, Node* node) {
+  size_t foreign = 0;
+  for (Port& port : node->ports) {
+    if (port.netdev.empty() ||
+        std::any_of(links.begin(), links.end(), [&](const Link& link) { return IsSameDevice(link, port); }))
+      continue;
+    ++foreign;
+    port.netdev.clear();
+    port.link_address.clear();
+    port.netdev_index = 0;
+  }
+  if (foreign == 0) return;
+  node->ports.erase(std::remove_if(node->ports.begin(), node->ports.end(),
+                                   [](const Port& port) { return port.netdev.empty() && port.rdma_device.empty(); }),
+                    node->ports.end());
+  node->notes.push_back(absl::StrCat("/sys shows another network namespace: ", foreign,
+                                     " network devices in it are not this process's, and are left out"));
 }
 
 }  // namespace
 
-void AddAddresses(std::vector<Port>* ports) {
+std::vector<Link> ReadLinks() {
+  std::vector<Link> links;
   IfAddrs list = ReadIfAddrs();
   for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
-    auto port = std::find_if(ports->begin(), ports->end(), [&](const Port& p) { return p.netdev == entry->ifa_name; });
-    if (port == ports->end()) port = ports->insert(port, BarePort(*entry));
-    if (IsNumeric(*entry)) port->addresses.push_back(NumericAddress(entry->ifa_addr));
+    auto link = std::find_if(links.begin(), links.end(), [&](const Link& l) { return l.netdev == entry->ifa_name; });
+    if (link == links.end()) {
+      link = links.emplace(link);
+      link->netdev = entry->ifa_name;
+      link->up = (entry->ifa_flags & IFF_UP) != 0;
+      link->running = (entry->ifa_flags & IFF_RUNNING) != 0;
+      link->loopback = (entry->ifa_flags & IFF_LOOPBACK) != 0;
+    }
+    if (entry->ifa_addr == nullptr) continue;
+    if (entry->ifa_addr->sa_family == AF_INET || entry->ifa_addr->sa_family == AF_INET6)
+      link->addresses.push_back(NumericAddress(entry->ifa_addr));
+    if (entry->ifa_addr->sa_family == AF_PACKET) {
+      link->index = reinterpret_cast<const sockaddr_ll*>(entry->ifa_addr)->sll_ifindex;
+      link->link_address = LinkAddress(entry->ifa_addr);
+    }
   }
-  const std::set<std::string> routes = DefaultRouteNetdevs();
-  for (Port& port : *ports) port.default_route = routes.count(port.netdev) > 0 && !port.netdev.empty();
-  SpreadDefaultRoute(ports);
+  return links;
 }
 
-std::string NetdevOfAddress(const std::string& address) {
-  IfAddrs list = ReadIfAddrs();
-  std::string loopback;
-  for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next) {
-    if ((entry->ifa_flags & IFF_UP) == 0 || !IsNumeric(*entry)) continue;
-    if (NumericAddress(entry->ifa_addr) == address) return entry->ifa_name;
-    if ((entry->ifa_flags & IFF_LOOPBACK) != 0) loopback = entry->ifa_name;
+std::optional<Link> LinkOfAddress(const std::string& address) {
+  std::optional<Link> loopback;
+  for (Link& link : ReadLinks()) {
+    if (!link.up) continue;
+    if (std::find(link.addresses.begin(), link.addresses.end(), address) != link.addresses.end())
+      return std::move(link);
+    if (link.loopback) loopback = std::move(link);
   }
-  return IsLoopback(address) ? loopback : "";
+  return IsLoopback(address) ? loopback : std::nullopt;
+}
+
+bool IsSameDevice(const Link& link, const Port& port) {
+  return link.netdev == port.netdev && link.index == port.netdev_index &&
+         port.link_address.rfind(link.link_address, 0) == 0;
+}
+
+void AddAddresses(Node* node) {
+  std::vector<Link> links = ReadLinks();
+  RemoveForeign(links, node);
+  const std::set<std::string> routes = DefaultRouteNetdevs();
+  for (Link& link : links) {
+    auto port = std::find_if(node->ports.begin(), node->ports.end(),
+                             [&](const Port& candidate) { return candidate.netdev == link.netdev; });
+    if (port == node->ports.end()) port = node->ports.insert(port, BarePort(link));
+    port->addresses = std::move(link.addresses);
+    port->default_route = routes.count(link.netdev) > 0;
+  }
+  SpreadDefaultRoute(&node->ports);
 }
 
 }  // namespace netsense::inventory

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -168,6 +169,21 @@ void AddBareFunctions(hwloc_topology_t topology, const std::vector<hwloc_obj_t>&
   node->notes.push_back("the file has no network or RDMA devices, only PCI functions: ports are named by address");
 }
 
+bool IsNamedVirtual(const Port& port) { return absl::StrContains(port.model, "Virtual Function"); }
+
+// hwloc tells virtual functions from others by their names only. One whose physical function is not on the machine has
+// been handed to it for good, as to a virtual machine, and is a port like any.
+void MarkVirtualFunctions(std::vector<Port>* ports) {
+  auto parent = [](const Port& port) {
+    return std::vector(port.place.path.begin(), port.place.path.end() - (port.place.path.empty() ? 0 : 1));
+  };
+  for (Port& port : *ports)
+    port.virtual_function =
+        IsNamedVirtual(port) && std::any_of(ports->begin(), ports->end(), [&](const Port& physical) {
+          return !IsNamedVirtual(physical) && physical.vendor == port.vendor && parent(physical) == parent(port);
+        });
+}
+
 // hwloc trusts the numbers in its files: sizes that no machine has are refused before it sees them.
 absl::Status CheckNumbers(const pugi::xml_node& node) {
   for (pugi::xml_node child : node.children()) {
@@ -228,6 +244,7 @@ absl::StatusOr<Node> ReadHwlocXml(const XmlFile& file) {
   if (hwloc_get_next_pcidev(raw, nullptr) == nullptr)
     node.notes.push_back("the file has no PCI devices: export it with all devices (`lstopo --whole-io machine.xml`)");
   AddBareFunctions(raw, bare, &node);
+  MarkVirtualFunctions(&node.ports);
   if (hypervisor) node.virtualized = Virtualized::kYes;
   return node;
 }

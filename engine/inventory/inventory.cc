@@ -84,7 +84,9 @@ absl::StatusOr<Node> Finish(const Options& options, Node node) {
   } else {
     auto file = ReadXml(options.topology_override);
     if (!file.ok()) return file.status();
-    if (auto status = ApplyPlaces(*file, &node); !status.ok()) return status;
+    if (auto status = ApplyPlaces(*file, &node); !status.ok())
+      return absl::FailedPreconditionError(
+          absl::StrCat(options.topology_override, ": ", std::string(status.message())));
   }
   NoteUnprovenRoce(&node);
   AssignRoles(&node);
@@ -129,7 +131,7 @@ absl::StatusOr<Node> ThisMachine::Read() {
   } else {
     node.notes.push_back("no /sys here: only names and addresses of the ports are known, and no GPUs");
   }
-  AddAddresses(&node.ports);
+  AddAddresses(&node);
   if (HasNvidia(node)) {
     std::lock_guard lock(mutex_);
     if (!nvml_ || MonotonicNow() - nvml_read_at_ > kNvmlInterval) {
@@ -145,7 +147,7 @@ absl::StatusOr<Node> ReadFrom(const std::string& path, const Options& options) {
   struct stat info;
   bool folder = stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
   absl::StatusOr<Node> node = folder ? ReadSysfsSnapshot(path) : ReadXml(path);
-  if (!node.ok()) return node;
+  if (!node.ok()) return absl::FailedPreconditionError(std::string(node.status().message()));
   return Finish(options, *std::move(node));
 }
 

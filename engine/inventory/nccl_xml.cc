@@ -211,7 +211,7 @@ absl::Status ApplyPlaces(const Node& file, Node* node) {
   for (Gpu& gpu : node->gpus) apply(&gpu.place);
   for (Port& port : node->ports) apply(&port.place);
   if (matched == 0)
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         "the topology file has none of this machine's PCI addresses: it is another machine's");
   node->notes.push_back(absl::StrCat("places of ", matched, " of ", all, " GPUs and ports are from the topology file"));
   return absl::OkStatus();

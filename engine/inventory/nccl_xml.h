@@ -13,7 +13,8 @@ namespace netsense::inventory {
 absl::StatusOr<Node> ReadNcclXml(const XmlFile& file);
 
 // Puts the devices of `node` where `file` has those of the same PCI address. What the file does not have keeps no place
-// at all; the notes say how many matched. InvalidArgument when none did: it is another machine's file.
+// at all; the notes say how many matched. FailedPrecondition when none did: it is another machine's
+// file.
 absl::Status ApplyPlaces(const Node& file, Node* node);
 
 }  // namespace netsense::inventory

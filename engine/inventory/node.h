@@ -40,10 +40,12 @@ enum class Bus { kUnknown, kPci, kVirtio, kUsb, kVirtual };
 
 // One port: a network device, a port of an RDMA device, or both sides of one thing.
 struct Port {
-  std::string name;         // stable and unique on its machine; see PortName()
-  std::string netdev;       // empty = none
-  std::string rdma_device;  // empty = none
-  int rdma_port = 0;        // from 1
+  std::string name;          // stable and unique on its machine; see PortName()
+  std::string netdev;        // empty = none
+  int netdev_index = 0;      // the kernel's number of the netdev
+  std::string link_address;  // of the netdev: "02:1e:d4:e3:20:6d"
+  std::string rdma_device;   // empty = none
+  int rdma_port = 0;         // from 1
   v1::FabricKind fabric = v1::FABRIC_KIND_UNKNOWN;
   v1::PortState state = v1::PORT_STATE_UNKNOWN;
   std::string state_text;  // as the source says it

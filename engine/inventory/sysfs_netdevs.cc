@@ -53,6 +53,8 @@ Netdev ReadNetdev(const SysfsTree& tree, const std::string& name) {
   Netdev netdev;
   Port& port = netdev.port;
   port.netdev = name;
+  port.netdev_index = static_cast<int>(tree.ReadInteger(folder + "/ifindex").value_or(0));
+  port.link_address = tree.ReadOr(folder + "/address");
   int64_t type = tree.ReadInteger(folder + "/type").value_or(-1);
   netdev.infiniband = type == kInfiniband;
   if (type == kLoopback) port.fabric = v1::FABRIC_KIND_LOOPBACK;

@@ -76,6 +76,8 @@ Netdev* FindNetdev(const Port& port, int number, const std::string& parent, std:
 void Join(Netdev* netdev, std::vector<Netdev>* netdevs, Port* port) {
   Port& net = netdev->port;
   port->netdev = net.netdev;
+  port->netdev_index = net.netdev_index;
+  port->link_address = std::move(net.link_address);
   port->mtu = net.mtu;
   port->bond = net.bond;
   port->bond_members = std::move(net.bond_members);

@@ -67,12 +67,11 @@ std::vector<NumaNode> ReadNumaNodes(const SysfsTree& tree) {
   return nodes;
 }
 
-// A folder that is class/infiniband, or class/net, by what stands in it.
-bool HoldsDevicesWith(const SysfsTree& tree, const std::string& attribute) {
-  const std::vector<std::string> names = tree.List("");
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    return tree.IsFolder(name) && tree.Resolve(absl::StrCat(name, "/", attribute)).has_value();
-  });
+// By what stands in it.
+bool HoldsRdmaDevices(const SysfsTree& tree, const std::string& folder) {
+  const std::vector<std::string> names = tree.List(folder);
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return tree.IsFolder(absl::StrCat(folder, "/", name, "/ports")); });
 }
 
 // A bond's netdev is on no bus: it sits where its members do, as far as these agree.
@@ -96,10 +95,10 @@ void PlaceBonds(std::vector<Port>* ports) {
   }
 }
 
-Node OnlyInfiniband(const SysfsTree& tree) {
+Node OnlyInfiniband(const SysfsTree& tree, const std::string& folder) {
   Node node;
   std::vector<Netdev> none;
-  node.ports = ReadRdmaPorts(tree, "", &none);
+  node.ports = ReadRdmaPorts(tree, folder, &none);
   node.notes.push_back(
       "the snapshot holds RDMA devices only: no PCI, no GPUs, no NUMA nodes, no network devices, so affinity is not "
       "known");
@@ -139,7 +138,8 @@ absl::StatusOr<Node> ReadSysfsSnapshot(const std::string& folder) {
   if (tree->IsFolder("sys")) tree = SysfsTree::Open(folder + "/sys");
   if (!tree.ok()) return tree.status();
   if (!tree->IsFolder("class") && !tree->IsFolder("bus") && !tree->IsFolder("devices")) {
-    if (HoldsDevicesWith(*tree, "ports")) return OnlyInfiniband(*tree);
+    for (const char* infiniband : {"infiniband", ""})
+      if (HoldsRdmaDevices(*tree, infiniband)) return OnlyInfiniband(*tree, infiniband);
     return absl::InvalidArgumentError(
         absl::StrCat(folder,
                      " is no snapshot of /sys: there is neither sys/ nor class/, bus/ or devices/ in it, nor is "

@@ -16,8 +16,8 @@ std::vector<Port> ReadSysfsPorts(const SysfsTree& tree);
 // Marks the netdevs beneath those that carry the default route: a bond's members, a VLAN's device.
 void SpreadDefaultRoute(std::vector<Port>* ports);
 
-// A copy of /sys that somebody made: a folder with sys/ in it, the copy of /sys itself, or only its class/infiniband
-// or class/net. InvalidArgument, with what was looked for, when it is none of these.
+// A copy of /sys that somebody made: a folder with sys/ in it, the copy of /sys itself, its class, or only its
+// class/infiniband. InvalidArgument, with what was looked for, when it is none of these.
 absl::StatusOr<Node> ReadSysfsSnapshot(const std::string& folder);
 
 }  // namespace netsense::inventory
