@@ -239,7 +239,8 @@ int main(int argc, char** argv) {
   CLI::App* serve = app.add_subcommand("serve", "answer measurements until Ctrl-C");
   AddCommonFlags(serve, &flags);
   serve->add_option("--listen", flags.listen, "ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
-  serve->add_option("--interface", flags.from.netdev, "network device to serve by, in and out, whatever the routes say");
+  serve->add_option("--interface", flags.from.netdev,
+                    "network device to serve by, in and out, whatever the routes say");
 
   TopoRequest topology;
   CLI::App* topo = app.add_subcommand("topo", "what is near to what: GPUs, NICs, NUMA nodes, rails of a machine");

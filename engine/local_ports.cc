@@ -50,55 +50,50 @@ class PortMemory {
   MonotonicTime read_at_{};
 };
 
-<<<<<<< HEAD
-Port ReadPort(std::string Port::*field, const std::string& value) {
-=======
-Port ReadPort(const inventory::Link& link) {
->>>>>>> inventory
+PortMemory& Memory() {
   static PortMemory memory;
+  return memory;
+}
+
+// What may change at any time.
+void Refresh(const Port& now, Port* port) {
+  if (now.speed_bps > 0) port->speed_bps = now.speed_bps;
+  port->mtu = now.mtu;
+}
+
+Port ReadPort(const inventory::Link& link) {
   if (auto tree = SysfsTree::Open("/sys"); tree.ok()) {
-<<<<<<< HEAD
-    port = memory.Find(*tree, field, value);
-    if (port.netdev.empty()) return port;
-    Port now = inventory::ReadNetdev(*tree, port.netdev).port;
-    if (now.speed_bps > 0) port.speed_bps = now.speed_bps;
-    port.mtu = now.mtu;
-  }
-=======
     Port now = inventory::ReadNetdev(*tree, link.netdev).port;
-    Port port = memory.Find(*tree, link.netdev);
+    Port port = Memory().Find(*tree, &Port::netdev, link.netdev);
     if (IsSameDevice(link, now) && IsSameDevice(link, port)) {
-      if (now.speed_bps > 0) port.speed_bps = now.speed_bps;
-      port.mtu = now.mtu;
+      Refresh(now, &port);
       return port;
     }
   }
   // Without a /sys of this namespace there is the name at least.
   Port port;
   port.name = port.netdev = link.netdev;
->>>>>>> inventory
   return port;
 }
 
 }  // namespace
 
 v1::Port PortOfAddress(const std::string& address) {
-<<<<<<< HEAD
-  const std::string netdev = inventory::NetdevOfAddress(address);
-  if (netdev.empty()) return {};
-  Port port = ReadPort(&Port::netdev, netdev);
-  if (port.name.empty()) port.name = port.netdev = netdev;  // without /sys there is the name at least
-=======
   const std::optional<inventory::Link> link = inventory::LinkOfAddress(address);
   if (!link) return {};
   Port port = ReadPort(*link);
->>>>>>> inventory
   port.addresses = {address};
   if (link->loopback) port.fabric = v1::FABRIC_KIND_LOOPBACK;
   return inventory::ToProto(port);
 }
 
-v1::Port PortNamed(const std::string& name) { return inventory::ToProto(ReadPort(&Port::name, name)); }
+v1::Port PortNamed(const std::string& name) {
+  auto tree = SysfsTree::Open("/sys");
+  if (!tree.ok()) return {};
+  Port port = Memory().Find(*tree, &Port::name, name);
+  if (!port.netdev.empty()) Refresh(inventory::ReadNetdev(*tree, port.netdev).port, &port);
+  return inventory::ToProto(port);
+}
 
 absl::StatusOr<std::string> SourceAddressTowards(const std::string& destination) {
   addrinfo hints{};

@@ -26,11 +26,11 @@ namespace netsense {
 struct DoorOptions {
   std::string host = "127.0.0.1";  // empty = all addresses
   uint16_t port = 0;               // 0 = any free port
-  std::string netdev = {};  // only by this network device, in and out, whatever the routes say; empty = by any
+  std::string netdev = {};         // only by this network device, in and out, whatever the routes say; empty = by any
   // Further addresses of this host, same port, each by its own network device alone. One that cannot be listened on is
   // left out, with a warning.
   std::vector<std::string> more_hosts = {};
-  std::string token = {};          // empty = none: then only a loopback address is allowed, unless `insecure`
+  std::string token = {};  // empty = none: then only a loopback address is allowed, unless `insecure`
   bool insecure = false;
   std::chrono::milliseconds handshake_limit{2000};
   size_t max_handshakes = 256;
