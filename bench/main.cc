@@ -36,6 +36,8 @@ struct Flags {
   uint32_t ucx_rails = 0, service_level = 0, traffic_class = 0, path_mtu = 0;
   bool insecure = false;
   bool json = false;
+  PinningOptions pinning;
+  bool no_pin = false;
   bool blocking = false;
   bool busy_poll = false;
   bool reverse = false;
@@ -59,6 +61,8 @@ absl::StatusOr<MeasureTarget> ResolveTarget(const Flags& flags, const std::strin
   MeasureTarget target{peer->host, peer->port, flags.from, token->secret, transport};
   target.wait_mode = flags.blocking ? v1::WAIT_MODE_BLOCK : v1::WAIT_MODE_BUSY_POLL;
   target.options = flags.options;
+  target.pinning = flags.pinning;
+  target.pinning.enabled = !flags.no_pin;
   target.options.set_ucx_max_rndv_rails(flags.ucx_rails);
   target.options.set_service_level(flags.service_level);
   target.options.set_traffic_class(flags.traffic_class);
@@ -141,7 +145,9 @@ int ServeUntilStopped(const Flags& flags, std::stop_token stop) {
   if (!token.ok()) return Fail(token.status());
   DoorOptions door{.host = listen->host, .port = listen->port, .token = token->secret, .insecure = flags.insecure};
   door.netdev = flags.from.netdev;
-  if (auto status = Serve(std::move(door), flags.json, stop); !status.ok()) return Fail(status);
+  PinningOptions pinning = flags.pinning;
+  pinning.enabled = !flags.no_pin;
+  if (auto status = Serve(std::move(door), pinning, flags.json, stop); !status.ok()) return Fail(status);
   return 0;
 }
 
@@ -150,6 +156,9 @@ void AddCommonFlags(CLI::App* command, Flags* flags) {
                       "file with the shared token (default: NETSENSE_TOKEN_FILE, then Ray's own places)");
   command->add_flag("--insecure", flags->insecure, "go without a token");
   command->add_flag("--json", flags->json, "one JSON document on stdout");
+  auto* cpus = command->add_option("--cpus", flags->pinning.cpus,
+                                   "processors of the measuring thread, as 0-3,8 (default: those next to the port)");
+  command->add_flag("--no-pin", flags->no_pin, "let the measuring thread run anywhere")->excludes(cpus);
   command->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error, off");
 }
 

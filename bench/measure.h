@@ -5,9 +5,11 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/histogram.h"
+#include "engine/pinning.h"
 #include "transports/registry.h"
 #include "transports/socket.h"
 #include "transports/transport.h"
@@ -22,6 +24,7 @@ struct MeasureTarget {
   std::string transport = "tcp";
   v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
   v1::TransportOptions options = {};
+  PinningOptions pinning = {};
 };
 
 // What was asked for; either a number of iterations or a duration.
@@ -44,6 +47,7 @@ struct PingResult {
   uint64_t lost = 0;
   std::chrono::nanoseconds elapsed{};
   v1::TimestampSource source = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
+  v1::Binding binding;
   v1::SessionReply::Grant peer;
   SessionDetails details;
   bool interrupted = false;
@@ -59,6 +63,9 @@ struct BandwidthRequest {
 
 struct BandwidthResult {
   StreamSample sample;
+  v1::Binding binding;
+  std::vector<v1::CounterDelta> counters;  // of our port and our connection, over the stream
+  v1::ExpectedBandwidth expected;
   v1::SessionReply::Grant peer;
   SessionDetails details;
 };

@@ -48,6 +48,49 @@ nlohmann::json PeerJson(const v1::SessionReply::Grant& peer) {
   return {{"node_id", peer.node_id()}, {"version", peer.software_version()}, {"port", peer.port()}};
 }
 
+nlohmann::json BindingJson(const v1::Binding& binding) {
+  return {{"cpus", binding.cpus()},
+          {"memory_node", binding.has_memory_node() ? nlohmann::json(binding.memory_node()) : nlohmann::json(nullptr)},
+          {"reason", binding.reason()}};
+}
+
+nlohmann::json BindingsJson(const v1::Binding& prober, const v1::Binding& responder) {
+  return {{"prober", BindingJson(prober)}, {"responder", BindingJson(responder)}};
+}
+
+const char* SeverityName(v1::CounterDelta::Severity severity) {
+  switch (severity) {
+    case v1::CounterDelta::SEVERITY_FATAL:
+      return "fatal";
+    case v1::CounterDelta::SEVERITY_ERROR:
+      return "error";
+    default:
+      return "congestion";
+  }
+}
+
+nlohmann::json CountersJson(const std::vector<v1::CounterDelta>& counters) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const v1::CounterDelta& counter : counters)
+    list.push_back(
+        {{"name", counter.name()}, {"delta", counter.delta()}, {"severity", SeverityName(counter.severity())}});
+  return list;
+}
+
+// Percent of what the path could carry.
+double PercentOf(const StreamSample& sample, const v1::ExpectedBandwidth& expected) {
+  return 100 * sample.bps() / expected.bps();
+}
+
+nlohmann::json ExpectedJson(const StreamSample& sample, const v1::ExpectedBandwidth& expected) {
+  if (expected.bps() <= 0)
+    return {{"gbps", nullptr}, {"percent", nullptr}, {"limit", ""}, {"reason", expected.reason()}};
+  return {{"gbps", Gbps(expected.bps())},
+          {"percent", PercentOf(sample, expected)},
+          {"limit", expected.limit()},
+          {"reason", ""}};
+}
+
 // "grpc (stream)", "verbs (write, rxe0:1 gid 1)"
 std::string WayName(const std::string& transport, const SessionDetails& details) {
   return fmt::format("{} ({}{}{})", transport, details.mode, details.device.empty() ? "" : ", ", details.device);
@@ -78,6 +121,7 @@ nlohmann::json PingJson(const PingRequest& request, const PingResult& result) {
       {"elapsed_s", std::chrono::duration<double>(result.elapsed).count()},
       {"timestamp_source", SourceName(result.source)},
       {"wait_mode", {{"prober", WaitName(request.target.wait_mode)}, {"responder", WaitName(result.peer.wait_mode())}}},
+      {"binding", BindingsJson(result.binding, result.peer.binding())},
       {"peer", PeerJson(result.peer)},
       {"interrupted", result.interrupted}};
 }
@@ -96,6 +140,9 @@ nlohmann::json BandwidthJson(const BandwidthRequest& request, const BandwidthRes
           {"elapsed_s", std::chrono::duration<double>(sample.elapsed).count()},
           {"window_ms", std::chrono::duration<double, std::milli>(request.window).count()},
           {"counted_by", "receiver"},
+          {"expected", ExpectedJson(sample, result.expected)},
+          {"counters", CountersJson(result.counters)},
+          {"binding", BindingsJson(result.binding, result.peer.binding())},
           {"peer", PeerJson(result.peer)}};
 }
 
@@ -141,6 +188,12 @@ std::string BandwidthTable(const BandwidthRequest& request, const BandwidthResul
   table += fmt::format("{:>14} {:>10.3f} {:>20.3f} {:>22.3f} {:>22.3f}\n", sample.bytes,
                        std::chrono::duration<double>(sample.elapsed).count(), Gbps(sample.bps()),
                        Gbps(sample.min_window_bps), Gbps(sample.max_window_bps));
+  if (result.expected.bps() > 0)
+    table += fmt::format("{:.1f} % of {:.3f} Gb/s, the {}\n", PercentOf(sample, result.expected),
+                         Gbps(result.expected.bps()), result.expected.limit());
+  for (const v1::CounterDelta& counter : result.counters)
+    table += fmt::format("{} rose by {} meanwhile ({})\n", counter.name(), counter.delta(),
+                         SeverityName(counter.severity()));
   return table;
 }
 

@@ -10,7 +10,7 @@
 
 namespace netsense {
 
-absl::Status Serve(DoorOptions door, bool as_json, std::stop_token stop) {
+absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool as_json, std::stop_token stop) {
   TransportRegistry transports;
   PortGate gate({.unlimited = true});
   ResponderOptions options;
@@ -18,6 +18,9 @@ absl::Status Serve(DoorOptions door, bool as_json, std::stop_token stop) {
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
   options.max_stream_session = std::chrono::hours(1);
   options.allow_busy_poll = true;
+  auto pinning = Pinning::Create(pinning_options);
+  if (!pinning.ok()) return pinning.status();
+  options.pinning = pinning->get();
   auto responder = Responder::Start(std::move(options), &transports, &gate);
   if (!responder.ok()) return responder.status();
   const DoorOptions& opened = (*responder)->door_options();

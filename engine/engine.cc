@@ -25,7 +25,10 @@ std::vector<std::string> RailAddresses(const inventory::Node& node, const std::s
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
   ResponderOptions responder_options{.door = options.door};
-  std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+  auto pinning = Pinning::Create(options.pinning);
+  if (!pinning.ok()) return pinning.status();
+  std::unique_ptr<Engine> engine(new Engine(std::move(options), *std::move(pinning)));
+  responder_options.pinning = engine->pinning_.get();
   auto node = engine->machine_.Read();
   if (!node.ok()) return node.status();
   if (engine->listen_on_rails_) responder_options.door.more_hosts = RailAddresses(*node, responder_options.door.host);
@@ -36,12 +39,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
   return engine;
 }
 
-Engine::Engine(EngineOptions options)
+Engine::Engine(EngineOptions options, std::unique_ptr<Pinning> pinning)
     : limits_(DefaultLimits()),
       listen_on_rails_(options.listen_on_rails),
       machine_(std::move(options.inventory)),
       gate_({.share = limits_.max_bandwidth_share(), .burst_bytes = limits_.max_stream_bytes()}),
-      context_{&transports_, &gate_, std::move(options.door.token)},
+      pinning_(std::move(pinning)),
+      context_{&transports_, &gate_, std::move(options.door.token), pinning_.get()},
       scheduler_(&context_) {}
 
 v1::EngineInfo Engine::Info() const {

@@ -21,6 +21,7 @@ namespace netsense {
 struct EngineOptions {
   DoorOptions door;
   inventory::Options inventory;
+  PinningOptions pinning;
   bool listen_on_rails = false;  // the door is open on every rail's addresses too
 };
 
@@ -46,13 +47,14 @@ class Engine {
   uint16_t door_port() const { return responder_->port(); }
 
  private:
-  explicit Engine(EngineOptions options);
+  Engine(EngineOptions options, std::unique_ptr<Pinning> pinning);
 
   const v1::EngineLimits limits_;
   const bool listen_on_rails_;
   mutable inventory::ThisMachine machine_;
   TransportRegistry transports_;
   PortGate gate_;
+  const std::unique_ptr<Pinning> pinning_;
   ProbeContext context_;
   std::unique_ptr<Responder> responder_;
   Scheduler scheduler_;

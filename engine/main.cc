@@ -25,6 +25,8 @@ struct Flags {
   std::string token_file;
   std::string log_level;
   inventory::Options inventory;
+  PinningOptions pinning;
+  bool no_pin = false;
   uint32_t exit_without_lease_s = 0;
   bool listen_on_rails = false;
   bool insecure = false;
@@ -104,6 +106,8 @@ int Run(const Flags& flags) {
   options.door.token = token->secret;
   options.door.insecure = flags.insecure;
   options.inventory = flags.inventory;
+  options.pinning = flags.pinning;
+  options.pinning.enabled = !flags.no_pin;
   options.listen_on_rails = flags.listen_on_rails;
   auto engine = Engine::Start(std::move(options));
   if (!engine.ok()) return Fail(engine.status());
@@ -152,6 +156,9 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("--topology-override", flags.inventory.topology_override,
                  "topology file (NCCL's format) that says where devices are, where a hypervisor hides it");
+  auto* cpus = app.add_option("--cpus", flags.pinning.cpus,
+                              "processors of the probing threads, as 0-3,8 (default: those next to the port)");
+  app.add_flag("--no-pin", flags.no_pin, "let the probing threads run anywhere")->excludes(cpus);
   app.add_flag("--listen-on-rails", flags.listen_on_rails, "open the door on the addresses of every rail, too");
   app.add_flag("--insecure", flags.insecure, "without a token, serve anyone who can reach the door");
   app.add_flag("--list-transports", flags.list_transports, "say which transports can run here, or why not, and exit");

@@ -50,6 +50,7 @@ void PathRecord::SetSourcePort(const std::string& name, v1::FabricKind fabric) {
 void PathRecord::SetPeer(const v1::SessionReply::Grant& peer) {
   peer_version_ = peer.software_version();
   peer_port_ = peer.port();
+  peer_binding_ = peer.binding();
 }
 
 void PathRecord::SetState(v1::PathState state, std::string reason, MonotonicTime now) {
@@ -77,7 +78,9 @@ void PathRecord::PingAnswered(const RttSample& sample, MonotonicTime now) {
   network_rtt_histogram_.Add(sample.network_rtt(), now);
   if (sample.responder_hold) hold_histogram_.Add(*sample.responder_hold, now);
   auto lost = std::count(lost_.begin(), lost_.end(), true);
-  if (lost == 0) {
+  if (lost == 0 && !fatal_counter_.empty()) {
+    SetState(v1::PATH_STATE_DEGRADED, fatal_counter_, now);
+  } else if (lost == 0) {
     SetState(v1::PATH_STATE_OK, "", now);
   } else {
     SetState(v1::PATH_STATE_DEGRADED, absl::StrCat(lost, " of the last ", lost_.size(), " pings were lost"), now);
@@ -106,6 +109,15 @@ void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
     network_rtt_.Clear();
     bandwidth_.Clear();
   }
+}
+
+void PathRecord::SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTime now) {
+  counters_ = std::move(counters);
+  fatal_counter_.clear();
+  for (const v1::CounterDelta& counter : counters_)
+    if (counter.severity() == v1::CounterDelta::SEVERITY_FATAL && fatal_counter_.empty())
+      fatal_counter_ = absl::StrCat(counter.name(), " rose by ", counter.delta(), " during the last bandwidth probe");
+  if (!fatal_counter_.empty() && healthy()) SetState(v1::PATH_STATE_DEGRADED, fatal_counter_, now);
 }
 
 void PathRecord::StreamMeasured(const StreamSample& sample, MonotonicTime now) {
@@ -158,6 +170,10 @@ v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::mi
   result.set_fabric(fabric_);
   result.set_peer_version(peer_version_);
   result.set_peer_port(peer_port_);
+  *result.mutable_binding() = binding_;
+  *result.mutable_peer_binding() = peer_binding_;
+  result.mutable_counters()->Assign(counters_.begin(), counters_.end());
+  *result.mutable_expected_bandwidth() = expected_;
   return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -25,6 +26,10 @@ class PathRecord {
   // A ping, or the connect before it, that gave no sample. How a status becomes a state stands in the .cc.
   void PingFailed(const absl::Status& status, MonotonicTime now);
   void StreamMeasured(const StreamSample& sample, MonotonicTime now);
+  // Over the stream that was just measured. A fatal counter makes the path DEGRADED until one passes without.
+  void SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTime now);
+  void SetExpected(const v1::ExpectedBandwidth& expected) { expected_ = expected; }
+  void SetBinding(const v1::Binding& binding) { binding_ = binding; }
   void StreamFailed(const absl::Status& status);
   void StreamBusy() { ++bandwidth_busy_; }
   void StreamDeferred(const absl::Status& status);
@@ -66,6 +71,10 @@ class PathRecord {
   v1::FabricKind fabric_ = v1::FABRIC_KIND_UNKNOWN;
   std::string peer_version_;
   std::string peer_port_;
+  v1::Binding binding_, peer_binding_;
+  std::vector<v1::CounterDelta> counters_;
+  std::string fatal_counter_;  // in words; empty = none
+  v1::ExpectedBandwidth expected_;
 };
 
 }  // namespace netsense

@@ -1,16 +1,22 @@
 #include "engine/prober.h"
 
+#include <fcntl.h>
+
 #include "absl/strings/str_cat.h"
+#include "engine/expectation.h"
 #include "engine/local_ports.h"
+#include "engine/port_counters.h"
 #include "transports/door/dial.h"
 #include "transports/socket.h"
 
 namespace netsense {
 namespace {
 
+// `watch`, when given, gets a second descriptor of the connection.
 absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context, const v1::PlannedPath& path,
                                                      const std::string& self_node_id, v1::SessionPurpose purpose,
-                                                     MonotonicTime deadline, std::stop_token stop) {
+                                                     MonotonicTime deadline, std::stop_token stop,
+                                                     UniqueFd* watch = nullptr) {
   auto transport = context.transports->Find(path.transport());
   if (!transport.ok()) return absl::InternalError(transport.status().message());  // our side lacks it
   v1::OpenSession request;
@@ -33,6 +39,7 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context
   request.set_target_port(path.destination_port());
   auto connection = DialDoor(target, request, deadline, stop);
   if (!connection.ok()) return connection.status();
+  if (watch != nullptr) *watch = UniqueFd(fcntl(connection->fd.get(), F_DUPFD_CLOEXEC, 0));
   return (*transport)->Connect(*std::move(connection), deadline, stop);
 }
 
@@ -41,6 +48,10 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context
 absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const std::string& self_node_id,
                                            std::stop_token stop) {
   std::chrono::milliseconds timeout(path.ping_timeout_ms());
+  if (context_->pinning != nullptr) {
+    if (!session_) binding_ = context_->pinning->Plan(SourcePort(path));
+    context_->pinning->Apply(binding_);
+  }
   if (!session_) {
     auto opened = OpenSession(*context_, path, self_node_id, v1::SESSION_PURPOSE_PING, MonotonicNow() + timeout, stop);
     if (!opened.ok()) return opened.status();
@@ -51,15 +62,26 @@ absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const st
   return sample;
 }
 
-absl::StatusOr<StreamSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
-                                              const std::string& self_node_id, std::stop_token stop) {
+absl::StatusOr<BandwidthSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
+                                                 const std::string& self_node_id, std::stop_token stop) {
   v1::Port port = SourcePort(path);
   auto pass = context.gate->TryEnter(port.name(), port.speed_bps(), path.bandwidth_bytes());
   if (!pass.ok()) return pass.status();
+  if (context.pinning != nullptr) context.pinning->Apply(context.pinning->Plan(port));
   MonotonicTime deadline = MonotonicNow() + std::chrono::milliseconds(path.bandwidth_timeout_ms());
-  auto session = OpenSession(context, path, self_node_id, v1::SESSION_PURPOSE_STREAM, deadline, stop);
+  UniqueFd connection;
+  auto session = OpenSession(context, path, self_node_id, v1::SESSION_PURPOSE_STREAM, deadline, stop, &connection);
   if (!session.ok()) return session.status();
-  return (*session)->Stream({.bytes = path.bandwidth_bytes()}, deadline, stop);
+  auto counters = [&] {
+    PortCounters now = ReadPortCounters(port);
+    AddTcpCounters(connection.get(), &now);
+    return now;
+  };
+  const PortCounters before = counters();
+  auto stream = (*session)->Stream({.bytes = path.bandwidth_bytes()}, deadline, stop);
+  if (!stream.ok()) return stream.status();
+  return BandwidthSample{*stream, CounterDeltas(before, counters()),
+                         Expect(EndOf(port), EndOf((*session)->peer(), port.fabric()), path.transport())};
 }
 
 v1::Port SourcePort(const v1::PlannedPath& path) {

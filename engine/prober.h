@@ -5,8 +5,10 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/pinning.h"
 #include "engine/port_gate.h"
 #include "netsense/engine.pb.h"
 #include "transports/registry.h"
@@ -19,6 +21,7 @@ struct ProbeContext {
   const TransportRegistry* transports;
   PortGate* gate;
   std::string token;
+  const Pinning* pinning = nullptr;  // null = threads stay where they are
 };
 
 // One path's ping session. Used by one thread at a time.
@@ -32,16 +35,25 @@ class PathProber {
   void DropSession() { session_.reset(); }
   // The peer of the session; null when there is none.
   const v1::SessionReply::Grant* peer() const { return session_ ? &session_->peer() : nullptr; }
+  // Where the session's pings are sent from; as planned when it was opened.
+  const v1::Binding& binding() const { return binding_; }
 
  private:
   const ProbeContext* context_;
   std::unique_ptr<Session> session_;
+  v1::Binding binding_;
+};
+
+struct BandwidthSample {
+  StreamSample stream;
+  std::vector<v1::CounterDelta> counters;  // of our port and our connection, over the stream
+  v1::ExpectedBandwidth expected;
 };
 
 // One bandwidth probe towards the peer. Aborted: a port is taken, here or there. ResourceExhausted: a budget, here or
 // there.
-absl::StatusOr<StreamSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
-                                              const std::string& self_node_id, std::stop_token stop);
+absl::StatusOr<BandwidthSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
+                                                 const std::string& self_node_id, std::stop_token stop);
 
 // The port that probes of this path leave from; an empty port when it can't be told.
 v1::Port SourcePort(const v1::PlannedPath& path);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
+#include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
@@ -26,13 +27,22 @@ uint64_t RandomNumber() {
   return number;
 }
 
+void DescribePort(const v1::Port& port, v1::SessionReply::Grant* grant) {
+  const PathEnd end = EndOf(port);
+  grant->set_port(end.port);
+  grant->set_port_speed_bps(end.speed_bps);
+  grant->set_port_pcie_gbps(end.pcie_gbps);
+  grant->set_port_pcie(end.pcie);
+  grant->set_port_mtu(end.mtu);
+}
+
 }  // namespace
 
 // Either a transport to serve with (and the port's pass for a stream), or a refusal.
 struct Responder::Admission {
   Transport* transport = nullptr;
   std::unique_ptr<PortGate::Pass> pass;
-  std::string port;
+  v1::Port port;
   v1::SessionReply::Refusal refusal;
 
   static Admission Refuse(v1::RefusalCode code, const std::string& reason, uint32_t retry_after_ms = 0) {
@@ -102,7 +112,7 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
                                                 : PortNamed(request.target_port());
   if (port.name().empty() && !request.target_port().empty())
     return Admission::Refuse(v1::REFUSAL_CODE_POLICY, absl::StrCat("this node has no port ", request.target_port()));
-  admission.port = port.name();
+  admission.port = port;
   if (request.purpose() == v1::SESSION_PURPOSE_PING) return admission;
   if (request.purpose() != v1::SESSION_PURPOSE_STREAM)
     return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "the session has no purpose that this engine knows");
@@ -131,7 +141,8 @@ void Responder::OnRequest(DoorConnection connection) {
     bool spin = options_.allow_busy_poll && connection.request.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
     grant.set_wait_mode(spin ? v1::WAIT_MODE_BUSY_POLL : v1::WAIT_MODE_BLOCK);
     grant.set_software_version(NETSENSE_VERSION);
-    grant.set_port(admission.port);
+    DescribePort(admission.port, &grant);
+    if (options_.pinning != nullptr) *grant.mutable_binding() = options_.pinning->Plan(admission.port);
     connection.grant = grant;
   } else {
     *reply.mutable_refusal() = admission.refusal;
@@ -172,6 +183,7 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
     ServeLimits limits;
     if (box->pass != nullptr) limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
     limits.hold_pings = options_.hold_pings;
+    if (options_.pinning != nullptr) options_.pinning->Apply(box->connection.grant.binding());
     auto status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
     box->pass.reset();
     if (!status.ok()) spdlog::debug("session of {} ended: {}", peer, status.ToString());

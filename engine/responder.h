@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/pinning.h"
 #include "engine/port_gate.h"
 #include "engine/worker_pool.h"
 #include "transports/door/door.h"
@@ -24,6 +25,7 @@ struct ResponderOptions {
   size_t max_sessions = 1024;
   size_t max_sessions_per_peer = 64;
   std::chrono::nanoseconds hold_pings{};  // as in ServeLimits
+  const Pinning* pinning = nullptr;       // outlives the responder; null = threads stay where they are
 };
 
 struct ResponderCounters {

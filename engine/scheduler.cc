@@ -217,6 +217,7 @@ void Scheduler::StartPing(const PathPtr& path, MonotonicTime now) {
         std::lock_guard lock(mutex_);
         MonotonicTime end = MonotonicNow();
         path->ping_started.reset();
+        path->record.SetBinding(path->prober.binding());
         if (sample.ok()) {
           path->record.PingAnswered(*sample, end);
           if (path->prober.peer() != nullptr) path->record.SetPeer(*path->prober.peer());
@@ -273,7 +274,9 @@ void Scheduler::StartStream(const PathPtr& path, int64_t slot_index) {
         --streams_running_;
         path->last_slot_index = slot_index;
         if (sample.ok()) {
-          path->record.StreamMeasured(*sample, end);
+          path->record.StreamMeasured(sample->stream, end);
+          path->record.SetCounters(std::move(sample->counters), end);
+          path->record.SetExpected(sample->expected);
         } else if (absl::IsAborted(sample.status())) {
           path->record.StreamBusy();
           // Try again within the slot.

@@ -150,6 +150,7 @@ void Bridge::StartEngine() {
                              .has_token = !setup_.token.secret.empty(),
                              .rails = own_rails ? settings_.rails : "",
                              .listen_on_rails = UsesRails(),
+                             .cpus = settings_.cpus,
                              .token_file = setup_.options.token_file,
                              .insecure = setup_.options.insecure,
                              .program = setup_.options.engine_program,

@@ -96,6 +96,11 @@ std::vector<std::string> EngineHost::Arguments() const {
                                     kExitWithoutLeaseSeconds};
   if (!options_.token_file.empty()) words.insert(words.end(), {"--token-file", options_.token_file});
   if (!options_.rails.empty()) words.insert(words.end(), {"--rails", options_.rails});
+  if (options_.cpus == "off") {
+    words.push_back("--no-pin");
+  } else if (options_.cpus != "auto") {
+    words.insert(words.end(), {"--cpus", options_.cpus});
+  }
   if (options_.listen_on_rails) words.push_back("--listen-on-rails");
   if (options_.insecure) words.push_back("--insecure");
   if (!options_.log_level.empty()) words.insert(words.end(), {"--log-level", options_.log_level});

@@ -20,6 +20,7 @@ class EngineHost {
     bool has_token = false;
     std::string rails;             // passed on: the ports of rail 0, 1, ...; empty = as the engine finds them
     bool listen_on_rails = false;  // passed on
+    std::string cpus = "auto";     // as the setting: "auto", "off" or a list
     std::string token_file;        // passed on; empty = the engine looks in the usual places
     bool insecure = false;         // passed on
     std::string program;           // empty = FindEngineProgram()

@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxBytes = 32 << 20;
 constexpr size_t kMaxEdges = 10'000;
+constexpr size_t kMaxCounters = 64;
 
 double NsToMs(double ns) { return std::round(ns) / 1e6; }             // whole nanoseconds
 double BpsToMbps(double bps) { return std::round(bps / 1e3) / 1e3; }  // decimal megabits, three digits
@@ -61,6 +62,12 @@ void EachField(Edge& edge, Visit&& visit) {
   visit("bw_probes", edge.bw_probes);
   visit("bw_busy", edge.bw_busy);
   visit("bw_deferred", edge.bw_deferred);
+  visit("bw_expected_mbps", edge.bw_expected_mbps);
+  visit("bw_percent", edge.bw_percent);
+  visit("bw_limit", edge.bw_limit);
+  visit("counters", edge.counters);
+  visit("binding", edge.binding);
+  visit("peer_binding", edge.peer_binding);
 }
 
 template <typename Distribution, typename Visit>
@@ -106,6 +113,13 @@ struct Reader {
     state = ParsePathState(StringAt(object, key).value_or("")).value_or(v1::PATH_STATE_UNKNOWN);
   }
   void operator()(const char* key, std::string& text) { text = StringAt(object, key).value_or(""); }
+  void operator()(const char* key, std::map<std::string, int64_t>& numbers) {
+    auto values = object.find(key);
+    if (values == object.end() || !values->is_object()) return;
+    for (const auto& [name, value] : values->items())
+      if (auto number = IntegerAt(*values, name.c_str()); number && numbers.size() < kMaxCounters && name.size() < 64)
+        numbers[name] = *number;
+  }
   void operator()(const char* key, bool& flag) {
     auto value = object.find(key);
     flag = value != object.end() && value->is_boolean() && value->template get<bool>();
@@ -151,6 +165,13 @@ void FillFigures(const v1::PathResult& result, ReportEdge& edge) {
   edge.responder_hold_distribution_ms = ToMs(result.responder_hold_distribution());
 }
 
+// "processors 0-23, memory of NUMA node 0: NUMA node 0 of mlx5_0"
+std::string DescribeBinding(const v1::Binding& binding) {
+  if (binding.cpus().empty()) return binding.reason();
+  std::string memory = binding.has_memory_node() ? fmt::format(", memory of NUMA node {}", binding.memory_node()) : "";
+  return fmt::format("processors {}{}: {}", binding.cpus(), memory, binding.reason());
+}
+
 void FillFromResult(const v1::PathResult& result, const Settings& settings, ReportEdge& edge) {
   edge.state = result.state();
   edge.reason = result.reason();
@@ -166,6 +187,14 @@ void FillFromResult(const v1::PathResult& result, const Settings& settings, Repo
   edge.bw_probes = Signed(result.bandwidth_probes());
   edge.bw_busy = Signed(result.bandwidth_busy());
   edge.bw_deferred = Signed(result.bandwidth_deferred());
+  if (result.expected_bandwidth().bps() > 0) {
+    edge.bw_expected_mbps = BpsToMbps(result.expected_bandwidth().bps());
+    edge.bw_limit = result.expected_bandwidth().limit();
+    if (edge.bw_p50_mbps) edge.bw_percent = std::round(1000 * *edge.bw_p50_mbps / *edge.bw_expected_mbps) / 10;
+  }
+  for (const v1::CounterDelta& counter : result.counters()) edge.counters[counter.name()] = Signed(counter.delta());
+  edge.binding = DescribeBinding(result.binding());
+  edge.peer_binding = DescribeBinding(result.peer_binding());
   if (!result.source_port().empty()) edge.src_port = result.source_port();
   edge.fabric = FabricName(result.fabric());
   if (edge.state == v1::PATH_STATE_OK && edge.rtt_age_ms.value_or(0) > int64_t{settings.rtt_ttl_ms}) {
@@ -189,8 +218,8 @@ void Settle(ReportEdge& edge) {
 
 void ClearFigures(ReportEdge& edge) {
   for (auto figure : {&ReportEdge::rtt_ms, &ReportEdge::rtt_p50_ms, &ReportEdge::jitter_ms, &ReportEdge::bw_mbps,
-                      &ReportEdge::bw_p50_mbps, &ReportEdge::network_rtt_ms, &ReportEdge::network_rtt_p50_ms,
-                      &ReportEdge::network_rtt_jitter_ms})
+                      &ReportEdge::bw_p50_mbps, &ReportEdge::bw_percent, &ReportEdge::network_rtt_ms,
+                      &ReportEdge::network_rtt_p50_ms, &ReportEdge::network_rtt_jitter_ms})
     (edge.*figure).reset();
   for (auto distribution : {&ReportEdge::rtt_distribution_ms, &ReportEdge::network_rtt_distribution_ms,
                             &ReportEdge::responder_hold_distribution_ms})

@@ -44,6 +44,11 @@ struct ReportEdge {
   std::string timestamp_source;
   int64_t pings_sent = 0, pings_lost = 0;
   int64_t bw_probes = 0, bw_busy = 0, bw_deferred = 0;
+  // What the path could carry, the median's share of it in percent, and which of the two ends sets the limit.
+  std::optional<double> bw_expected_mbps, bw_percent;
+  std::string bw_limit;
+  std::map<std::string, int64_t> counters;  // that moved during the last bandwidth probe, at the source's port
+  std::string binding, peer_binding;        // of each side's threads and memory, in words
 };
 
 struct Report {

@@ -30,6 +30,7 @@ struct Names {
 };
 constexpr Names kTransportNames{"all, or names of transports with commas between them, each once (tcp,grpc,ucx,verbs)",
                                 "_"};
+constexpr Names kCpuNames{"auto, off, or processors with commas between them (0-3,8)", "-"};
 constexpr Names kPortNames{
     "auto, off, or the ports of rail 0, 1, ... with commas between them, each once (mlx5_0,mlx5_3)", "_-.:@"};
 
@@ -68,6 +69,7 @@ const Row kTable[] = {
     {"transports", &Settings::transports, 0, 0, "transports that are measured on each path, one after another",
      &kTransportNames},
     {"rails", &Settings::rails, 0, 0, "rails that are measured one by one", &kPortNames},
+    {"cpus", &Settings::cpus, 0, 0, "processors that an engine's probing threads run on", &kCpuNames},
 };
 
 const Row* FindRow(const std::string& full_name) {

@@ -34,6 +34,8 @@ struct Settings {
   std::string transports = "tcp";
   // "auto" = as the engine finds them, "off" = paths by the kernel's routes alone, else the ports of rail 0, 1, ...
   std::string rails = "auto";
+  // "auto" = those next to the port, "off" = any, else a list: "0-3,8".
+  std::string cpus = "auto";
 
   bool operator==(const Settings&) const = default;
 };

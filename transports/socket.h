@@ -27,8 +27,8 @@ bool IsLoopback(const std::string& host);
 
 // Our end of a connection; what is empty the kernel chooses.
 struct LocalEnd {
-  std::string address;
-  std::string netdev;  // nothing goes out, or comes in, by another network device
+  std::string address = {};
+  std::string netdev = {};  // nothing goes out, or comes in, by another network device
 };
 // Connects to host:port (names are resolved). TCP_NODELAY, keep-alive.
 absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const LocalEnd& from,

@@ -1,4 +1,4 @@
-// Owns one hwloc topology. For .cc files of this folder only: it is the one header that knows hwloc.
+// Owns one hwloc topology. For .cc files only: it is the one header that knows hwloc.
 #pragma once
 
 #include <hwloc.h>

@@ -54,6 +54,24 @@ TEST_F(PathRecordTest, RailsThatNeverReachedEachOtherAreIsolatedAndThoseThatDidA
   EXPECT_EQ(Result().state(), v1::PATH_STATE_UNREACHABLE);
 }
 
+TEST_F(PathRecordTest, AFatalCounterDegradesUntilAProbeWithoutOne) {
+  Answer();
+  v1::CounterDelta fatal;
+  fatal.set_name("link_downed");
+  fatal.set_delta(1);
+  fatal.set_severity(v1::CounterDelta::SEVERITY_FATAL);
+  record.SetCounters({fatal}, now);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED);
+  EXPECT_NE(Result().reason().find("link_downed"), std::string::npos);
+  Answer();
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED) << "an answered ping does not mend it";
+  EXPECT_EQ(Result().counters_size(), 1);
+  fatal.set_severity(v1::CounterDelta::SEVERITY_CONGESTION);
+  record.SetCounters({fatal}, now);
+  Answer();
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+}
+
 TEST_F(PathRecordTest, CountsBitsNotBytes) {
   StreamSample sample;
   sample.bytes = 1'000'000;

@@ -44,7 +44,7 @@ TEST(Settings, TheTableHoldsEveryDefaultInItsOwnRange) {
     ASSERT_TRUE(resolved.ok()) << resolved.status();
     EXPECT_EQ(*resolved, Settings()) << setting.name;
   }
-  EXPECT_EQ(names.size(), 19u);
+  EXPECT_EQ(names.size(), 20u);
 }
 
 TEST(Settings, TransportsAreAListOfDistinctNames) {
@@ -63,7 +63,8 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
   set("rtt_ttl_ms", "301"), set("rtt_concurrency_per_node", "3"), set("bw_enabled", "1");
   set("bw_payload_bytes", "4096"), set("bw_m", "7"), set("bw_alpha", "1"), set("bw_concurrency_per_node", "4");
   set("rtt_timeout_ms", "99"), set("rtt_payload_bytes", "65"), set("bw_slot_ms", "501"), set("lease_ms", "302");
-  set("door_port", "0"), set("http_port", "65535"), set("transports", "tcp,ucx"), set("rails", "mlx5_0,eth1.7");
+  set("door_port", "0"), set("http_port", "65535"), set("transports", "tcp,ucx"), set("rails", "mlx5_0,eth1.7"),
+      set("cpus", "0-3,8");
   ASSERT_EQ(sources.flags.size(), DescribeSettings().size());
   auto settings = ResolveSettings(sources);
   ASSERT_TRUE(settings.ok()) << settings.status();
@@ -85,7 +86,8 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
                     .door_port = 0,
                     .http_port = 65535,
                     .transports = "tcp,ucx",
-                    .rails = "mlx5_0,eth1.7"};
+                    .rails = "mlx5_0,eth1.7",
+                    .cpus = "0-3,8"};
   EXPECT_EQ(*settings, expected);
 }
 

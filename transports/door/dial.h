@@ -13,7 +13,7 @@ namespace netsense {
 struct DialTarget {
   std::string host;
   uint16_t port = 0;
-  LocalEnd from;
+  LocalEnd from = {};
   std::string token;  // empty = none
 };
 

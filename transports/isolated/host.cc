@@ -13,6 +13,7 @@
 
 #include "netsense/isolation.pb.h"
 #include "transports/isolated/packet.h"
+#include "transports/isolated/thread_binding.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::isolated {
@@ -63,6 +64,7 @@ class HostedSession {
 
  private:
   void Run() {
+    BindThisThread(order_.binding());
     DoorConnection connection;
     connection.fd = std::move(door_);
     connection.peer_address = order_.peer_address();

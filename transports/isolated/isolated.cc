@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "transports/isolated/child.h"
 #include "transports/isolated/packet.h"
+#include "transports/isolated/thread_binding.h"
 #include "transports/socket.h"
 #include "transports/stream_meter.h"
 
@@ -29,6 +30,7 @@ v1::ChildSession OrderOf(const DoorConnection& connection) {
   *order.mutable_request() = connection.request;
   *order.mutable_grant() = connection.grant;
   order.set_peer_address(connection.peer_address);
+  *order.mutable_binding() = BindingOfThisThread();
   return order;
 }
 

@@ -1,0 +1,185 @@
+#include "engine/pinning.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/logging.h"
+#include "engine/inventory/hwloc_topology.h"
+
+namespace netsense {
+namespace {
+
+constexpr int kMostCpus = 65536;
+
+struct FreeBitmap {
+  void operator()(hwloc_bitmap_s* bitmap) const { hwloc_bitmap_free(bitmap); }
+};
+using Bitmap = std::unique_ptr<hwloc_bitmap_s, FreeBitmap>;
+
+Bitmap BitmapOf(const std::vector<int>& numbers) {
+  Bitmap bitmap(hwloc_bitmap_alloc());
+  for (int number : numbers) hwloc_bitmap_set(bitmap.get(), static_cast<unsigned>(number));
+  return bitmap;
+}
+
+std::vector<int> AllowedCpus(hwloc_topology_t topology) {
+  Bitmap bitmap(hwloc_bitmap_alloc());
+  std::vector<int> cpus;
+  if (hwloc_get_cpubind(topology, bitmap.get(), HWLOC_CPUBIND_PROCESS) != 0) return cpus;
+  unsigned cpu = 0;
+  hwloc_bitmap_foreach_begin(cpu, bitmap.get()) { cpus.push_back(static_cast<int>(cpu)); }
+  hwloc_bitmap_foreach_end();
+  return cpus;
+}
+
+std::vector<int> Common(const std::vector<int>& a, const std::vector<int>& b) {
+  std::vector<int> both;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+  return both;
+}
+
+// The one node that all of these are of; null when there is none.
+const inventory::NumaNode* NodeOfCpus(const std::vector<inventory::NumaNode>& nodes, const std::vector<int>& cpus) {
+  for (const inventory::NumaNode& node : nodes)
+    if (std::includes(node.cpus.begin(), node.cpus.end(), cpus.begin(), cpus.end())) return &node;
+  return nullptr;
+}
+
+}  // namespace
+
+v1::Binding PlanBinding(const std::vector<inventory::NumaNode>& nodes, const std::vector<int>& allowed,
+                        const v1::Port& port, const std::vector<int>& by_hand) {
+  v1::Binding binding;
+  if (!by_hand.empty()) {
+    binding.set_cpus(inventory::CpuList(by_hand));
+    if (const auto* node = NodeOfCpus(nodes, by_hand)) binding.set_memory_node(node->index);
+    binding.set_reason("set by hand");
+    return binding;
+  }
+  const std::string name = port.name().empty() ? "the port" : port.name();
+  if (!port.has_numa_node()) {
+    binding.set_reason(absl::StrCat("not bound: nobody knows next to which processors ", name, " is"));
+    return binding;
+  }
+  auto node = std::find_if(nodes.begin(), nodes.end(), [&](const auto& n) { return n.index == port.numa_node(); });
+  if (node == nodes.end()) {
+    binding.set_reason(
+        absl::StrCat("not bound: ", name, " is at NUMA node ", port.numa_node(), ", which is not known"));
+    return binding;
+  }
+  const std::vector<int> cpus = Common(node->cpus, allowed);
+  if (cpus.empty()) {
+    binding.set_reason(absl::StrCat("not bound: ", name, " is at NUMA node ", node->index,
+                                    ", and this process may use none of its processors"));
+    return binding;
+  }
+  binding.set_cpus(inventory::CpuList(cpus));
+  if (node->memory_bytes > 0) binding.set_memory_node(node->index);
+  binding.set_reason(absl::StrCat("NUMA node ", node->index, " of ", name));
+  return binding;
+}
+
+absl::StatusOr<std::vector<int>> ParseCpuList(const std::string& text) {
+  std::vector<int> cpus;
+  for (absl::string_view part : absl::StrSplit(text, ',')) {
+    const std::vector<absl::string_view> ends = absl::StrSplit(part, absl::MaxSplits('-', 1));
+    int first = 0, last = 0;
+    if (!absl::SimpleAtoi(ends.front(), &first) || !absl::SimpleAtoi(ends.back(), &last) || first < 0 || last < first ||
+        last >= kMostCpus)
+      return absl::InvalidArgumentError(absl::StrCat("'", text, "' is no list of processors such as 0-3,8"));
+    for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
+  }
+  std::sort(cpus.begin(), cpus.end());
+  cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());
+  return cpus;
+}
+
+struct Pinning::Machine {
+  inventory::HwlocTopology topology;
+  std::vector<inventory::NumaNode> nodes;
+  std::vector<int> allowed;
+  std::string no_memory_binding;  // why memory cannot be bound; empty when it can
+
+  bool BindMemory(int node) const {
+    Bitmap nodes_wanted = BitmapOf({node});
+    return hwloc_set_membind(topology.get(), nodes_wanted.get(), HWLOC_MEMBIND_BIND,
+                             HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET) == 0;
+  }
+};
+
+absl::StatusOr<std::unique_ptr<Pinning>> Pinning::Create(const PinningOptions& options) {
+  auto machine = std::make_unique<Machine>();
+  auto topology = inventory::LoadThisMachine();
+  std::vector<int> by_hand;
+  if (topology.ok()) {
+    machine->topology = *std::move(topology);
+    machine->nodes = inventory::ReadNumaNodes(machine->topology.get());
+    machine->allowed = AllowedCpus(machine->topology.get());
+  }
+  if (!options.cpus.empty()) {
+    auto parsed = ParseCpuList(options.cpus);
+    if (!parsed.ok()) return parsed.status();
+    by_hand = *std::move(parsed);
+    if (Common(by_hand, machine->allowed) != by_hand)
+      return absl::InvalidArgumentError(absl::StrCat("this process may use the processors ",
+                                                     inventory::CpuList(machine->allowed), " only, not all of ",
+                                                     options.cpus));
+  }
+  // Containers often forbid it: tried once, on a thread that nobody needs.
+  if (machine->topology != nullptr && !machine->nodes.empty())
+    std::thread([&machine] {
+      if (!machine->BindMemory(machine->nodes.front().index))
+        machine->no_memory_binding = absl::StrCat("memory cannot be bound here: ", strerror(errno));
+    }).join();
+  return std::unique_ptr<Pinning>(new Pinning(std::move(machine), options.enabled, std::move(by_hand)));
+}
+
+Pinning::Pinning(std::unique_ptr<Machine> machine, bool enabled, std::vector<int> by_hand)
+    : machine_(std::move(machine)), enabled_(enabled), by_hand_(std::move(by_hand)) {}
+
+Pinning::~Pinning() = default;
+
+v1::Binding Pinning::Plan(const v1::Port& port) const {
+  v1::Binding binding;
+  if (!enabled_) {
+    binding.set_reason("not bound: turned off");
+    return binding;
+  }
+  binding = PlanBinding(machine_->nodes, machine_->allowed, port, by_hand_);
+  if (binding.has_memory_node() && !machine_->no_memory_binding.empty()) {
+    binding.clear_memory_node();
+    binding.mutable_reason()->append("; " + machine_->no_memory_binding);
+  }
+  return binding;
+}
+
+void Pinning::Apply(const v1::Binding& binding) const {
+  thread_local std::string in_force_cpus;
+  thread_local int in_force_node = -1;
+  if (machine_->topology == nullptr) return;
+  if (binding.cpus() != in_force_cpus) {
+    const auto cpus =
+        binding.cpus().empty() ? machine_->allowed : ParseCpuList(binding.cpus()).value_or(machine_->allowed);
+    if (hwloc_set_cpubind(machine_->topology.get(), BitmapOf(cpus).get(), HWLOC_CPUBIND_THREAD) != 0)
+      spdlog::warn("a thread cannot be bound to the processors {}: {}", binding.cpus(), strerror(errno));
+    in_force_cpus = binding.cpus();
+  }
+  const int node = binding.has_memory_node() ? binding.memory_node() : -1;
+  if (node == in_force_node) return;
+  if (node >= 0) {
+    if (!machine_->BindMemory(node)) spdlog::warn("memory cannot be bound to NUMA node {}: {}", node, strerror(errno));
+  } else {
+    hwloc_set_membind(machine_->topology.get(), hwloc_topology_get_complete_nodeset(machine_->topology.get()),
+                      HWLOC_MEMBIND_DEFAULT, HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET);
+  }
+  in_force_node = node;
+}
+
+}  // namespace netsense
