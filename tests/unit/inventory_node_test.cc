@@ -49,6 +49,9 @@ TEST(AffinityRule, GoesByTheLowestCommonAncestor) {
   EXPECT_EQ(to({"pci0000:30", "0000:30:00.0", "0000:31:00.0"}, -1), Affinity::kUnknown);
   EXPECT_EQ(to({}, 0), Affinity::kUnknown);
   EXPECT_EQ(to({}, 1), Affinity::kSys);
+  const PciPlace deep =
+      Place({"pci0000:10", "0000:10:00.0", "0000:11:00.0", "0000:12:01.0", "0000:14:00.0", "0000:15:00.0"}, 0);
+  EXPECT_EQ(AffinityOf(deep, gpu, false), Affinity::kPxb);
   // What is hidden is not told by a host bridge, but a shared PCIe bridge is real.
   EXPECT_EQ(to({"pci0000:10", "0000:10:01.0", "0000:20:00.0"}, 0, true), Affinity::kUnknown);
   EXPECT_EQ(to({"pci0000:30", "0000:30:00.0", "0000:31:00.0"}, 0, true), Affinity::kUnknown);

@@ -7,6 +7,7 @@
 #include "engine/inventory/nearest.h"
 #include "engine/inventory/sysfs_netdevs.h"
 #include "engine/inventory/sysfs_reader.h"
+#include "engine/inventory/sysfs_tree.h"
 #include "tests/unit/scratch_folder.h"
 
 namespace netsense::inventory {
@@ -251,6 +252,7 @@ TEST_F(SysfsTest, VirtualFunctionsAndStandInsAreNoRails) {
   Node node = Read();
   EXPECT_TRUE(PortOf(node, "mlx5_1").virtual_function);
   EXPECT_FALSE(PortOf(node, "mlx5_1").rail);
+  EXPECT_THAT(PortOf(node, "mlx5_1").rail_reason, HasSubstr("virtual function"));
   EXPECT_EQ(PortOf(node, "mlx5_9").rail, 0u);
   EXPECT_EQ(PortOf(node, "mlx5_9").netdev, "");
   EXPECT_FALSE(PortOf(node, "pf0rep").is_nic());
@@ -387,6 +389,14 @@ TEST_F(SysfsTest, AHostileCopyLeadsNowhere) {
   scratch.Write("sys/devices/system/node/node0/cpulist", "0-999999999999,5-1,0-2000000000,x,-3\n");
   scratch.Write("sys/devices/system/node/node99999999999999999999/cpulist", "0\n");
   scratch.Write("sys/class/net/huge/mtu", std::string(1 << 20, '9'));
+  std::filesystem::create_symlink("/", scratch.At("sys/root"));
+  auto tree = SysfsTree::Open(scratch.At("sys"));
+  ASSERT_TRUE(tree.ok());
+  for (const char* away : {"root", "root/etc", "../..", "class/infiniband/mlx5_0", "../../../../../../etc/passwd"}) {
+    EXPECT_FALSE(tree->Resolve(away)) << away;
+    EXPECT_FALSE(tree->Read(away)) << away;
+    EXPECT_TRUE(tree->List(away).empty()) << away;
+  }
   Node node = Read();
   EXPECT_EQ(PortOf(node, "eth0").speed_bps, 0u);
   EXPECT_EQ(PortOf(node, "huge").mtu, 0u);
