@@ -57,11 +57,13 @@ v1::EngineInfo Engine::Info() const {
   info.set_door_port(responder_->port());
   info.set_door_requires_token(!responder_->door_options().token.empty());
   for (v1::TransportInfo& transport : DescribeTransports(transports_)) *info.add_transports() = std::move(transport);
-  if (auto node = machine_.Read(); node.ok()) {
-    inventory::Describe(*node, &info);
-  } else {
+  auto node = machine_.Read();
+  if (!node.ok()) {
+    // The options fitted when we started: a port that they name is gone, say. The others are still there.
     info.add_inventory_notes(std::string(node.status().message()));
+    node = inventory::ThisMachine({}).Read();
   }
+  if (node.ok()) inventory::Describe(*node, &info);
   *info.mutable_limits() = limits_;
   info.set_pid(getpid());
   return info;

@@ -105,7 +105,8 @@ def test_the_hosts_sys_in_another_network_namespace():
     )
     script = (
         "ip link add host0 mtu 1400 type veth peer name far0 && mount -t sysfs none /sys && "
-        f"exec unshare --net sh -c '{inner}' sh \"$@\""
+        # Without exec: the outer namespace lives as long as a process is in it.
+        f"unshare --net sh -c '{inner}' sh \"$@\"; exit $?"
     )
     here = document(prefix=["unshare", "--net", "--mount", "sh", "-c", script, "sh"])
     assert any("another network namespace" in note for note in here["notes"])
