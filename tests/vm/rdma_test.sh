@@ -5,13 +5,16 @@
 #   conformance  both, in two VMs side by side: each waits more than it works
 #   removal      a device that is removed and added again, 20 times, in the middle of measuring
 #   versus       our figures beside perftest's and ucx_perftest's: that they come, not what they are
+#   rails        two rails of Soft-RoCE devices: how they are told apart, and that a probe on one leaves no packet on the other
 #   demo         the demo's cluster with all four transports (not part of `make test`)
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 what=$1 bin=$(readlink -f "$2")
 
 run() { # run WHAT
-  "$here/run_in_vm.sh" -t "${VM_SECONDS:-1200}" -- "$here/guest_test.sh" "$1" "$bin"
+  local fabric=rxe
+  [ "$1" != rails ] || fabric=rxe2
+  "$here/run_in_vm.sh" -n $fabric -t "${VM_SECONDS:-1200}" -- "$here/guest_test.sh" "$1" "$bin"
 }
 
 if [ "$what" = conformance ]; then

@@ -1,11 +1,11 @@
 #!/bin/bash
 # run_in_vm.sh: runs one command in a throw-away VM whose (Debian's own) kernel has Soft-RoCE.
 #
-#   run_in_vm.sh [-t SECONDS] [-c CPUS] [-m MIB] [-w FOLDER]... [-n rxe|none] -- COMMAND [ARGUMENT...]
+#   run_in_vm.sh [-t SECONDS] [-c CPUS] [-m MIB] [-w FOLDER]... [-n rxe|rxe2|none] -- COMMAND [ARGUMENT...]
 #   run_in_vm.sh --prepare      only downloads and unpacks the kernel
 #
 # The guest's root is the host's root, read-only, under a tmpfs: what is installed or built here runs there unchanged, in
-# the same folder, with the same environment. -w FOLDER can be written to, too. -n rxe (default): two RDMA devices, see
+# the same folder, with the same environment. -w FOLDER can be written to, too. -n rxe (default): two RDMA devices, rxe2: four on two rails, see
 # guest_net.sh. stdout and stderr come back apart. Exit code: the command's; 124: time over; 77: this machine has no QEMU or
 # kernel (skip); 125: the VM died without an exit code, and its console goes to stderr.
 #
