@@ -1,14 +1,26 @@
 #include "engine/engine.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "base/logging.h"
 #include "engine/inventory/to_proto.h"
 #include "engine/limits.h"
+#include "transports/socket.h"
 
 namespace netsense {
 
 namespace {
+
+bool MayBindToDevice() {
+  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  auto status = BindToDevice(fd.get(), "lo");
+  if (!status.ok())
+    spdlog::warn("no paths by rail: {} (Linux before 5.7 wants CAP_NET_RAW)", std::string(status.message()));
+  return status.ok();
+}
 
 // Without those that the door is open on anyhow.
 std::vector<std::string> RailAddresses(const inventory::Node& node, const std::string& door_host) {
@@ -21,6 +33,22 @@ std::vector<std::string> RailAddresses(const inventory::Node& node, const std::s
   return addresses;
 }
 
+// A rail is told to others only when the door is open on its address (one without an address is reached by its device).
+void WithdrawRails(const DoorOptions& door, v1::EngineInfo* info) {
+  const bool everywhere = door.host.empty() || door.host == "0.0.0.0" || door.host == "::";
+  for (v1::Port& port : *info->mutable_ports()) {
+    auto open = [&](const std::string& address) {
+      return address == door.host ||
+             std::find(door.more_hosts.begin(), door.more_hosts.end(), address) != door.more_hosts.end();
+    };
+    if (!port.has_rail() || port.addresses().empty() || everywhere ||
+        std::any_of(port.addresses().begin(), port.addresses().end(), open))
+      continue;
+    port.clear_rail();
+    port.set_rail_reason("the door is not open on its addresses: rails are listened on from the engine's start");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
@@ -31,7 +59,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
   responder_options.pinning = engine->pinning_.get();
   auto node = engine->machine_.Read();
   if (!node.ok()) return node.status();
-  if (engine->listen_on_rails_) responder_options.door.more_hosts = RailAddresses(*node, responder_options.door.host);
+  // Without the right to tie a socket to a device there are no paths by rail; paths by the routes need none.
+  if (engine->listen_on_rails_ && MayBindToDevice())
+    responder_options.door.more_hosts = RailAddresses(*node, responder_options.door.host);
   responder_options.max_stream_bytes = engine->limits_.max_stream_bytes();
   auto responder = Responder::Start(std::move(responder_options), &engine->transports_, &engine->gate_);
   if (!responder.ok()) return responder.status();
@@ -62,8 +92,11 @@ v1::EngineInfo Engine::Info() const {
     // The options fitted when we started: a port that they name is gone, say. The others are still there.
     info.add_inventory_notes(std::string(node.status().message()));
     node = inventory::ThisMachine({}).Read();
+    if (node.ok())
+      for (inventory::Port& port : node->ports) port.rail.reset();
   }
   if (node.ok()) inventory::Describe(*node, &info);
+  WithdrawRails(responder_->door_options(), &info);
   *info.mutable_limits() = limits_;
   info.set_pid(getpid());
   return info;

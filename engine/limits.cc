@@ -36,7 +36,7 @@ v1::EngineLimits DefaultLimits() {
   limits.set_min_bandwidth_interval_ms(1000);
   limits.set_max_stream_bytes(64 << 20);
   limits.set_max_bandwidth_share(0.05);
-  limits.set_max_paths(4096);
+  limits.set_max_paths(16384);
   limits.set_max_lease_ms(60'000);
   return limits;
 }

@@ -88,11 +88,15 @@ v1::Port PortOfAddress(const std::string& address) {
 }
 
 v1::Port PortNamed(const std::string& name) {
-  auto tree = SysfsTree::Open("/sys");
-  if (!tree.ok()) return {};
-  Port port = Memory().Find(*tree, &Port::name, name);
-  if (!port.netdev.empty()) Refresh(inventory::ReadNetdev(*tree, port.netdev).port, &port);
-  return inventory::ToProto(port);
+  std::string netdev = name;
+  if (auto tree = SysfsTree::Open("/sys"); tree.ok()) {
+    Port port = Memory().Find(*tree, &Port::name, name);
+    if (!port.name.empty() && port.netdev.empty()) return inventory::ToProto(port);
+    if (!port.netdev.empty()) netdev = port.netdev;
+  }
+  for (const inventory::Link& link : inventory::ReadLinks())
+    if (link.netdev == netdev) return inventory::ToProto(ReadPort(link));
+  return {};
 }
 
 absl::StatusOr<std::string> SourceAddressTowards(const std::string& destination) {

@@ -9,6 +9,8 @@ namespace {
 
 // So many lost pings in a row, and the path counts as unreachable and no longer as lossy.
 constexpr uint32_t kLossesUntilUnreachable = 3;
+// A fatal counter degrades a path until a probe passes without one, or for so long when none is made.
+constexpr std::chrono::minutes kFatalCounterCounts{10};
 
 v1::PathState StateOf(const absl::Status& status) {
   switch (status.code()) {
@@ -78,6 +80,7 @@ void PathRecord::PingAnswered(const RttSample& sample, MonotonicTime now) {
   network_rtt_histogram_.Add(sample.network_rtt(), now);
   if (sample.responder_hold) hold_histogram_.Add(*sample.responder_hold, now);
   auto lost = std::count(lost_.begin(), lost_.end(), true);
+  if (now - fatal_counter_at_ > kFatalCounterCounts) fatal_counter_.clear();
   if (lost == 0 && !fatal_counter_.empty()) {
     SetState(v1::PATH_STATE_DEGRADED, fatal_counter_, now);
   } else if (lost == 0) {
@@ -99,7 +102,7 @@ void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
   if (absl::IsDeadlineExceeded(status) && was_healthy && losses_in_a_row_ < kLossesUntilUnreachable)
     state = v1::PATH_STATE_DEGRADED;
   std::string reason(status.message());
-  if (state == v1::PATH_STATE_UNREACHABLE && cross_rail_ && !ever_ok_) {
+  if (state == v1::PATH_STATE_UNREACHABLE && cross_rail_ && !ever_ok_ && !absl::IsNotFound(status)) {
     state = v1::PATH_STATE_ISOLATED;
     reason = absl::StrCat("no route between these rails was ever seen: ", reason);
   }
@@ -117,6 +120,7 @@ void PathRecord::SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTi
   for (const v1::CounterDelta& counter : counters_)
     if (counter.severity() == v1::CounterDelta::SEVERITY_FATAL && fatal_counter_.empty())
       fatal_counter_ = absl::StrCat(counter.name(), " rose by ", counter.delta(), " during the last bandwidth probe");
+  fatal_counter_at_ = now;
   if (!fatal_counter_.empty() && healthy()) SetState(v1::PATH_STATE_DEGRADED, fatal_counter_, now);
 }
 

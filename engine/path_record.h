@@ -26,7 +26,8 @@ class PathRecord {
   // A ping, or the connect before it, that gave no sample. How a status becomes a state stands in the .cc.
   void PingFailed(const absl::Status& status, MonotonicTime now);
   void StreamMeasured(const StreamSample& sample, MonotonicTime now);
-  // Over the stream that was just measured. A fatal counter makes the path DEGRADED until one passes without.
+  // Over the stream that was just measured. A fatal counter makes the path DEGRADED until one passes without, or for
+  // ten minutes.
   void SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTime now);
   void SetExpected(const v1::ExpectedBandwidth& expected) { expected_ = expected; }
   void SetBinding(const v1::Binding& binding) { binding_ = binding; }
@@ -74,6 +75,7 @@ class PathRecord {
   v1::Binding binding_, peer_binding_;
   std::vector<v1::CounterDelta> counters_;
   std::string fatal_counter_;  // in words; empty = none
+  MonotonicTime fatal_counter_at_{};
   v1::ExpectedBandwidth expected_;
 };
 

@@ -62,26 +62,33 @@ absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const st
   return sample;
 }
 
-absl::StatusOr<BandwidthSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
-                                                 const std::string& self_node_id, std::stop_token stop) {
+BandwidthOutcome MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
+                                  const std::string& self_node_id, std::stop_token stop) {
+  BandwidthOutcome outcome;
   v1::Port port = SourcePort(path);
   auto pass = context.gate->TryEnter(port.name(), port.speed_bps(), path.bandwidth_bytes());
-  if (!pass.ok()) return pass.status();
+  if (!pass.ok()) {
+    outcome.stream = pass.status();
+    return outcome;
+  }
   if (context.pinning != nullptr) context.pinning->Apply(context.pinning->Plan(port));
   MonotonicTime deadline = MonotonicNow() + std::chrono::milliseconds(path.bandwidth_timeout_ms());
   UniqueFd connection;
   auto session = OpenSession(context, path, self_node_id, v1::SESSION_PURPOSE_STREAM, deadline, stop, &connection);
-  if (!session.ok()) return session.status();
+  if (!session.ok()) {
+    outcome.stream = session.status();
+    return outcome;
+  }
   auto counters = [&] {
     PortCounters now = ReadPortCounters(port);
     AddTcpCounters(connection.get(), &now);
     return now;
   };
   const PortCounters before = counters();
-  auto stream = (*session)->Stream({.bytes = path.bandwidth_bytes()}, deadline, stop);
-  if (!stream.ok()) return stream.status();
-  return BandwidthSample{*stream, CounterDeltas(before, counters()),
-                         Expect(EndOf(port), EndOf((*session)->peer(), port.fabric()), path.transport())};
+  outcome.stream = (*session)->Stream({.bytes = path.bandwidth_bytes()}, deadline, stop);
+  outcome.counters = CounterDeltas(before, counters());
+  outcome.expected = Expect(EndOf(port), EndOf((*session)->peer(), port.fabric()), path.transport());
+  return outcome;
 }
 
 v1::Port SourcePort(const v1::PlannedPath& path) {

@@ -44,16 +44,16 @@ class PathProber {
   v1::Binding binding_;
 };
 
-struct BandwidthSample {
-  StreamSample stream;
-  std::vector<v1::CounterDelta> counters;  // of our port and our connection, over the stream
+struct BandwidthOutcome {
+  absl::StatusOr<StreamSample> stream = absl::UnknownError("");
+  std::vector<v1::CounterDelta> counters;  // of our port and our connection, over the stream, also over one that failed
   v1::ExpectedBandwidth expected;
 };
 
 // One bandwidth probe towards the peer. Aborted: a port is taken, here or there. ResourceExhausted: a budget, here or
 // there.
-absl::StatusOr<BandwidthSample> MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
-                                                 const std::string& self_node_id, std::stop_token stop);
+BandwidthOutcome MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
+                                  const std::string& self_node_id, std::stop_token stop);
 
 // The port that probes of this path leave from; an empty port when it can't be told.
 v1::Port SourcePort(const v1::PlannedPath& path);

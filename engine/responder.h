@@ -22,7 +22,7 @@ struct ResponderOptions {
   uint64_t max_stream_bytes = 64 << 20;  // of one session
   std::chrono::nanoseconds max_stream_session = std::chrono::seconds(60);
   bool allow_busy_poll = false;  // spin where a prober asks for it
-  size_t max_sessions = 1024;
+  size_t max_sessions = 8192;    // ten rails of 800 peers
   size_t max_sessions_per_peer = 64;
   std::chrono::nanoseconds hold_pings{};  // as in ServeLimits
   const Pinning* pinning = nullptr;       // outlives the responder; null = threads stay where they are
@@ -44,7 +44,7 @@ class Responder {
   ~Responder();
 
   uint16_t port() const { return door_->port(); }
-  const DoorOptions& door_options() const { return options_.door; }
+  const DoorOptions& door_options() const { return door_->options(); }
   // Differs each time a responder starts.
   uint64_t incarnation() const { return incarnation_; }
   // Sessions that ask for a node are granted only under this id. Empty = no id yet.

@@ -78,10 +78,10 @@ void Scheduler::Apply(const v1::Plan& plan) {
       path->ping_due = now + spread * fresh++ / plan.paths_size();
       v1::Port port = SourcePort(spec);
       path->record.SetSourcePort(port.name(), port.fabric());
-      path->record.SetCrossRail(spec.cross_rail());
     }
     path->spec = spec;
     path->record.Configure(plan);
+    path->record.SetCrossRail(spec.cross_rail());
     Touch(*path);
     next.emplace(spec.path_id(), std::move(path));
   }
@@ -266,7 +266,8 @@ void Scheduler::StartStream(const PathPtr& path, int64_t slot_index) {
   ++streams_running_;
   bool started = workers_.Run(
       [this, path, slot_index, spec = path->spec, self = plan_.self_node_id(), stop = probes_stop_.get_token()] {
-        auto sample = MeasureBandwidth(*context_, spec, self, stop);
+        auto outcome = MeasureBandwidth(*context_, spec, self, stop);
+        auto& sample = outcome.stream;
         thread_local std::minstd_rand random(std::random_device{}());
         std::lock_guard lock(mutex_);
         MonotonicTime end = MonotonicNow();
@@ -274,9 +275,8 @@ void Scheduler::StartStream(const PathPtr& path, int64_t slot_index) {
         --streams_running_;
         path->last_slot_index = slot_index;
         if (sample.ok()) {
-          path->record.StreamMeasured(sample->stream, end);
-          path->record.SetCounters(std::move(sample->counters), end);
-          path->record.SetExpected(sample->expected);
+          path->record.StreamMeasured(*sample, end);
+          path->record.SetExpected(outcome.expected);
         } else if (absl::IsAborted(sample.status())) {
           path->record.StreamBusy();
           // Try again within the slot.
@@ -287,6 +287,7 @@ void Scheduler::StartStream(const PathPtr& path, int64_t slot_index) {
         } else if (!absl::IsCancelled(sample.status())) {
           path->record.StreamFailed(sample.status());
         }
+        if (sample.ok() || !outcome.counters.empty()) path->record.SetCounters(std::move(outcome.counters), end);
         Touch(*path);
         wake_.notify_all();
       });

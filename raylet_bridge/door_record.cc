@@ -39,6 +39,15 @@ v1::Port ParsePort(const Json& object) {
   return port;
 }
 
+// Names and rails are each one port's: a second port of that name is left out, and a rail counts for the first.
+void AddPort(v1::Port port, DoorRecord* door) {
+  for (const v1::Port& other : door->ports) {
+    if (port.name().empty() || port.name() == other.name()) return;
+    if (port.has_rail() && other.has_rail() && port.rail() == other.rail()) port.clear_rail();
+  }
+  door->ports.push_back(std::move(port));
+}
+
 }  // namespace
 
 DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info,
@@ -103,7 +112,7 @@ absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::s
   door.version = StringAt(*document, "version").value_or("");
   if (auto ports = document->find("ports"); ports != document->end() && ports->is_array())
     for (const Json& entry : *ports)
-      if (entry.is_object() && door.ports.size() < kMaxEntries) door.ports.push_back(ParsePort(entry));
+      if (entry.is_object() && door.ports.size() < kMaxEntries) AddPort(ParsePort(entry), &door);
   door.transports = StringsAt(*document, "transports");
   door.ts_ms = IntegerAt(*document, "ts_ms").value_or(0);
   return door;

@@ -18,7 +18,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxBytes = 32 << 20;
 constexpr size_t kMaxEdges = 10'000;
-constexpr size_t kMaxCounters = 64;
+constexpr size_t kMaxCounters = 64, kMaxCounterName = 64;
+constexpr uint64_t kMaxCount = uint64_t{1} << 53;
 
 double NsToMs(double ns) { return std::round(ns) / 1e6; }             // whole nanoseconds
 double BpsToMbps(double bps) { return std::round(bps / 1e3) / 1e3; }  // decimal megabits, three digits
@@ -116,9 +117,11 @@ struct Reader {
   void operator()(const char* key, std::map<std::string, int64_t>& numbers) {
     auto values = object.find(key);
     if (values == object.end() || !values->is_object()) return;
-    for (const auto& [name, value] : values->items())
-      if (auto number = IntegerAt(*values, name.c_str()); number && numbers.size() < kMaxCounters && name.size() < 64)
-        numbers[name] = *number;
+    for (const auto& [name, value] : values->items()) {
+      if (numbers.size() == kMaxCounters) return;
+      if (value.is_number_unsigned() && value <= kMaxCount && name.size() <= kMaxCounterName)
+        numbers[name] = value.template get<int64_t>();
+    }
   }
   void operator()(const char* key, bool& flag) {
     auto value = object.find(key);
@@ -210,6 +213,7 @@ void Settle(ReportEdge& edge) {
     edge.state = v1::PATH_STATE_UNKNOWN;
     edge.reason = "said to be OK, but without a round trip";
   }
+  if (edge.state == v1::PATH_STATE_ISOLATED && !edge.cross_rail) edge.state = v1::PATH_STATE_UNREACHABLE;
   if (edge.state == v1::PATH_STATE_UNKNOWN && edge.reason.empty()) edge.reason = "not measured yet";
   if (edge.state != v1::PATH_STATE_OK) ClearFigures(edge);
 }

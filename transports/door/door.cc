@@ -302,15 +302,19 @@ class Door::Loop {
 };
 
 absl::StatusOr<std::unique_ptr<Door>> Door::Open(DoorOptions options, OnRequest on_request) {
-  if (options.token.empty() && !options.insecure && !IsLoopback(options.host))
+  std::vector<std::string> hosts = options.more_hosts;
+  hosts.insert(hosts.begin(), options.host);
+  const auto outside = std::find_if_not(hosts.begin(), hosts.end(), IsLoopback);
+  if (options.token.empty() && !options.insecure && outside != hosts.end())
     return absl::InvalidArgumentError(absl::StrCat(
-        "no token, so the door may listen on loopback only, not on '", options.host,
+        "no token, so the door may listen on loopback only, not on '", *outside,
         "': give --token-file (the same token on every node), or --insecure to serve anyone who can reach it"));
   std::vector<UniqueFd> listeners;
   auto listener = ListenTcp({options.host, options.netdev}, options.port);
   if (!listener.ok()) return listener.status();
   listeners.push_back(*std::move(listener));
   const uint16_t port = LocalPort(listeners.front().get());
+  std::vector<std::string> opened;
   for (const std::string& host : options.more_hosts) {
     auto more = ListenTcp({host, NetdevOfAddress(host)}, port);
     if (!more.ok()) {
@@ -318,12 +322,14 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(DoorOptions options, OnRequest 
       continue;
     }
     listeners.push_back(*std::move(more));
+    opened.push_back(host);
   }
-  if (options.token.empty() && !IsLoopback(options.host))
+  options.more_hosts = std::move(opened);
+  if (options.token.empty() && outside != hosts.end())
     spdlog::warn(
         "INSECURE: the door on {}:{} has no token; anyone who can reach it can make this host send and receive probe "
         "traffic",
-        options.host, port);
+        *outside, port);
   return std::unique_ptr<Door>(new Door(std::move(options), std::move(listeners), std::move(on_request)));
 }
 

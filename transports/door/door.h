@@ -28,7 +28,7 @@ struct DoorOptions {
   uint16_t port = 0;               // 0 = any free port
   std::string netdev = {};         // only by this network device, in and out, whatever the routes say; empty = by any
   // Further addresses of this host, same port, each by its own network device alone. One that cannot be listened on is
-  // left out, with a warning.
+  // left out, with a warning; Door::options() has those that it is open on.
   std::vector<std::string> more_hosts = {};
   std::string token = {};  // empty = none: then only a loopback address is allowed, unless `insecure`
   bool insecure = false;
