@@ -96,6 +96,9 @@ for name, (netdev, address, rail) in wanted.items():
     assert nic["netdev"] == netdev and nic["fabric"] == "roce" and nic["rail"] == rail, nic
     assert ipaddress.ip_address("::ffff:" + address) in gids and all(gid["netdev"] in ("", netdev) for gid in nic["gids"]), nic
 END
+  # IPv6's own multicast reports are nobody's probe.
+  echo 1 > /proc/sys/net/ipv6/conf/vc/disable_ipv6
+  echo 1 > /proc/sys/net/ipv6/conf/vd/disable_ipv6
   serve
   local transport quiet loud before after
   for transport in verbs ucx tcp; do
