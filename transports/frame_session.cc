@@ -32,7 +32,7 @@ absl::Status SendMessage(FrameCarrier& carrier, FrameKind kind, uint64_t nonce, 
 absl::Status SendStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec, uint64_t max_bytes,
                         MonotonicTime deadline, const std::stop_token& stop) {
   auto [left, end] = BoundsOf(spec, max_bytes, deadline);
-  const uint32_t message_bytes = MessageBytesOf(spec.bytes, carrier.max_chunk());
+  const uint32_t message_bytes = MessageBytesOf(spec, carrier.usual_chunk());
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = nonce};
   for (; left > 0 && MonotonicNow() < end; ++header.sequence) {
     header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
@@ -81,7 +81,7 @@ class FrameSession final : public Session {
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_); !status.ok()) return status;
+    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, carrier_->max_chunk()); !status.ok()) return status;
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, door_.get());
     auto sample = RunStream(spec, deadline, stop);
@@ -196,6 +196,8 @@ class FrameResponder {
     auto spec = SpecOf(order);
     if (!spec.ok()) return spec.status();
     const uint64_t max_bytes = connection_.request.max_stream_bytes();
+    if (spec->message_bytes > carrier_.max_chunk())
+      return absl::InvalidArgumentError("a stream of larger messages than this transport has");
     if (spec->direction == Direction::kFromPeer) return SendStream(carrier_, nonce_, *spec, max_bytes, end_, stop_);
     auto sample = carrier_.pulls() ? carrier_.Pull(*spec, max_bytes, end_, stop_)
                                    : ReceiveStream(carrier_, nonce_, spec->window, max_bytes, end_, stop_);

@@ -44,6 +44,7 @@ class FrameCarrier {
                                             const std::stop_token& stop);
 
   virtual uint32_t max_ping_payload() const = 0;
+  virtual uint32_t usual_chunk() const = 0;  // bytes of a stream's message, unless the spec says otherwise
   virtual uint32_t max_chunk() const = 0;
   virtual SessionDetails details() const = 0;
 };

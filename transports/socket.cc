@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -95,6 +96,15 @@ void TuneSessionSocket(int fd) {
   SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
   SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
   SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+absl::Status SetTrafficClass(int fd, uint32_t traffic_class) {
+  if (traffic_class == 0) return absl::OkStatus();
+  const int value = static_cast<int>(traffic_class);
+  // A socket of either family; one of IPv6 that carries IPv4 needs both.
+  const bool v4 = setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof(value)) == 0;
+  const bool v6 = setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value)) == 0;
+  return v4 || v6 ? absl::OkStatus() : SocketError(errno, "setting the traffic class");
 }
 
 absl::Status SocketError(int error, const std::string& what) {

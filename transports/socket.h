@@ -39,6 +39,8 @@ absl::Status BindToDevice(int fd, const std::string& netdev);
 absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port);
 // TCP_NODELAY and keep-alive (a dead peer is noticed within 30 s), as every socket of a session has them.
 void TuneSessionSocket(int fd);
+// Marks what goes out (IP_TOS, IPV6_TCLASS); 0 leaves it as it is.
+absl::Status SetTrafficClass(int fd, uint32_t traffic_class);
 uint16_t LocalPort(int fd);
 std::string LocalAddress(int fd);
 std::string PeerAddress(int fd);

@@ -52,6 +52,7 @@ v1::StreamOrder OrderOf(const StreamSpec& spec) {
   order.set_bytes(spec.bytes);
   order.set_duration_ns(static_cast<uint64_t>(spec.duration.count()));
   order.set_window_ns(static_cast<uint64_t>(spec.window.count()));
+  order.set_message_bytes(spec.message_bytes);
   return order;
 }
 
@@ -63,6 +64,7 @@ absl::StatusOr<StreamSpec> SpecOf(const v1::StreamOrder& order) {
   spec.bytes = order.bytes();
   spec.duration = Nanoseconds(order.duration_ns());
   spec.window = Nanoseconds(order.window_ns());
+  spec.message_bytes = order.message_bytes();
   if (spec.bytes == 0 && spec.duration.count() == 0) return absl::InvalidArgumentError("a stream without a bound");
   return spec;
 }
@@ -89,12 +91,14 @@ absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report) {
   return sample;
 }
 
-absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes) {
+absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes, uint32_t max_message_bytes) {
   if (max_stream_bytes == 0) return absl::InvalidArgumentError("this session was not opened for streams");
   if (spec.bytes == 0 && spec.duration.count() <= 0)
     return absl::InvalidArgumentError("a stream needs a bound: bytes or duration");
   if (spec.bytes > max_stream_bytes)
     return absl::InvalidArgumentError(absl::StrCat("this session was opened for at most ", max_stream_bytes, " bytes"));
+  if (spec.message_bytes > max_message_bytes)
+    return absl::InvalidArgumentError(absl::StrCat("messages carry at most ", max_message_bytes, " bytes here"));
   return absl::OkStatus();
 }
 
@@ -103,10 +107,11 @@ SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, Monotonic
           spec.duration.count() == 0 ? deadline : std::min(deadline, MonotonicNow() + spec.duration)};
 }
 
-uint32_t MessageBytesOf(uint64_t bytes, uint32_t largest) {
+uint32_t MessageBytesOf(const StreamSpec& spec, uint32_t usual) {
   constexpr uint64_t kReceipts = 16, kSmallest = 4096;
-  if (bytes == 0) return largest;
-  return static_cast<uint32_t>(std::clamp<uint64_t>(bytes / kReceipts, kSmallest, largest));
+  if (spec.message_bytes != 0) return spec.message_bytes;
+  if (spec.bytes == 0) return usual;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(spec.bytes / kReceipts, kSmallest, usual));
 }
 
 }  // namespace netsense

@@ -34,9 +34,9 @@ v1::StreamReport ReportOf(const StreamSample& sample);
 // InvalidArgument for a report that contradicts itself.
 absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report);
 
-// What a session refuses before it asks the peer: InvalidArgument for a stream without a bound, or with more bytes than
-// the session was opened for.
-absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes);
+// What a session refuses before it asks the peer: InvalidArgument for a stream without a bound, with more bytes than
+// the session was opened for, or with messages larger than the backend's.
+absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes, uint32_t max_message_bytes);
 
 // How much a sender may send, and when it stops: the spec's bounds within the session's.
 struct SendBounds {
@@ -45,8 +45,8 @@ struct SendBounds {
 };
 SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline);
 
-// Bytes of one message of a stream that moves `bytes` (0 = many) in messages of at most `largest`: small streams still
-// arrive in several receipts, for the first of them only starts the clock.
-uint32_t MessageBytesOf(uint64_t bytes, uint32_t largest);
+// Bytes of one message: what the spec says, else `usual`, but less for a small stream: it still arrives in several
+// receipts, for the first of them only starts the clock.
+uint32_t MessageBytesOf(const StreamSpec& spec, uint32_t usual);
 
 }  // namespace netsense

@@ -33,7 +33,7 @@ absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view 
   if (!known.rdma && options.has_gid_index()) return refuse("gid index");
   if (!known.rdma && options.has_peer_gid_index()) return refuse("peer gid index");
   if (!known.rdma && options.service_level() != 0) return refuse("service level");
-  if (!known.rdma && options.traffic_class() != 0) return refuse("traffic class");
+  if (!known.traffic_class && options.traffic_class() != 0) return refuse("traffic class");
   if (!known.rdma && options.path_mtu() != 0) return refuse("path MTU");
   return absl::OkStatus();
 }

@@ -52,12 +52,18 @@ struct RttSample {
   std::chrono::nanoseconds rtt{};
   // How long the responder held the message, by the responder's clock; absent if the backend cannot tell.
   std::optional<std::chrono::nanoseconds> responder_hold;
+  // From departure to arrival by a better clock than user space's, where both sides have one: the hold is then counted
+  // by the responder's, from arrival to the call that sends.
+  std::optional<std::chrono::nanoseconds> stamped_rtt;
   v1::TimestampSource source = v1::TIMESTAMP_SOURCE_USER;
 
-  // What is left of the round trip when the responder's hold is taken out; never negative.
+  // What is left of the round trip, by the best clock, when the responder's hold is taken out; never negative.
   std::chrono::nanoseconds network_rtt() const {
-    return std::max(rtt - responder_hold.value_or(std::chrono::nanoseconds{}), std::chrono::nanoseconds{});
+    return std::max(stamped_rtt.value_or(rtt) - responder_hold.value_or(std::chrono::nanoseconds{}),
+                    std::chrono::nanoseconds{});
   }
+  // What the prober's own host added: 0 where only user space has a clock.
+  std::chrono::nanoseconds host_delay() const { return rtt - stamped_rtt.value_or(rtt); }
 };
 
 enum class Direction { kToPeer, kFromPeer };
@@ -68,6 +74,7 @@ struct StreamSpec {
   Direction direction = Direction::kToPeer;
   uint64_t bytes = 0;
   std::chrono::nanoseconds duration{};
+  uint32_t message_bytes = 0;  // of one message or system call; 0 = the backend's choice
   // Bandwidth is also taken over windows of this length, to show the worst and the best.
   std::chrono::nanoseconds window = std::chrono::milliseconds(100);
 };
@@ -123,6 +130,7 @@ struct Capabilities {
   bool busy_poll = false;
   bool responder_hold = false;
   uint32_t max_ping_payload_bytes = 0;
+  uint32_t max_message_bytes = 0;  // of a stream
   std::vector<std::string> modes;  // of TransportOptions.mode, the default first
 
   std::vector<std::string> Names() const;
@@ -132,7 +140,8 @@ struct Capabilities {
 struct KnownOptions {
   bool device = false;  // device, peer_device
   bool ucx = false;     // ucx_tls, ucx_max_rndv_rails
-  bool rdma = false;    // gid_index, peer_gid_index, service_level, traffic_class, path_mtu
+  bool rdma = false;    // gid_index, peer_gid_index, service_level, path_mtu
+  bool traffic_class = false;
 };
 // InvalidArgument names the option that backend `name` does not have: a wish is never dropped in silence.
 absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view name, const Capabilities& capabilities,

@@ -16,6 +16,7 @@ namespace {
 constexpr char kName[] = "scripted";
 constexpr char kMode[] = "plain";
 constexpr uint32_t kMaxPingPayload = 8192;
+constexpr uint32_t kMaxMessage = 1 << 20;
 
 bool Has(const char* defect) {
   const char* told = std::getenv("NETSENSE_CONFORMANCE_DEFECT");
@@ -58,7 +59,7 @@ class ScriptedSession final : public Session {
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_); !status.ok()) return status;
+    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, kMaxMessage); !status.ok()) return status;
     if (over_) return absl::UnavailableError("the session is over");
     Misbehave(&deadline, &stop);
     auto sample = RunStream(spec, deadline, stop);
@@ -192,6 +193,7 @@ class ScriptedTransport final : public Transport {
             .stream_from_peer = true,
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
+            .max_message_bytes = kMaxMessage,
             .modes = {kMode}};
   }
   absl::Status availability() const override { return absl::OkStatus(); }

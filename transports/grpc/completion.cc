@@ -78,7 +78,7 @@ std::vector<uint8_t> Join(const std::vector<grpc::Slice>& slices) {
 }
 
 grpc::ByteBuffer ChunkMessage(uint64_t nonce, uint64_t sequence, uint32_t bytes) {
-  static const std::vector<uint8_t> kZeros(kChunkBytes);
+  static const std::vector<uint8_t> kZeros(kMaxChunkBytes);
   RawFrame frame{{.kind = FrameKind::kChunk, .payload_bytes = bytes, .nonce = nonce, .sequence = sequence}, {}};
   frame.payload.emplace_back(kZeros.data(), bytes, grpc::Slice::STATIC_SLICE);
   return frame.ToMessage();

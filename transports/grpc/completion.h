@@ -21,8 +21,9 @@ namespace netsense::grpc_backend {
 inline constexpr char kUnary[] = "unary";
 inline constexpr char kStream[] = "stream";
 inline constexpr uint32_t kMaxPingPayload = 64 * 1024;
-inline constexpr uint32_t kChunkBytes = 1 << 20;
-inline constexpr int kMaxMessageBytes = 2 << 20;
+inline constexpr uint32_t kChunkBytes = 1 << 20;  // of a stream, unless asked otherwise
+inline constexpr uint32_t kMaxChunkBytes = 8 << 20;
+inline constexpr int kMaxMessageBytes = 9 << 20;
 inline constexpr char kStreamMethod[] = "/netsense.v1.NetworkProbe/NetStream";
 
 // One event of a completion queue. Tags are small numbers that the owner of the queue gives out.

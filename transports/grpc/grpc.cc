@@ -2,6 +2,7 @@
 #include "transports/grpc/factory.h"
 #include "transports/grpc/responder.h"
 #include "transports/grpc/session.h"
+#include "transports/socket.h"
 
 namespace netsense {
 namespace grpc_backend {
@@ -17,18 +18,23 @@ class GrpcTransport final : public Transport {
             .busy_poll = true,
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
+            .max_message_bytes = kMaxChunkBytes,
             .modes = {kUnary, kStream}};
   }
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    auto status = CheckOptions(connection.request.options(), name(), capabilities(), {});
+    auto status = CheckOptions(connection.request.options(), name(), capabilities(), {.traffic_class = true});
+    if (!status.ok()) return status;
+    status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class());
     if (!status.ok()) return status;
     return OpenSession(std::move(connection), deadline, stop);
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
+    auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class());
+    if (!status.ok()) return status;
     return Respond(std::move(connection), limits, std::move(stop));
   }
 };

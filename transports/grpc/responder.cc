@@ -164,7 +164,7 @@ class GrpcResponder {
     const v1::NetBandwidthProbeRequest& request = probe_.request;
     if (!stream_allowed_)
       return RefuseProbe(grpc::StatusCode::PERMISSION_DENIED, "a stream in a session that was granted for pings");
-    if (request.nonce() != nonce_ || request.reply_bytes() > kChunkBytes)
+    if (request.nonce() != nonce_ || request.reply_bytes() > kMaxChunkBytes)
       return RefuseProbe(grpc::StatusCode::INVALID_ARGUMENT, "not a bandwidth probe of this session");
     if (request.first()) {
       meter_ = StreamMeter(std::chrono::nanoseconds(static_cast<int64_t>(request.window_ns() & INT64_MAX)));
@@ -224,6 +224,8 @@ class GrpcResponder {
       return Fail(absl::InvalidArgumentError("a stream order that cannot be read"));
     auto spec = SpecOf(order);
     if (!spec.ok()) return Fail(spec.status());
+    if (spec->message_bytes > kMaxChunkBytes)
+      return Fail(absl::InvalidArgumentError("a stream of larger messages than this transport has"));
     ReadNext();
     if (spec->direction == Direction::kToPeer) {
       meter_ = StreamMeter(spec->window);
@@ -231,7 +233,7 @@ class GrpcResponder {
       return;
     }
     auto [left, end] = BoundsOf(*spec, max_stream_bytes_, end_);
-    const uint32_t message_bytes = MessageBytesOf(spec->bytes, kChunkBytes);
+    const uint32_t message_bytes = MessageBytesOf(*spec, kChunkBytes);
     for (uint64_t sequence = 0; left > 0 && MonotonicNow() < end; ++sequence) {
       const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
       if (!AwaitWritten()) return;

@@ -63,7 +63,7 @@ class GrpcSession final : public Session {
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_); !status.ok()) return status;
+    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, kMaxChunkBytes); !status.ok()) return status;
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, watch_.get());
     auto sample = unary_                                 ? UnaryStream(spec, deadline, stop)
@@ -111,7 +111,7 @@ class GrpcSession final : public Session {
     request.set_window_ns(static_cast<uint64_t>(spec.window.count()));
     request.set_first(true);
     v1::NetBandwidthProbeReply reply;
-    const uint32_t message_bytes = MessageBytesOf(spec.bytes, kChunkBytes);
+    const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
     while (left > 0 && MonotonicNow() < end) {
       const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
       if (!to_peer) request.set_reply_bytes(bytes);
@@ -183,7 +183,7 @@ class GrpcSession final : public Session {
     auto status = SendOrder(spec, deadline, stop);
     if (!status.ok()) return status;
     auto [left, end] = BoundsOf(spec, max_stream_bytes_, deadline);
-    const uint32_t message_bytes = MessageBytesOf(spec.bytes, kChunkBytes);
+    const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
     for (uint64_t sequence = 0; left > 0 && MonotonicNow() < end; ++sequence) {
       const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
       status = Write(ChunkMessage(grant_.session_nonce(), sequence, bytes), deadline, stop, true);

@@ -19,6 +19,12 @@ absl::Status ReceiveFailure(ssize_t n, int error, const std::stop_token& stop) {
   return SocketError(error, "receive");
 }
 
+absl::Status SendFailure(int error, const std::stop_token& stop) {
+  if (stop.stop_requested()) return absl::CancelledError("stopped");
+  if (error == EAGAIN) return absl::DeadlineExceededError("the peer does not read");
+  return SocketError(error, "send");
+}
+
 }  // namespace
 
 Channel::Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode)
@@ -28,6 +34,8 @@ Channel::Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode)
       buffer_(kHeaderBytes + 1024) {
   // Blocking from here on: one receive that sleeps costs one system call, where poll and receive would cost two.
   fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) & ~O_NONBLOCK);
+  // Who spins is awake when the message comes: a stamp would say the same and cost more.
+  if (!busy_poll_) stamps_.Enable(fd_.get());
 }
 
 void Channel::SetTimeout(MonotonicTime deadline) {
@@ -44,12 +52,27 @@ absl::Status Channel::Send(std::span<const uint8_t> bytes, const std::stop_token
     ssize_t n = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
     if (n >= 0) {
       bytes = bytes.subspan(static_cast<size_t>(n));
-    } else if (stop.stop_requested()) {
-      return absl::CancelledError("stopped");
-    } else if (errno == EAGAIN) {
-      return absl::DeadlineExceededError("the peer does not read");
     } else if (errno != EINTR) {
-      return SocketError(errno, "send");
+      return SendFailure(errno, stop);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Channel::SendStamped(std::span<const uint8_t> bytes, const std::stop_token& stop) {
+  if (!stamps_.enabled()) return Send(bytes, stop);
+  ssize_t n = KernelStamps::SendStamped(fd_.get(), bytes);
+  if (n < 0 && errno != EINTR) return SendFailure(errno, stop);
+  return Send(bytes.subspan(static_cast<size_t>(std::max<ssize_t>(n, 0))), stop);
+}
+
+absl::Status Channel::SendPages(PageSender& pages, size_t bytes, const std::stop_token& stop) {
+  while (bytes > 0) {
+    ssize_t n = pages.Send(fd_.get(), bytes, false);
+    if (n >= 0) {
+      bytes -= static_cast<size_t>(n);
+    } else if (errno != EINTR) {
+      return SendFailure(errno, stop);
     }
   }
   return absl::OkStatus();
@@ -58,7 +81,7 @@ absl::Status Channel::Send(std::span<const uint8_t> bytes, const std::stop_token
 // Receives until at least `need` bytes are there past what is consumed; asks the kernel for up to `ask` of them at
 // once.
 absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
-                                 MonotonicTime* received_at) {
+                                 MonotonicTime* received_at, int64_t* arrival) {
   ask = std::max(need, ask);
   if (consumed_ + ask > buffer_.size()) {
     std::memmove(buffer_.data(), buffer_.data() + consumed_, filled_ - consumed_);
@@ -70,7 +93,9 @@ absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline
   bool spin = busy_poll_;
   int spins = 0;
   while (filled_ - consumed_ < need) {
-    ssize_t n = recv(fd_.get(), buffer_.data() + filled_, ask - (filled_ - consumed_), spin ? MSG_DONTWAIT : 0);
+    const std::span<uint8_t> into(buffer_.data() + filled_, ask - (filled_ - consumed_));
+    ssize_t n = stamps_.enabled() ? KernelStamps::Receive(fd_.get(), into, 0, arrival)
+                                  : recv(fd_.get(), into.data(), into.size(), spin ? MSG_DONTWAIT : 0);
     *received_at = MonotonicNow();
     if (n > 0) {
       filled_ += static_cast<size_t>(n);
@@ -98,13 +123,15 @@ void Channel::Consume(size_t bytes) {
 
 absl::Status Channel::ReceiveFrame(uint32_t max_payload, size_t expected_bytes, MonotonicTime deadline,
                                    const std::stop_token& stop, Frame* frame) {
-  if (auto status = FillBuffer(kHeaderBytes, expected_bytes, deadline, stop, &frame->received_at); !status.ok())
+  if (auto status = FillBuffer(kHeaderBytes, expected_bytes, deadline, stop, &frame->received_at, &frame->arrival);
+      !status.ok())
     return status;
   frame->header = DecodeHeader(buffer_.data() + consumed_);
   if (frame->header.nonce != nonce_) return absl::InvalidArgumentError("a frame that is not of this session");
   if (frame->header.payload_bytes > max_payload) return absl::InvalidArgumentError("a frame larger than allowed");
   size_t total = kHeaderBytes + frame->header.payload_bytes;
-  if (auto status = FillBuffer(total, total, deadline, stop, &frame->received_at); !status.ok()) return status;
+  if (auto status = FillBuffer(total, total, deadline, stop, &frame->received_at, &frame->arrival); !status.ok())
+    return status;
   frame->payload = {buffer_.data() + consumed_ + kHeaderBytes, frame->header.payload_bytes};
   Consume(total);
   return absl::OkStatus();
@@ -112,7 +139,9 @@ absl::Status Channel::ReceiveFrame(uint32_t max_payload, size_t expected_bytes, 
 
 absl::Status Channel::ReceiveHeader(MonotonicTime deadline, const std::stop_token& stop, FrameHeader* header) {
   MonotonicTime ignored;
-  if (auto status = FillBuffer(kHeaderBytes, kHeaderBytes, deadline, stop, &ignored); !status.ok()) return status;
+  int64_t not_needed = 0;
+  if (auto status = FillBuffer(kHeaderBytes, kHeaderBytes, deadline, stop, &ignored, &not_needed); !status.ok())
+    return status;
   *header = DecodeHeader(buffer_.data() + consumed_);
   if (header->nonce != nonce_) return absl::InvalidArgumentError("a frame that is not of this session");
   Consume(kHeaderBytes);

@@ -11,11 +11,14 @@
 #include "base/unique_fd.h"
 #include "netsense/session.pb.h"
 #include "transports/frame.h"
+#include "transports/tcp/kernel_stamps.h"
+#include "transports/tcp/page_sender.h"
 
 namespace netsense::tcp {
 
 inline constexpr uint32_t kMaxPingPayload = 64 * 1024;
-inline constexpr uint32_t kChunkBytes = 256 * 1024;
+inline constexpr uint32_t kChunkBytes = 1 << 20;  // of a stream, unless asked otherwise
+inline constexpr uint32_t kMaxMessage = 8 << 20;
 
 class Channel {
  public:
@@ -30,6 +33,11 @@ class Channel {
 
   // All of it, or Unavailable / DeadlineExceeded / Cancelled; then the connection is of no more use.
   absl::Status Send(std::span<const uint8_t> bytes, const std::stop_token& stop, int flags = 0);
+  // The same, and the kernel notes when it leaves; TakeDeparture tells once the answer is there (0 = not known).
+  absl::Status SendStamped(std::span<const uint8_t> bytes, const std::stop_token& stop);
+  int64_t TakeDeparture() { return stamps_.enabled() ? stamps_.TakeDeparture(fd_.get()) : 0; }
+  // `bytes` that nobody looks at, in one message or a few.
+  absl::Status SendPages(PageSender& pages, size_t bytes, const std::stop_token& stop);
 
   // Waits for one whole frame with a payload of at most `max_payload`; `expected_bytes` is a guess of its whole size
   // that saves a system call when right. `payload` points into the channel until the next call. DeadlineExceeded leaves
@@ -39,6 +47,7 @@ class Channel {
     FrameHeader header;
     std::span<const uint8_t> payload;
     MonotonicTime received_at;
+    int64_t arrival = 0;  // as KernelStamps; only without busy polling
   };
   absl::Status ReceiveFrame(uint32_t max_payload, size_t expected_bytes, MonotonicTime deadline,
                             const std::stop_token& stop, Frame* frame);
@@ -50,12 +59,13 @@ class Channel {
 
  private:
   absl::Status FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
-                          MonotonicTime* received_at);
+                          MonotonicTime* received_at, int64_t* arrival);
   void Consume(size_t bytes);
 
   const UniqueFd fd_;
   const uint64_t nonce_;
   const bool busy_poll_;
+  KernelStamps stamps_;
   int64_t timeout_ms_ = -1;
   std::vector<uint8_t> buffer_;
   size_t filled_ = 0;

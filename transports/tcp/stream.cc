@@ -8,19 +8,34 @@
 #include "transports/stream_meter.h"
 
 namespace netsense::tcp {
+namespace {
+
+// A header for each of many small messages would be a good part of what is sent: they share one.
+uint32_t ChunkBytesOf(uint32_t message_bytes) {
+  constexpr uint32_t kShared = 64 * 1024, kMessages = 1024;
+  return message_bytes >= kShared ? message_bytes : std::min(kShared / message_bytes, kMessages) * message_bytes;
+}
+
+}  // namespace
 
 absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                         const std::stop_token& stop) {
-  static const std::array<uint8_t, kChunkBytes> kData{};
   auto [left, end] = BoundsOf(spec, max_bytes, deadline);
+  const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
+  const uint32_t chunk_bytes = ChunkBytesOf(message_bytes);
+  PageSender pages;
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = channel.nonce()};
   std::array<uint8_t, kHeaderBytes> encoded;
   while (left > 0 && MonotonicNow() < end) {
-    header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, kChunkBytes));
+    header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, chunk_bytes));
     EncodeHeader(header, encoded.data());
     channel.SetTimeout(deadline);
     if (auto status = channel.Send(encoded, stop, MSG_MORE); !status.ok()) return status;
-    if (auto status = channel.Send({kData.data(), header.payload_bytes}, stop); !status.ok()) return status;
+    for (uint32_t in_chunk = header.payload_bytes; in_chunk > 0;) {
+      const uint32_t bytes = std::min(in_chunk, message_bytes);
+      if (auto status = channel.SendPages(pages, bytes, stop); !status.ok()) return status;
+      in_chunk -= bytes;
+    }
     left -= header.payload_bytes;
     ++header.sequence;
   }

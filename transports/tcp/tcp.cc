@@ -13,6 +13,9 @@ namespace tcp {
 namespace {
 
 constexpr char kMode[] = "stream";
+// In a pong's value: the hold counts from the kernel's stamp of the ping's arrival.
+constexpr uint64_t kHoldFromArrival = uint64_t{1} << 63;
+constexpr int64_t kLongestWakeUp = 10'000'000'000;
 
 class TcpSession final : public Session {
  public:
@@ -30,7 +33,7 @@ class TcpSession final : public Session {
     channel_.SetTimeout(deadline);
 
     MonotonicTime sent_at = MonotonicNow();
-    if (auto status = channel_.Send(message_, stop); !status.ok()) return Broken(status);
+    if (auto status = channel_.SendStamped(message_, stop); !status.ok()) return Broken(status);
     Channel::Frame frame;
     do {
       // A late echo of a ping that was given up has another sequence number: it is dropped.
@@ -41,14 +44,11 @@ class TcpSession final : public Session {
 
     if (frame.header.kind != FrameKind::kPong || !EchoesPing(message_, frame.payload))
       return Broken(absl::DataLossError("the echo differs from what was sent"));
-    RttSample sample;
-    sample.rtt = frame.received_at - sent_at;
-    sample.responder_hold = std::chrono::nanoseconds(static_cast<int64_t>(frame.header.value & INT64_MAX));
-    return sample;
+    return SampleOf(frame, sent_at);
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_); !status.ok()) return status;
+    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, kMaxMessage); !status.ok()) return status;
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, channel_.fd());
     auto sample = RunStream(spec, deadline, stop);
@@ -60,6 +60,23 @@ class TcpSession final : public Session {
   SessionDetails details() const override { return {.mode = kMode, .device = ""}; }
 
  private:
+  RttSample SampleOf(const Channel::Frame& frame, MonotonicTime sent_at) {
+    using std::chrono::nanoseconds;
+    RttSample sample;
+    sample.rtt = frame.received_at - sent_at;
+    sample.responder_hold =
+        std::min(nanoseconds(static_cast<int64_t>(frame.header.value & ~kHoldFromArrival)), sample.rtt);
+    const int64_t departure = channel_.TakeDeparture();
+    if ((frame.header.value & kHoldFromArrival) == 0 || departure == 0 || frame.arrival == 0) return sample;
+    const nanoseconds stamped(frame.arrival - departure);
+    // Else the clock was set meanwhile.
+    if (stamped >= *sample.responder_hold && stamped <= sample.rtt) {
+      sample.stamped_rtt = stamped;
+      sample.source = v1::TIMESTAMP_SOURCE_KERNEL;
+    }
+    return sample;
+  }
+
   absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
     ComposeMessage(FrameKind::kStreamOrder, channel_.nonce(), ++sequence_, OrderOf(spec), &message_);
     channel_.SetTimeout(deadline);
@@ -77,7 +94,7 @@ class TcpSession final : public Session {
     v1::StreamReport report;
     if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(frame.payload, &report))
       return absl::DataLossError("the peer sent something else than its count");
-    return SampleOf(report);
+    return netsense::SampleOf(report);
   }
 
   absl::Status Broken(absl::Status status) {
@@ -136,9 +153,18 @@ class TcpResponder {
     FrameHeader header = frame.header;
     header.kind = FrameKind::kPong;
     if (limits_.hold_pings.count() > 0) SleepUnlessStopped(stop_, limits_.hold_pings);
-    header.value = static_cast<uint64_t>((MonotonicNow() - frame.received_at).count());
+    header.value = HoldOf(frame);
     EncodeHeader(header, reply_.data());
     return channel_.Send(reply_, stop_);
+  }
+
+  static uint64_t HoldOf(const Channel::Frame& frame) {
+    const int64_t hold = (MonotonicNow() - frame.received_at).count();
+    const int64_t since_arrival = RealtimeNow() - frame.arrival;
+    // It came before we saw it, and not long before: else it has no stamp, or the clock was set meanwhile.
+    if (frame.arrival == 0 || since_arrival < hold || since_arrival > hold + kLongestWakeUp)
+      return static_cast<uint64_t>(hold);
+    return static_cast<uint64_t>(since_arrival) | kHoldFromArrival;
   }
 
   absl::Status RunStream(const Channel::Frame& frame) {
@@ -146,6 +172,8 @@ class TcpResponder {
     if (!ParsePayload(frame.payload, &order)) return absl::InvalidArgumentError("a stream order that cannot be read");
     auto spec = SpecOf(order);
     if (!spec.ok()) return spec.status();
+    if (spec->message_bytes > kMaxMessage)
+      return absl::InvalidArgumentError("a stream of larger messages than this transport has");
     const uint64_t sequence = frame.header.sequence;
     last_frame_bytes_ = kHeaderBytes;
     if (spec->direction == Direction::kFromPeer) return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_);
@@ -175,17 +203,23 @@ class TcpTransport final : public Transport {
             .busy_poll = true,
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
+            .max_message_bytes = kMaxMessage,
             .modes = {kMode}};
   }
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
-    if (auto status = CheckOptions(connection.request.options(), name(), capabilities(), {}); !status.ok())
+    if (auto status = CheckOptions(connection.request.options(), name(), capabilities(), {.traffic_class = true});
+        !status.ok())
+      return status;
+    if (auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class()); !status.ok())
       return status;
     return std::make_unique<TcpSession>(std::move(connection));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
+    if (auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class()); !status.ok())
+      return status;
     return TcpResponder(std::move(connection), limits, std::move(stop)).Run();
   }
 };

@@ -121,7 +121,7 @@ ucs_status_t Endpoint::OnMessage(void* self, const void* header, size_t header_b
   if (header_bytes == kHeaderBytes) message.header = DecodeHeader(static_cast<const uint8_t*>(header));
   const bool is_chunk = message.header.kind == FrameKind::kChunk;
   if (header_bytes != kHeaderBytes || message.header.payload_bytes != bytes ||
-      bytes > (is_chunk ? kChunkBytes : kMaxPingPayload)) {
+      bytes > (is_chunk ? kMaxChunkBytes : kMaxPingPayload)) {
     endpoint.failure_ = absl::InvalidArgumentError("not a frame of this session");
     return UCS_OK;
   }
@@ -138,8 +138,8 @@ ucs_status_t Endpoint::OnMessage(void* self, const void* header, size_t header_b
   }
   void* into = nullptr;
   Landing& landing = *endpoint.landings_.emplace_back(std::make_unique<Landing>(Landing{std::move(message), false}));
-  if (is_chunk) {  // nobody looks at what is in them: they may all land in one place
-    endpoint.landing_buffer_.resize(kChunkBytes);
+  if (is_chunk) {                                     // nobody looks at what is in them: they may all land in one place
+    endpoint.landing_buffer_.resize(kMaxChunkBytes);  // once: it stays where it is
     into = endpoint.landing_buffer_.data();
   } else {
     landing.message.payload.resize(bytes);
@@ -265,7 +265,7 @@ absl::Status Endpoint::Prepare(std::span<const uint8_t> frame, MonotonicTime dea
 absl::Status Endpoint::Post() { return Post(*prepared_); }
 
 absl::Status Endpoint::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
-  static const std::vector<uint8_t> kData(kChunkBytes);
+  static const std::vector<uint8_t> kData(kMaxChunkBytes);
   auto outgoing = Acquire(deadline, stop);
   if (!outgoing.ok()) return outgoing.status();
   (*outgoing)->frame.resize(kHeaderBytes);

@@ -20,7 +20,8 @@
 namespace netsense::ucx {
 
 inline constexpr uint32_t kMaxPingPayload = 64 * 1024;
-inline constexpr uint32_t kChunkBytes = 1 << 20;
+inline constexpr uint32_t kChunkBytes = 1 << 20;  // of a stream, unless asked otherwise
+inline constexpr uint32_t kMaxChunkBytes = 8 << 20;
 
 class Endpoint final : public FrameCarrier {
  public:
@@ -38,7 +39,8 @@ class Endpoint final : public FrameCarrier {
   absl::Status SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) override;
   absl::Status Flush(MonotonicTime deadline, const std::stop_token& stop) override;
   uint32_t max_ping_payload() const override { return kMaxPingPayload; }
-  uint32_t max_chunk() const override { return kChunkBytes; }
+  uint32_t usual_chunk() const override { return kChunkBytes; }
+  uint32_t max_chunk() const override { return kMaxChunkBytes; }
   // The device as UCX chose it: "tcp/eth0", "rc_verbs/mlx5_0:1".
   SessionDetails details() const override { return {.mode = "am", .device = Lane()}; }
 

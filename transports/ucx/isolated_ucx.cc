@@ -11,6 +11,7 @@ Capabilities UcxCapabilities() {
           .busy_poll = true,
           .responder_hold = true,
           .max_ping_payload_bytes = 64 * 1024,
+          .max_message_bytes = 8 << 20,
           .modes = {"am"}};
 }
 

@@ -444,7 +444,7 @@ absl::Status Connection::Flush(MonotonicTime deadline, const std::stop_token& st
 absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                                               const std::stop_token& stop) {
   auto [left, end] = BoundsOf(spec, max_bytes, deadline);
-  const uint32_t message_bytes = MessageBytesOf(spec.bytes, kChunkBytes);
+  const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
   StreamMeter meter(spec.window);
   fetched_.clear();
   while (true) {

@@ -41,6 +41,7 @@ class Connection final : public FrameCarrier {
   absl::StatusOr<StreamSample> Pull(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                                     const std::stop_token& stop) override;
   uint32_t max_ping_payload() const override { return kMaxPingPayload; }
+  uint32_t usual_chunk() const override { return kChunkBytes; }
   uint32_t max_chunk() const override { return kChunkBytes; }
   SessionDetails details() const override;
 

@@ -54,6 +54,7 @@ class VerbsTransport final : public Transport {
             .busy_poll = true,
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
+            .max_message_bytes = kChunkBytes,
             .modes = {kWrite, kRead}};
   }
   absl::Status availability() const override {
@@ -63,7 +64,8 @@ class VerbsTransport final : public Transport {
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    auto status = CheckOptions(connection.request.options(), name(), capabilities(), {.device = true, .rdma = true});
+    auto status = CheckOptions(connection.request.options(), name(), capabilities(),
+                               {.device = true, .rdma = true, .traffic_class = true});
     if (!status.ok()) return status;
     ShutdownOnStop guard(stop, connection.fd.get());
     auto carrier = OpenCarrier(connection, true, deadline, stop);
