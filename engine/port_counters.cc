@@ -94,7 +94,7 @@ void AddTcpCounters(int fd, PortCounters* counters) {
   tcp_info info{};
   socklen_t size = sizeof(info);
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && size > offsetof(tcp_info, tcpi_total_retrans))
-    (*counters)[kTcpRetransmits] = info.tcpi_total_retrans;
+    (*counters)[kTcpRetransmits] += info.tcpi_total_retrans;
 }
 
 std::vector<v1::CounterDelta> CounterDeltas(const PortCounters& before, const PortCounters& after) {

@@ -16,7 +16,7 @@ using PortCounters = std::map<std::string, uint64_t>;
 // (counters/ and hw_counters/). What the driver does not have is absent. `sysfs` = where /sys is.
 PortCounters ReadPortCounters(const v1::Port& port, const std::string& sysfs = "/sys");
 
-// "tcp_retransmits" of a connected TCP socket, so far (TCP_INFO); nothing for another descriptor.
+// Adds the "tcp_retransmits" of a connected TCP socket, so far (TCP_INFO); nothing for another descriptor.
 void AddTcpCounters(int fd, PortCounters* counters);
 
 // What moved, the gravest first. A counter that is smaller than before was reset: it counts from zero. Some of the RDMA

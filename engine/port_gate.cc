@@ -17,10 +17,11 @@ PortGate::Pass::~Pass() {
 }
 
 absl::StatusOr<PortGate::Pass> PortGate::TryEnter(const std::string& port, uint64_t speed_bps, uint64_t bytes,
-                                                  MonotonicTime now) {
+                                                  MonotonicTime now, uint64_t measurement) {
   std::lock_guard lock(mutex_);
   State& state = ports_[port];
-  if (state.taken) return absl::AbortedError(absl::StrCat("port ", port, " is in another bandwidth probe"));
+  if (state.streams > 0 && (measurement == 0 || measurement != state.measurement))
+    return absl::AbortedError(absl::StrCat("port ", port, " is in another bandwidth probe"));
   if (!options_.unlimited) {
     double bytes_per_second = options_.share * static_cast<double>(speed_bps == 0 ? kAssumedSpeedBps : speed_bps) / 8;
     double capacity = std::max(static_cast<double>(options_.burst_bytes), bytes_per_second);
@@ -38,13 +39,14 @@ absl::StatusOr<PortGate::Pass> PortGate::TryEnter(const std::string& port, uint6
           static_cast<double>(speed_bps == 0 ? kAssumedSpeedBps : speed_bps) / 1e9, missing / bytes_per_second));
     state.tokens -= static_cast<double>(bytes);
   }
-  state.taken = true;
+  ++state.streams;
+  state.measurement = measurement;
   return Pass(this, port);
 }
 
 void PortGate::Leave(const std::string& port) {
   std::lock_guard lock(mutex_);
-  ports_[port].taken = false;
+  --ports_[port].streams;
 }
 
 }  // namespace netsense

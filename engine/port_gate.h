@@ -1,5 +1,5 @@
-// Bandwidth traffic of one node: one stream per port at a time, probing and responding together, and no more than a
-// share of the port's link rate averaged over time (a token bucket). Thread-safe.
+// Bandwidth traffic of one node: one measurement per port at a time, probing and responding together, and no more than
+// a share of the port's link rate averaged over time (a token bucket). Thread-safe.
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@ namespace netsense {
 class PortGate {
  public:
   struct Options {
-    bool unlimited = false;  // a person's own responder: one stream at a time, but no share
+    bool unlimited = false;  // a person's own responder: one measurement at a time, but no share
     double share = 0.05;
     uint64_t burst_bytes = 64 << 20;
   };
@@ -35,14 +35,15 @@ class PortGate {
   };
 
   // Aborted: the port is taken. ResourceExhausted: the share is used up, with words on when to come back. `speed_bps` 0
-  // = unknown.
+  // = unknown. Streams of one `measurement` (not 0) may share the port: they are meant to run side by side.
   absl::StatusOr<Pass> TryEnter(const std::string& port, uint64_t speed_bps, uint64_t bytes,
-                                MonotonicTime now = MonotonicNow());
+                                MonotonicTime now = MonotonicNow(), uint64_t measurement = 0);
 
  private:
   struct State {
-    bool taken = false;
-    double tokens = 0;  // bytes
+    uint64_t streams = 0;      // that hold the port
+    uint64_t measurement = 0;  // theirs
+    double tokens = 0;         // bytes
     MonotonicTime filled_at{};
     bool fresh = true;
   };

@@ -9,6 +9,18 @@ namespace {
 
 constexpr uint64_t kGigabit = 1'000'000'000;
 
+TEST(PortGate, StreamsOfOneMeasurementShareAPort) {
+  PortGate gate({.unlimited = true});
+  {
+    auto first = gate.TryEnter("eth0", kGigabit, 1, MonotonicNow(), 7);
+    auto second = gate.TryEnter("eth0", kGigabit, 1, MonotonicNow(), 7);
+    EXPECT_TRUE(second.ok());
+    EXPECT_TRUE(absl::IsAborted(gate.TryEnter("eth0", kGigabit, 1, MonotonicNow(), 8).status()));
+    EXPECT_TRUE(absl::IsAborted(gate.TryEnter("eth0", kGigabit, 1).status()));
+  }
+  EXPECT_TRUE(gate.TryEnter("eth0", kGigabit, 1, MonotonicNow(), 8).ok());
+}
+
 TEST(PortGate, LetsOneStreamInAtATime) {
   PortGate gate({.unlimited = true});
   {

@@ -1,4 +1,5 @@
-// One measurement by hand: the same transports and the same responder as the engine's, driven from a command line.
+// One measurement on demand, with everything that stands beside its figures. The engine's schedule has a prober of its
+// own (prober.h), which keeps its sessions.
 #pragma once
 
 #include <functional>
@@ -43,7 +44,7 @@ struct PingRequest {
 };
 
 struct PingResult {
-  Histogram rtt{8}, network_rtt{8}, responder_hold{8};
+  Histogram rtt{8}, network_rtt{8}, responder_hold{8}, host_delay{8};  // as RttSample
   uint64_t lost = 0;
   std::chrono::nanoseconds elapsed{};
   v1::TimestampSource source = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
@@ -57,11 +58,21 @@ struct BandwidthRequest {
   MeasureTarget target;
   MeasureBounds bounds;  // iterations of payload_bytes each
   uint64_t payload_bytes = 1 << 20;
-  Direction direction = Direction::kToPeer;
+  uint32_t message_bytes = 0;                                // as StreamSpec
+  std::vector<Direction> directions = {Direction::kToPeer};  // at the same time
+  uint32_t streams = 1;                                      // in each direction, each a session of its own
+  std::chrono::nanoseconds warmup{};                         // streamed before and not counted
   std::chrono::nanoseconds window = std::chrono::milliseconds(100);
 };
 
 struct BandwidthResult {
+  struct Stream {
+    Direction direction = Direction::kToPeer;
+    StreamSample sample;
+  };
+  std::vector<Stream> streams;
+  // Of all streams together: bytes added up over the longest time any of them took; windows added up, so that the worst
+  // is at most, and the best at least, what was there at any one time.
   StreamSample sample;
   v1::Binding binding;
   std::vector<v1::CounterDelta> counters;  // of our port and our connection, over the stream

@@ -1,0 +1,234 @@
+#include "engine/measure.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <barrier>
+#include <limits>
+#include <random>
+#include <thread>
+
+#include "base/process.h"
+#include "engine/expectation.h"
+#include "engine/local_ports.h"
+#include "engine/port_counters.h"
+#include "transports/door/dial.h"
+
+namespace netsense {
+namespace {
+
+constexpr std::chrono::seconds kConnectLimit{5};
+constexpr std::chrono::seconds kDrainLimit{30};  // for what is still on its way when a timed stream ends
+constexpr std::chrono::hours kUntimedLimit{1};
+constexpr uint64_t kPingsPerProgress = 256;
+
+struct Opened {
+  std::unique_ptr<Session> session;
+  UniqueFd connection;  // a second descriptor of the door's connection
+  v1::Port port;        // that it leaves by
+  v1::Binding binding;  // of this thread, from now on
+};
+
+absl::StatusOr<Opened> Open(const TransportRegistry& transports, const MeasureTarget& target,
+                            v1::SessionPurpose purpose, uint64_t max_stream_bytes, uint64_t measurement,
+                            std::stop_token stop) {
+  auto transport = transports.Find(target.transport);
+  if (!transport.ok()) return transport.status();
+  v1::OpenSession request;
+  request.set_transport(target.transport);
+  request.set_purpose(purpose);
+  request.set_wait_mode(target.wait_mode);
+  *request.mutable_options() = target.options;
+  request.set_max_stream_bytes(max_stream_bytes);
+  request.set_measurement(measurement);
+  request.set_software_version(NETSENSE_VERSION);
+  MonotonicTime deadline = MonotonicNow() + kConnectLimit;
+  auto connection = DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop);
+  if (!connection.ok()) return connection.status();
+  auto pinning = Pinning::Create(target.pinning);
+  if (!pinning.ok()) return pinning.status();
+  Opened opened;
+  opened.port = PortOfAddress(LocalAddress(connection->fd.get()));
+  opened.binding = (*pinning)->Plan(opened.port);
+  (*pinning)->Apply(opened.binding);
+  opened.connection = UniqueFd(fcntl(connection->fd.get(), F_DUPFD_CLOEXEC, 0));
+  auto session = (*transport)->Connect(*std::move(connection), deadline, stop);
+  if (!session.ok()) return session.status();
+  opened.session = *std::move(session);
+  return opened;
+}
+
+}  // namespace
+
+absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, const PingRequest& request,
+                                       const OnProgress& progress, std::stop_token stop) {
+  auto opened = Open(transports, request.target, v1::SESSION_PURPOSE_PING, 0, 0, stop);
+  if (!opened.ok()) return opened.status();
+  Session* const session = opened->session.get();
+  opened->connection.Reset();
+  PingResult result;
+  result.peer = session->peer();
+  result.details = session->details();
+  result.binding = opened->binding;
+  PingSpec spec{.payload_bytes = request.payload_bytes};
+  for (uint64_t i = 0; i < request.warmup; ++i) {
+    auto sample = session->Ping(spec, MonotonicNow() + request.timeout, stop);
+    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) return sample.status();
+    if (stop.stop_requested()) return absl::CancelledError("interrupted during the warm-up: nothing was measured");
+  }
+
+  MonotonicTime start = MonotonicNow();
+  absl::Status failure;
+  for (uint64_t i = 0; !stop.stop_requested(); ++i) {
+    MonotonicTime now = MonotonicNow();
+    if (request.bounds.iterations ? i >= *request.bounds.iterations : now - start >= *request.bounds.duration) break;
+    auto sample = session->Ping(spec, now + request.timeout, stop);
+    if (sample.ok()) {
+      result.rtt.Add(sample->rtt);
+      result.network_rtt.Add(sample->network_rtt());
+      if (sample->responder_hold) result.responder_hold.Add(*sample->responder_hold);
+      if (sample->stamped_rtt) result.host_delay.Add(sample->host_delay());
+      result.source = sample->source;
+    } else if (absl::IsDeadlineExceeded(sample.status())) {
+      ++result.lost;
+      failure = sample.status();
+    } else if (!absl::IsCancelled(sample.status())) {
+      return sample.status();
+    }
+    if (i % kPingsPerProgress == 0 || request.interval.count() > 0) {
+      progress(request.bounds.iterations ? static_cast<double>(i) / static_cast<double>(*request.bounds.iterations)
+                                         : std::chrono::duration<double>(now - start) /
+                                               std::chrono::duration<double>(*request.bounds.duration));
+    }
+    if (request.interval.count() > 0) SleepUnlessStopped(stop, request.interval - (MonotonicNow() - now));
+  }
+  result.elapsed = MonotonicNow() - start;
+  result.interrupted = stop.stop_requested();
+  if (result.rtt.count() == 0)
+    return failure.ok() ? absl::CancelledError("interrupted: nothing was measured") : failure;
+  return result;
+}
+
+namespace {
+
+// One of the streams of a bandwidth measurement, in a thread of its own, for it is pinned.
+class StreamRun {
+ public:
+  StreamRun(const TransportRegistry& transports, const BandwidthRequest& request, Direction direction,
+            uint64_t measurement)
+      : transports_(transports), request_(request), direction_(direction), measurement_(measurement) {}
+
+  void Run(std::barrier<>* start, std::stop_source* stop) {
+    status_ = Prepare(stop->get_token());
+    if (!status_.ok()) stop->request_stop();  // the others need not go on
+    start->arrive_and_wait();                 // all are ready
+    start->arrive_and_wait();                 // the counters are read
+    if (!status_.ok()) return;
+    StreamSpec spec = SpecOf(request_.bounds);
+    auto sample = opened_.session->Stream(spec, Deadline(spec), stop->get_token());
+    if (sample.ok()) {
+      sample_ = *sample;
+    } else {
+      status_ = sample.status();
+      stop->request_stop();
+    }
+  }
+
+  const absl::Status& status() const { return status_; }
+  const Opened& opened() const { return opened_; }
+  BandwidthResult::Stream stream() const { return {direction_, sample_}; }
+
+ private:
+  absl::Status Prepare(const std::stop_token& stop) {
+    const uint64_t most = request_.bounds.iterations && request_.warmup.count() == 0
+                              ? *request_.bounds.iterations * request_.payload_bytes
+                              : std::numeric_limits<uint64_t>::max();
+    auto opened = Open(transports_, request_.target, v1::SESSION_PURPOSE_STREAM, most, measurement_, stop);
+    if (!opened.ok()) return opened.status();
+    opened_ = *std::move(opened);
+    if (request_.warmup.count() == 0) return absl::OkStatus();
+    StreamSpec spec = SpecOf({.iterations = {}, .duration = request_.warmup});
+    return opened_.session->Stream(spec, Deadline(spec), stop).status();
+  }
+
+  StreamSpec SpecOf(const MeasureBounds& bounds) const {
+    StreamSpec spec{.direction = direction_, .message_bytes = request_.message_bytes, .window = request_.window};
+    if (bounds.iterations) {
+      spec.bytes = *bounds.iterations * request_.payload_bytes;
+    } else {
+      spec.duration = *bounds.duration;
+    }
+    return spec;
+  }
+
+  static MonotonicTime Deadline(const StreamSpec& spec) {
+    return MonotonicNow() + (spec.bytes > 0 ? std::chrono::nanoseconds(kUntimedLimit) : kDrainLimit + spec.duration);
+  }
+
+  const TransportRegistry& transports_;
+  const BandwidthRequest& request_;
+  const Direction direction_;
+  const uint64_t measurement_;
+  Opened opened_;
+  absl::Status status_;
+  StreamSample sample_;
+};
+
+StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
+  StreamSample total;
+  for (const auto& [direction, sample] : streams) {
+    total.bytes += sample.bytes;
+    total.bytes_in_elapsed += sample.bytes_in_elapsed;
+    total.elapsed = std::max(total.elapsed, sample.elapsed);
+    total.min_window_bps += sample.min_window_bps;
+    total.max_window_bps += sample.max_window_bps;
+  }
+  return total;
+}
+
+}  // namespace
+
+absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transports, const BandwidthRequest& request,
+                                                 std::stop_token stop) {
+  const uint64_t measurement = std::random_device()() | uint64_t{std::random_device()()} << 32 | 1;
+  std::vector<std::unique_ptr<StreamRun>> runs;
+  for (Direction direction : request.directions)
+    for (uint32_t i = 0; i < request.streams; ++i)
+      runs.push_back(std::make_unique<StreamRun>(transports, request, direction, measurement));
+
+  std::stop_source stop_all;
+  std::stop_callback forward(stop, [&stop_all] { stop_all.request_stop(); });
+  auto counters = [&runs] {
+    PortCounters now = ReadPortCounters(runs.front()->opened().port);
+    for (const auto& run : runs) AddTcpCounters(run->opened().connection.get(), &now);
+    return now;
+  };
+  PortCounters before;
+  std::barrier<> start(static_cast<std::ptrdiff_t>(runs.size()) + 1);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& run : runs) threads.emplace_back([&start, &stop_all, run = run.get()] { run->Run(&start, &stop_all); });
+    start.arrive_and_wait();
+    before = counters();
+    start.arrive_and_wait();
+  }
+  // Of several failures the first that was not caused by another one.
+  absl::Status failure;
+  for (const auto& run : runs)
+    if (failure.ok() || (absl::IsCancelled(failure) && !run->status().ok() && !absl::IsCancelled(run->status())))
+      failure = run->status();
+  if (!failure.ok()) return failure;
+
+  BandwidthResult result;
+  for (const auto& run : runs) result.streams.push_back(run->stream());
+  result.sample = Total(result.streams);
+  const Opened& first = runs.front()->opened();
+  result.binding = first.binding;
+  result.counters = CounterDeltas(before, counters());
+  result.peer = first.session->peer();
+  result.details = first.session->details();
+  result.expected = Expect(EndOf(first.port), EndOf(result.peer, first.port.fabric()), request.target.transport);
+  return result;
+}
+
+}  // namespace netsense
