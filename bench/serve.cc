@@ -1,16 +1,27 @@
-#include "bench/serve.h"
-
+// `netsense-bench serve`: answers measurements.
 #include <iostream>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/process.h"
+#include "base/token.h"
+#include "bench/command.h"
+#include "bench/measure_flags.h"
 #include "engine/responder.h"
 #include "transports/socket.h"
 
 namespace netsense {
+namespace {
 
-absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool as_json, std::stop_token stop) {
+struct ServeFlags {
+  DoorFlags door;
+  std::string listen = "127.0.0.1:18590";
+  std::string netdev;
+  bool json = false;
+};
+
+absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool as_json, const std::stop_token& stop) {
   TransportRegistry transports;
   PortGate gate({.unlimited = true});
   ResponderOptions options;
@@ -18,6 +29,7 @@ absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
   options.max_stream_session = std::chrono::hours(1);
   options.allow_busy_poll = true;
+  options.take_orders = TakeOrders::kFromAnybody;  // who passed the door may have us measure towards others
   auto pinning = Pinning::Create(pinning_options);
   if (!pinning.ok()) return pinning.status();
   options.pinning = pinning->get();
@@ -35,6 +47,31 @@ absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool
   while (!SleepUnlessStopped(stop, std::chrono::hours(1))) {
   }
   return absl::OkStatus();
+}
+
+int ServeUntilStopped(const ServeFlags& flags, const std::stop_token& stop) {
+  auto listen = ParseHostPort(flags.listen);
+  if (!listen.ok()) return Fail(listen.status());
+  auto token = FindToken(flags.door.token_file);
+  if (!token.ok()) return Fail(token.status());
+  DoorOptions door{.host = listen->host, .port = listen->port, .token = token->secret, .insecure = flags.door.insecure};
+  door.netdev = flags.netdev;
+  PinningOptions pinning = flags.door.pinning;
+  pinning.enabled = !flags.door.no_pin;
+  if (auto status = Serve(std::move(door), pinning, flags.json, stop); !status.ok()) return Fail(status);
+  return kGood;
+}
+
+}  // namespace
+
+Command AddServe(CLI::App& program) {
+  auto flags = std::make_shared<ServeFlags>();
+  CLI::App* app = program.add_subcommand("serve", "answer measurements until Ctrl-C");
+  AddDoorFlags(app, &flags->door);
+  app->add_flag("--json", flags->json, "say in JSON where it serves");
+  app->add_option("--listen", flags->listen, "ADDRESS:PORT; port 0 takes any free one")->capture_default_str();
+  app->add_option("--interface", flags->netdev, "network device to serve by, in and out, whatever the routes say");
+  return {app, [flags](const std::stop_token& stop) { return ServeUntilStopped(*flags, stop); }};
 }
 
 }  // namespace netsense

@@ -1,0 +1,166 @@
+#include "bench/result_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+
+namespace netsense {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kSchemaVersion = 1;
+constexpr int kDeepest = 32;  // levels of nesting; ours have 8
+
+// Why a row cannot be one; "" for a good one.
+std::string BadRow(const Json& row) {
+  if (!row.is_object()) return "is no object";
+  if (TextOf(row, "kind").empty()) return "has no `kind`";
+  return "";
+}
+
+std::string BadHead(const Json& head) {
+  auto version = head.find("schema_version");
+  if (version == head.end() || !version->is_number_integer())
+    return "is no result of netsense-bench: it has no `schema_version`";
+  if (*version != kSchemaVersion)
+    return absl::StrCat("has schema version ", version->dump(), "; this program reads ", kSchemaVersion);
+  return "";
+}
+
+// Follows the parser: refuses what is too deep, and hands each row to the filter.
+class Watcher {
+ public:
+  Watcher(const RowFilter& filter, bool is_row) : filter_(filter), is_row_(is_row) {}
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kDeepest) throw std::length_error("is nested too deeply");
+    if (event == Json::parse_event_t::key && depth == 1) in_results_ = parsed == "results";
+    const bool row_ends = is_row_ ? depth == 0 : depth == 2 && in_results_;
+    if (event == Json::parse_event_t::object_end && row_ends && filter_) filter_(parsed);
+    return true;
+  }
+
+ private:
+  const RowFilter& filter_;
+  const bool is_row_;
+  bool in_results_ = false;
+};
+
+// Of nlohmann's "[json.exception...] parse error at line 1, column 5: ..." what follows the bracket.
+std::string Reason(const Json::parse_error& error) {
+  std::string text = error.what();
+  const size_t bracket = text.find("] ");
+  return bracket == std::string::npos ? text : text.substr(bracket + 2);
+}
+
+template <typename Input>
+absl::StatusOr<Json> Parse(Input&& input, const RowFilter& filter, bool is_row) {
+  try {
+    return Json::parse(std::forward<Input>(input), Watcher(filter, is_row));
+  } catch (const Json::parse_error& error) {
+    return absl::InvalidArgumentError(absl::StrCat("is no JSON: ", Reason(error)));
+  } catch (const std::length_error& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+}
+
+absl::Status Bad(const std::string& path, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat(path, " ", why));
+}
+
+// The first line is the head, each other one a row, or more of the head (what is known only at the end).
+absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::istream& in, const RowFilter& filter) {
+  ResultFile file{path, std::move(head), ""};
+  Json rows = Json::array();
+  std::string line;
+  for (size_t number = 2; std::getline(in, line); ++number) {
+    const bool cut = in.eof();  // without the newline that ends a whole line
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    auto parsed = Parse(line, filter, true);
+    if (!parsed.ok() && cut) {
+      file.note = absl::StrCat("Line ", number, " is cut off: the run did not come to its end.");
+      break;
+    }
+    if (!parsed.ok()) return Bad(path, absl::StrCat("line ", number, " ", parsed.status().message()));
+    if (parsed->is_object() && !parsed->contains("kind")) {
+      file.document.update(*parsed);
+      continue;
+    }
+    if (std::string why = BadRow(*parsed); !why.empty()) return Bad(path, absl::StrCat("line ", number, " ", why));
+    rows.push_back(*std::move(parsed));
+  }
+  file.document["results"] = std::move(rows);
+  return file;
+}
+
+// Whether the first line is a whole object by itself, and no `results` in it: then it is the head of JSON Lines.
+bool IsHead(const std::string& line, Json* head) {
+  *head = Json::parse(line, nullptr, false);
+  return head->is_object() && !head->contains("results") && head->contains("schema_version");
+}
+
+}  // namespace
+
+std::string TextOf(const Json& object, const char* name) {
+  auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::optional<double> NumberOf(const Json& object, const char* name) {
+  auto found = object.find(name);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+const Json& ObjectOf(const Json& object, const char* name) {
+  static const Json* const empty = new Json(Json::object());
+  auto found = object.find(name);
+  return found != object.end() && found->is_object() ? *found : *empty;
+}
+
+absl::StatusOr<ResultFile> ReadResultFile(const std::string& path, const RowFilter& filter) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return Bad(path, "is a folder, not a result document");
+  std::ifstream in(path, std::ios::binary);
+  if (!in && errno == ENOENT) return absl::NotFoundError(absl::StrCat(path, ": there is no such file"));
+  if (!in) return absl::UnavailableError(absl::StrCat(path, " cannot be read: ", strerror(errno)));
+
+  // A document may be one long line: only as much of it is looked at as a head may have.
+  constexpr size_t kLongestHead = 64 << 20;
+  std::string start(4096, '\0');
+  std::string first;
+  while (first.find('\n') == std::string::npos && first.size() < kLongestHead && in) {
+    in.read(start.data(), static_cast<std::streamsize>(start.size()));
+    first.append(start, 0, static_cast<size_t>(in.gcount()));
+    if (first.size() > start.size() && first.find("\"results\"") != std::string::npos) break;
+  }
+  if (first.find_first_not_of(" \t\r\n") == std::string::npos) return Bad(path, "is empty");
+  const size_t end_of_line = first.find('\n');
+  Json head;
+  if (IsHead(first.substr(0, end_of_line), &head)) {
+    if (std::string why = BadHead(head); !why.empty()) return Bad(path, why);
+    in.clear();
+    in.seekg(end_of_line == std::string::npos ? 0 : static_cast<std::streamoff>(end_of_line) + 1,
+             end_of_line == std::string::npos ? std::ios::end : std::ios::beg);
+    return ReadLines(path, std::move(head), in, filter);
+  }
+
+  in.clear();
+  in.seekg(0);
+  auto document = Parse(in, filter, false);
+  if (!document.ok()) return Bad(path, document.status().message());
+  if (!document->is_object()) return Bad(path, "is no result of netsense-bench: it is no JSON object");
+  if (std::string why = BadHead(*document); !why.empty()) return Bad(path, why);
+  auto rows = document->find("results");
+  if (rows == document->end() || !rows->is_array())
+    return Bad(path, "is no result of netsense-bench: it has no `results`");
+  for (size_t i = 0; i < rows->size(); ++i)
+    if (std::string why = BadRow((*rows)[i]); !why.empty()) return Bad(path, absl::StrCat("row ", i + 1, " ", why));
+  return ResultFile{path, *std::move(document), ""};
+}
+
+}  // namespace netsense

@@ -1,0 +1,61 @@
+// Where results go: tables or one JSON document on stdout, JSON Lines and CSV while running; and what was demanded of
+// them. docs/results.md says what the document is.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace netsense {
+
+struct OutputOptions {
+  bool json = false;
+  std::string jsonl;  // file; "-" = stdout, empty = none
+  std::string csv;
+  // What a row must reach.
+  std::optional<double> min_bw_gbps;
+  std::optional<double> max_rtt_us;   // of the median of network round trips
+  std::optional<double> min_percent;  // of the expected bandwidth
+  std::string Conflict() const;       // what cannot be had together, in words; empty = nothing
+};
+
+// The document without its results: schema_version, command, target, versions, host, kernel, processor, arguments,
+// start.
+nlohmann::json DocumentHead(const std::string& command, const std::string& target);
+
+// Rows as they come, and the document at the end. Used by one thread.
+class Results {
+ public:
+  // Unavailable: a file that cannot be written.
+  static absl::StatusOr<Results> Begin(const OutputOptions& options, const std::string& command,
+                                       const std::string& target);
+
+  // `table` goes to stdout where nothing else does.
+  void Add(nlohmann::json row, const std::string& table = "");
+  // A row with an error; also said on stderr. `usage`: the fault is in what was asked for.
+  void AddFailure(nlohmann::json row, const absl::Status& status);
+  // A line for people.
+  void Say(const std::string& text);
+  bool for_people() const { return for_people_; }
+
+  // Prints the document where it was asked for. The exit code: what could not be measured first, then the thresholds.
+  int Finish(bool interrupted);
+
+ private:
+  Results(const OutputOptions& options, nlohmann::json head);
+  void Check(const nlohmann::json& row);
+  void Emit(const nlohmann::json& row);
+
+  OutputOptions options_;
+  bool for_people_ = true;
+  nlohmann::json document_;
+  std::shared_ptr<std::ostream> jsonl_, csv_;  // null = none
+  int exit_code_ = 0;
+};
+
+}  // namespace netsense
