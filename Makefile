@@ -43,11 +43,8 @@ demo: release  ## three nodes with one slow link: the live matrix
 demo-rdma: build vm  ## the demo over RDMA too, in a VM with two Soft-RoCE devices
 	@tests/vm/rdma_test.sh demo build/$(PRESET)/bin
 
-versus: build  ## our figures beside those of sockperf, iperf3, ucx_perftest and a bare gRPC loop
-	@bench/versus/versus.py --bin build/$(PRESET)/bin
-
-versus-rdma: build vm  ## our figures beside those of perftest and ucx_perftest, in the VM
-	@VERSUS_ROUNDS=5 tests/vm/rdma_test.sh versus build/$(PRESET)/bin
+versus: build vm  ## our figures beside the field's tools, on loopback, veth and RDMA in the VM: into docs/versus.md (40 min)
+	@bench/versus/versus.py --bin build/$(PRESET)/bin --place loopback,veth,vm --markdown docs/versus.md
 
 demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
 	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin --ray $(VENV)/bin/ray
@@ -79,4 +76,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help deps build venv vm test release demo demo-rdma demo-ray versus versus-rdma install asan tsan format format-check tidy clean
+.PHONY: help deps build venv vm test release demo demo-rdma demo-ray versus install asan tsan format format-check tidy clean

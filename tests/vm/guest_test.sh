@@ -123,7 +123,7 @@ case $what in
   ucx) conformance conformance_ucx_rdma '*/rc_blocking:*.Ping*/ud_busy_poll:*.Accuracy*/ud_busy_poll:*.Stream*/ud_busy_poll' ;;
   removal) removal ;;
   rails) rails ;;
-  versus) "$here/../../bench/versus/versus.py" --bin "$bin" --rdma --rounds "${VERSUS_ROUNDS:-1}" ;;
+  versus) "$here/../../bench/versus/versus.py" --bin "$bin" --place rdma --json --rounds "${VERSUS_ROUNDS:-1}" ;;
   # UCX over tcp: while it sets up RDMA in an emulator that is too slow for its deadlines it aborts.
   demo) UCX_TLS=tcp python3 "$here/../lab/demo.py" --bin "$bin" --rdma ;;
   *) echo "guest_test: no test '$what'" >&2; exit 2 ;;
