@@ -1,0 +1,263 @@
+#include "bench/compare/compare.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "fmt/format.h"
+
+namespace netsense {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::array<const char*, 11> kIdentity = {"kind",          "source",  "target",    "transport",
+                                                   "mode",          "device",  "direction", "payload_bytes",
+                                                   "message_bytes", "streams", "load"};
+
+Json IdentityOf(const Json& row, const std::vector<std::string>& ignored) {
+  Json identity = Json::object();
+  for (const char* field : kIdentity) {
+    auto value = row.find(field);
+    if (value == row.end() || value->is_null() || std::find(ignored.begin(), ignored.end(), field) != ignored.end())
+      continue;
+    identity[field] = *value;
+  }
+  return identity;
+}
+
+// What one document says of one measurement.
+struct Measured {
+  Json identity;
+  std::vector<const Json*> rows;
+};
+
+// By identity as text; `order` as they stand in the document.
+struct Document {
+  std::map<std::string, Measured> by_identity;
+  std::vector<std::string> order;
+};
+
+Document Group(const ResultFile& file, const std::vector<std::string>& ignored) {
+  Document document;
+  for (const Json& row : file.document.at("results")) {
+    if (const std::string kind = TextOf(row, "kind"); kind != "ping" && kind != "bw") continue;
+    Json identity = IdentityOf(row, ignored);
+    const std::string key = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
+    auto [place, is_new] = document.by_identity.try_emplace(key);
+    if (is_new) {
+      place->second.identity = std::move(identity);
+      document.order.push_back(key);
+    }
+    place->second.rows.push_back(&row);
+  }
+  return document;
+}
+
+bool Failed(const Json& row) { return row.contains("error") && !row["error"].is_null(); }
+
+bool HasEverywhere(const Measured* measured, const char* object, const char* figure) {
+  if (measured == nullptr) return true;
+  return std::all_of(measured->rows.begin(), measured->rows.end(), [&](const Json* row) {
+    return Failed(*row) || NumberOf(ObjectOf(*row, object), figure).has_value();
+  });
+}
+
+double MedianOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+std::string HowMeasured(const Json& row) {
+  const Json& wait = ObjectOf(row, "wait_mode");
+  std::vector<std::string> parts = {TextOf(row, "timestamp_source"), TextOf(wait, "prober"), TextOf(wait, "responder")};
+  return absl::StrJoin(parts, "/");
+}
+
+Side SideOf(const Measured* measured, const char* object, const char* figure) {
+  Side side;
+  if (measured == nullptr) return side;
+  std::vector<double> p99;
+  for (const Json* row : measured->rows) {
+    const Json& figures = ObjectOf(*row, object);
+    const std::optional<double> value = Failed(*row) ? std::nullopt : NumberOf(figures, figure);
+    // A median of 0 is as little a measurement as none: nothing can be said against it.
+    if (!value || !(*value > 0)) {
+      if (side.failed++ == 0) {
+        side.error = TextOf(ObjectOf(*row, "error"), "message");
+        if (side.error.empty()) side.error = "no figure";
+      }
+      continue;
+    }
+    side.values.push_back(*value);
+    if (auto high = NumberOf(figures, "p99")) p99.push_back(*high);
+    side.samples += NumberOf(*row, "samples").value_or(0);
+    side.lost += NumberOf(*row, "lost").value_or(0);
+    if (side.how.empty()) side.how = HowMeasured(*row);
+  }
+  std::sort(side.values.begin(), side.values.end());
+  if (!p99.empty()) side.p99 = MedianOf(p99);
+  return side;
+}
+
+double LostPercent(const Side& side) {
+  const double sent = side.samples + side.lost;
+  return sent > 0 ? 100 * side.lost / sent : 0;
+}
+
+// Whether the intervals lie far enough apart.
+bool Apart(const Side& a, const Side& b) {
+  const Interval in_a = MedianInterval(a.values), in_b = MedianInterval(b.values);
+  const double gap = std::max(in_b.low - in_a.high, in_a.low - in_b.high);
+  const double width = (in_a.high - in_a.low + in_b.high - in_b.low) / 2;
+  const bool enough = std::min(a.values.size(), b.values.size()) >= NoiseRule::kEnoughRepeats;
+  return gap > 0 && gap >= width * (enough ? NoiseRule::kApart : 1);
+}
+
+void Judge(const NoiseRule& rule, Difference* row) {
+  const bool is_ping = row->unit == "us";
+  std::vector<std::string> notes;
+  if (row->a.how != row->b.how && !row->a.values.empty() && !row->b.values.empty())
+    notes.push_back(absl::StrCat("measured differently (clock/prober/responder): ", row->a.how, ", ", row->b.how));
+  for (const auto& [name, side] : {std::pair("A", &row->a), std::pair("B", &row->b)})
+    if (side->failed > 0)
+      notes.push_back(fmt::format("{}: {} of {} failed: {}", name, side->failed, side->repeats(), side->error));
+
+  const bool a_good = row->a.failed == 0 && row->a.repeats() > 0, b_good = row->b.failed == 0 && row->b.repeats() > 0;
+  if (row->a.repeats() == 0) {
+    row->verdict = Verdict::kMissingInA;
+  } else if (row->b.repeats() == 0) {
+    row->verdict = Verdict::kMissingInB;
+  } else if (row->a.values.empty() && row->b.values.empty()) {
+    row->verdict = Verdict::kFailedInBoth;
+  } else if (row->b.values.empty() || (a_good && !b_good)) {
+    row->verdict = Verdict::kFailedInB;
+  } else if (row->a.values.empty()) {
+    row->verdict = Verdict::kFailedInA;
+  }
+  if (!row->a.values.empty() && !row->b.values.empty()) {
+    const double change = 100 * (row->b.median() / row->a.median() - 1);
+    row->change_percent = change;
+    row->noise_known = std::min(row->a.values.size(), row->b.values.size()) >= NoiseRule::kMinRepeats;
+    const double few = is_ping ? rule.few_ping_percent : rule.few_bw_percent;
+    const bool counts = row->noise_known ? std::abs(change) > rule.threshold_percent && Apart(row->a, row->b)
+                                         : std::abs(change) > std::max(rule.threshold_percent, few);
+    if (row->verdict == Verdict::kSame && counts)
+      row->verdict = (change > 0) == is_ping ? Verdict::kSlower : Verdict::kFaster;
+    const double lost_a = LostPercent(row->a), lost_b = LostPercent(row->b);
+    if (std::abs(lost_b - lost_a) > NoiseRule::kLostPercentagePoints) {
+      notes.push_back(fmt::format("lost {:.3g} % of pings in A, {:.3g} % in B", lost_a, lost_b));
+      if (lost_b > lost_a && row->verdict != Verdict::kFailedInB) row->verdict = Verdict::kSlower;
+    }
+  }
+  row->note = absl::StrJoin(notes, "; ");
+}
+
+}  // namespace
+
+double Side::median() const { return MedianOf(values); }
+
+Interval MedianInterval(const std::vector<double>& sorted) {
+  const size_t n = sorted.size();
+  // P(the median lies outside [x(k+1), x(n-k)]) = 2 P(Binomial(n, 1/2) <= k); the largest k that leaves 95 %.
+  size_t k = 0;
+  double probability = std::pow(0.5, static_cast<double>(n)), below = probability;  // P(exactly k), P(at most k)
+  while (2 * (k + 1) < n) {
+    probability *= static_cast<double>(n - k) / static_cast<double>(k + 1);
+    below += probability;
+    if (2 * below > 0.05) break;
+    ++k;
+  }
+  return {sorted[k], sorted[n - 1 - k]};
+}
+
+const char* Name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kSame:
+      return "same";
+    case Verdict::kFaster:
+      return "faster";
+    case Verdict::kSlower:
+      return "slower";
+    case Verdict::kFailedInA:
+      return "failed in A";
+    case Verdict::kFailedInB:
+      return "failed in B";
+    case Verdict::kFailedInBoth:
+      return "failed in both";
+    case Verdict::kMissingInA:
+      return "missing in A";
+    case Verdict::kMissingInB:
+      return "missing in B";
+  }
+  return "";
+}
+
+std::string NoiseRule::Text() const {
+  return fmt::format(
+      "With {} or more repeats in both, a difference counts if the medians of the repeats differ by more than {} % and "
+      "the 95 % intervals of the two medians (the whole range below six repeats) lie apart, by a quarter of their mean "
+      "width or more (by all of it below {} repeats). With fewer repeats the noise from run to run is not known, and "
+      "only "
+      "more than {} % (ping) or {} % (bw) counts. Losing {} percentage point more of the pings is slower, and so is no "
+      "figure where A has one (failed). p99 is shown and not judged.",
+      kMinRepeats, threshold_percent, kEnoughRepeats, std::max(threshold_percent, few_ping_percent),
+      std::max(threshold_percent, few_bw_percent), kLostPercentagePoints);
+}
+
+size_t Comparison::Count(Verdict verdict) const {
+  return static_cast<size_t>(
+      std::count_if(rows.begin(), rows.end(), [&](const Difference& row) { return row.verdict == verdict; }));
+}
+
+absl::StatusOr<Comparison> Compare(const ResultFile& a, const ResultFile& b, const NoiseRule& rule,
+                                   const std::vector<std::string>& ignored) {
+  for (const std::string& field : ignored)
+    if (field == "kind" || std::find(kIdentity.begin(), kIdentity.end(), field) == kIdentity.end())
+      return absl::InvalidArgumentError(absl::StrCat("--ignore ", field, ": not one of ",
+                                                     absl::StrJoin(kIdentity.begin() + 1, kIdentity.end(), ", ")));
+  const Document in_a = Group(a, ignored), in_b = Group(b, ignored);
+  for (const auto& [file, document] : {std::pair(&a, &in_a), std::pair(&b, &in_b)})
+    if (document->order.empty())
+      return absl::InvalidArgumentError(absl::StrCat(file->path, " holds no measurement of ping or bw"));
+
+  std::vector<std::string> order = in_a.order;
+  for (const std::string& key : in_b.order)
+    if (!in_a.by_identity.contains(key)) order.push_back(key);
+  if (order.size() == in_a.order.size() + in_b.order.size())
+    return absl::InvalidArgumentError(absl::StrCat(
+        a.path, " and ", b.path, " have no measurement in common; the first of each is\n  ", in_a.order.front(), "\n  ",
+        in_b.order.front(), "\nWith --ignore source,target the fields that differ do not count."));
+
+  Comparison comparison;
+  auto find = [](const Document& document, const std::string& key) {
+    auto found = document.by_identity.find(key);
+    return found == document.by_identity.end() ? nullptr : &found->second;
+  };
+  for (const std::string& key : order) {
+    const Measured *of_a = find(in_a, key), *of_b = find(in_b, key);
+    Difference row;
+    row.identity = (of_a == nullptr ? of_b : of_a)->identity;
+    const char *object = "bw_gbps", *figure = "avg";
+    if (TextOf(row.identity, "kind") == "ping") {
+      // Like with like: the network's share only where both documents have it.
+      figure = "p50";
+      object = HasEverywhere(of_a, "network_rtt_us", figure) && HasEverywhere(of_b, "network_rtt_us", figure)
+                   ? "network_rtt_us"
+                   : "rtt_us";
+    }
+    row.metric = absl::StrCat(object, ".", figure);
+    row.unit = *object == 'b' ? "gbps" : "us";
+    row.a = SideOf(of_a, object, figure);
+    row.b = SideOf(of_b, object, figure);
+    Judge(rule, &row);
+    comparison.rows.push_back(std::move(row));
+  }
+  return comparison;
+}
+
+}  // namespace netsense

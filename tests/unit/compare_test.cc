@@ -1,0 +1,305 @@
+#include "bench/compare/compare.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <random>
+
+#include "scratch_folder.h"
+
+namespace netsense {
+namespace {
+
+using Json = nlohmann::json;
+using testing::HasSubstr;
+
+Json Ping(double p50, int repeat = 1, const std::string& target = "b:1") {
+  const Json distribution = {{"p50", p50}, {"p99", 3 * p50}};
+  return {{"kind", "ping"},   {"source", "a"},
+          {"target", target}, {"transport", "tcp"},
+          {"mode", "stream"}, {"payload_bytes", 64},
+          {"repeat", repeat}, {"rtt_us", distribution},
+          {"samples", 1000},  {"network_rtt_us", distribution},
+          {"lost", 0}};
+}
+
+Json Bandwidth(double gbps, int repeat = 1) {
+  return {{"kind", "bw"},           {"source", "a"},
+          {"target", "b:1"},        {"transport", "tcp"},
+          {"direction", "to_peer"}, {"message_bytes", 1 << 20},
+          {"repeat", repeat},       {"bw_gbps", {{"avg", gbps}}}};
+}
+
+Json Failure(Json row) {
+  row.erase("bw_gbps");
+  row.erase("rtt_us");
+  row.erase("network_rtt_us");
+  row["error"] = {{"code", "UNAVAILABLE"}, {"message", "connection refused"}};
+  return row;
+}
+
+ResultFile File(std::vector<Json> rows) {
+  return {"file.json", {{"schema_version", 1}, {"results", std::move(rows)}}, ""};
+}
+
+Difference One(const ResultFile& a, const ResultFile& b, const NoiseRule& rule = {}) {
+  auto comparison = Compare(a, b, rule);
+  EXPECT_TRUE(comparison.ok()) << comparison.status();
+  EXPECT_EQ(comparison->rows.size(), 1u);
+  return comparison->rows.at(0);
+}
+
+ResultFile Pings(std::vector<double> values) {
+  std::vector<Json> rows;
+  for (size_t i = 0; i < values.size(); ++i) rows.push_back(Ping(values[i], static_cast<int>(i) + 1));
+  return File(rows);
+}
+
+ResultFile Bandwidths(std::vector<double> values) {
+  std::vector<Json> rows;
+  for (size_t i = 0; i < values.size(); ++i) rows.push_back(Bandwidth(values[i], static_cast<int>(i) + 1));
+  return File(rows);
+}
+
+// 200 measurements of 5 repeats each, with normal noise from run to run.
+ResultFile Sweep(double factor, double noise, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<Json> rows;
+  for (int i = 0; i < 100; ++i)
+    for (int repeat = 1; repeat <= 5; ++repeat) {
+      std::normal_distribution<double> around(1, noise);
+      Json ping = Ping(20 * factor * around(random), repeat), bw = Bandwidth(40 / factor * around(random), repeat);
+      ping["payload_bytes"] = bw["message_bytes"] = i;
+      rows.push_back(ping);
+      rows.push_back(bw);
+    }
+  return File(rows);
+}
+
+TEST(Compare, FindsAPlantedTenPercentInEveryRow) {
+  auto comparison = Compare(Sweep(1, 0.01, 1), Sweep(1.1, 0.01, 2), {});
+  ASSERT_TRUE(comparison.ok());
+  EXPECT_EQ(comparison->rows.size(), 200u);
+  EXPECT_EQ(comparison->Count(Verdict::kSlower), 200u);
+  EXPECT_TRUE(comparison->AnythingWorse());
+}
+
+TEST(Compare, FindsMostOfAPlantedTenPercentUnderNoise) {
+  auto comparison = Compare(Sweep(1, 0.02, 3), Sweep(1.1, 0.02, 4), {});
+  ASSERT_TRUE(comparison.ok());
+  EXPECT_GT(comparison->Count(Verdict::kSlower), 180u);
+  EXPECT_EQ(comparison->Count(Verdict::kFaster), 0u);
+}
+
+TEST(Compare, IsSilentOnTwoRunsOfTheSame) {
+  for (unsigned seed = 10; seed < 20; ++seed) {
+    auto comparison = Compare(Sweep(1, 0.02, seed), Sweep(1, 0.02, seed + 100), {});
+    ASSERT_TRUE(comparison.ok());
+    EXPECT_EQ(comparison->Count(Verdict::kSame), 200u) << seed;
+    EXPECT_FALSE(comparison->AnythingWorse());
+  }
+}
+
+TEST(Compare, NeverCallsItselfSlower) {
+  const ResultFile file = Sweep(1, 0.3, 5);
+  EXPECT_EQ(Compare(file, file, {})->Count(Verdict::kSame), 200u);
+}
+
+TEST(Compare, TheDirectionOfBetterDiffers) {
+  EXPECT_EQ(One(Pings({10, 10.1, 10.2}), Pings({12, 12.1, 12.2})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(Pings({12, 12.1, 12.2}), Pings({10, 10.1, 10.2})).verdict, Verdict::kFaster);
+  EXPECT_EQ(One(Bandwidths({10, 10.1, 10.2}), Bandwidths({12, 12.1, 12.2})).verdict, Verdict::kFaster);
+  EXPECT_EQ(One(Bandwidths({12, 12.1, 12.2}), Bandwidths({10, 10.1, 10.2})).verdict, Verdict::kSlower);
+}
+
+TEST(Compare, RepeatsThatOverlapAreNoise) {
+  const Difference row = One(Pings({10, 12, 15, 11, 13}), Pings({14, 16, 15, 17, 14.5}));
+  EXPECT_EQ(row.verdict, Verdict::kSame);
+  EXPECT_TRUE(row.noise_known);
+  EXPECT_NEAR(*row.change_percent, 25, 0.01);
+}
+
+TEST(Compare, ThreeRepeatsMustLieFurtherApartThanFive) {
+  EXPECT_EQ(One(Pings({10, 10.2, 10.4}), Pings({10.8, 11, 11.2})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(Pings({10, 10.2, 10.6}), Pings({10.8, 11, 11.4})).verdict, Verdict::kSame);
+  EXPECT_EQ(One(Pings({10, 10.1, 10.2, 10.4, 10.6}), Pings({10.8, 10.9, 11, 11.2, 11.4})).verdict, Verdict::kSlower);
+}
+
+TEST(Compare, TheThresholdIsTheUsers) {
+  EXPECT_EQ(One(Pings({10, 10, 10}), Pings({10.4, 10.4, 10.4})).verdict, Verdict::kSame);
+  EXPECT_EQ(One(Pings({10, 10, 10}), Pings({10.4, 10.4, 10.4}), {.threshold_percent = 3}).verdict, Verdict::kSlower);
+}
+
+TEST(Compare, WithFewRepeatsOnlyMuchCounts) {
+  EXPECT_EQ(One(Pings({10}), Pings({12.4})).verdict, Verdict::kSame);
+  EXPECT_FALSE(One(Pings({10}), Pings({12.4})).noise_known);
+  EXPECT_EQ(One(Pings({10, 10}), Pings({12.6, 12.6})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(Bandwidths({10}), Bandwidths({8.6})).verdict, Verdict::kSame);
+  EXPECT_EQ(One(Bandwidths({10}), Bandwidths({8.4})).verdict, Verdict::kSlower);
+  EXPECT_THAT(ComparisonTable(*Compare(Pings({10}), Pings({12.4}), {}), {}, false), HasSubstr("--repeat 5"));
+}
+
+TEST(Compare, OneOutlierOfManyRepeatsHidesNothing) {
+  EXPECT_EQ(One(Pings({10, 10, 10, 10, 10, 10, 10, 10, 30}), Pings({11, 11, 11, 11, 11, 11, 11, 11, 9})).verdict,
+            Verdict::kSlower);
+}
+
+TEST(Compare, TheIntervalHoldsTheMedianWith95Percent) {
+  auto interval = [](size_t n) {
+    std::vector<double> values;
+    for (size_t i = 1; i <= n; ++i) values.push_back(static_cast<double>(i));
+    const Interval found = MedianInterval(values);
+    return std::pair(found.low, found.high);
+  };
+  EXPECT_EQ(interval(1), std::pair(1.0, 1.0));
+  EXPECT_EQ(interval(5), std::pair(1.0, 5.0));
+  EXPECT_EQ(interval(8), std::pair(1.0, 8.0));
+  EXPECT_EQ(interval(9), std::pair(2.0, 8.0));
+  EXPECT_EQ(interval(12), std::pair(3.0, 10.0));
+  EXPECT_EQ(interval(20), std::pair(6.0, 15.0));
+}
+
+TEST(Compare, WhatIsMissingOrFailedIsNamed) {
+  const ResultFile both = File({Ping(10), Bandwidth(10)});
+  auto missing = Compare(both, File({Ping(10)}), {});
+  EXPECT_EQ(missing->rows.at(1).verdict, Verdict::kMissingInB);
+  EXPECT_FALSE(missing->AnythingWorse());
+  EXPECT_EQ(Compare(File({Ping(10)}), both, {})->rows.at(1).verdict, Verdict::kMissingInA);
+
+  auto failed = Compare(both, File({Ping(10), Failure(Bandwidth(0))}), {});
+  EXPECT_EQ(failed->rows.at(1).verdict, Verdict::kFailedInB);
+  EXPECT_THAT(failed->rows.at(1).note, HasSubstr("connection refused"));
+  EXPECT_TRUE(failed->AnythingWorse());
+  auto mended = Compare(File({Ping(10), Failure(Bandwidth(0))}), both, {});
+  EXPECT_EQ(mended->rows.at(1).verdict, Verdict::kFailedInA);
+  EXPECT_FALSE(mended->AnythingWorse());
+}
+
+TEST(Compare, OneFailedRepeatIsAFailure) {
+  const Difference row =
+      One(Bandwidths({10, 10, 10}), File({Bandwidth(10, 1), Bandwidth(10, 2), Failure(Bandwidth(0, 3))}));
+  EXPECT_EQ(row.verdict, Verdict::kFailedInB);
+  EXPECT_THAT(row.note, HasSubstr("1 of 3"));
+}
+
+TEST(Compare, LostPingsAreSlower) {
+  Json lossy = Ping(10);
+  lossy["samples"] = 900;
+  lossy["lost"] = 100;
+  EXPECT_EQ(One(File({Ping(10)}), File({lossy})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(File({lossy}), File({Ping(10)})).verdict, Verdict::kSame);
+}
+
+TEST(Compare, LikeIsComparedWithLike) {
+  Json without = Ping(30);
+  without["network_rtt_us"] = nullptr;
+  Json with = Ping(30);
+  with["network_rtt_us"]["p50"] = 10;
+  const Difference row = One(File({with}), File({without}));
+  EXPECT_EQ(row.metric, "rtt_us.p50");
+  EXPECT_EQ(row.verdict, Verdict::kSame);
+  EXPECT_EQ(One(File({with}), File({with})).metric, "network_rtt_us.p50");
+
+  Json blocking = Ping(10);
+  blocking["wait_mode"] = {{"prober", "block"}, {"responder", "block"}};
+  EXPECT_THAT(One(File({Ping(10)}), File({blocking})).note, HasSubstr("measured differently"));
+}
+
+TEST(Compare, NothingInCommonIsAnError) {
+  const ResultFile a = File({Ping(10)}), b = File({Ping(10, 1, "c:1")});
+  EXPECT_THAT(std::string(Compare(a, b, {}).status().message()), HasSubstr("no measurement in common"));
+  EXPECT_EQ(Compare(a, b, {}, {"target"})->rows.at(0).verdict, Verdict::kSame);
+  EXPECT_FALSE(Compare(a, b, {}, {"colour"}).ok());
+}
+
+TEST(Compare, ScriptsGetTheRuleAndTheRows) {
+  const ResultFile a = Pings({10, 10, 10}), b = Pings({12, 12, 12});
+  const Json json = ComparisonJson(*Compare(a, b, {}), {}, a, b);
+  EXPECT_EQ(json["schema_version"], 1);
+  EXPECT_EQ(json["rule"]["threshold_percent"], 5);
+  EXPECT_EQ(json["summary"]["slower"], 1);
+  EXPECT_EQ(json["rows"][0]["verdict"], "slower");
+  EXPECT_EQ(json["rows"][0]["a"]["repeats"], 3);
+  EXPECT_EQ(json["rows"][0]["identity"]["target"], "b:1");
+}
+
+TEST(Compare, NamesSteerNoTerminal) {
+  const ResultFile file = File({Ping(10, 1, "\x1b[2Jevil")});
+  EXPECT_THAT(ComparisonTable(*Compare(file, file, {}), {}, true), testing::Not(HasSubstr("\x1b")));
+}
+
+// --- the reader ---
+
+class ReadResult : public testing::Test {
+ protected:
+  absl::StatusOr<ResultFile> Read(const std::string& text, const RowFilter& filter = {}) {
+    const std::string path = folder_.At("result");
+    std::ofstream(path) << text;
+    return ReadResultFile(path, filter);
+  }
+  std::string Refusal(const std::string& text) {
+    auto file = Read(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(file.status())) << file.status();
+    EXPECT_THAT(std::string(file.status().message()), HasSubstr(folder_.At("result")));
+    return std::string(file.status().message());
+  }
+  ScratchFolder folder_;
+};
+
+TEST_F(ReadResult, DocumentsAndLinesAlike) {
+  const Json row = Ping(10);
+  const std::string head = R"({"schema_version":1,"command":"ping"})";
+  const Json document = {{"schema_version", 1}, {"command", "ping"}, {"results", {row, row}}};
+  EXPECT_EQ(Read(document.dump())->document, document);
+  EXPECT_EQ(Read(document.dump(2))->document, document);
+  EXPECT_EQ(Read(head + "\n" + row.dump() + "\n" + row.dump() + "\n")->document, document);
+  EXPECT_EQ(Read(head)->document["results"].size(), 0u);
+}
+
+TEST_F(ReadResult, WhatIsKnownAtTheEndJoinsTheHead) {
+  auto file = Read("{\"schema_version\":1}\n" + Ping(10).dump() + "\n{\"suspects\":[1]}\n");
+  EXPECT_EQ(file->document["suspects"], Json({1}));
+  EXPECT_EQ(file->document["results"].size(), 1u);
+}
+
+TEST_F(ReadResult, ALineThatIsCutOffEndsTheFile) {
+  auto file = Read("{\"schema_version\":1}\n" + Ping(10).dump() + "\n" + Ping(11).dump().substr(0, 50));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->document["results"].size(), 1u);
+  EXPECT_THAT(file->note, HasSubstr("Line 3 is cut off"));
+}
+
+TEST_F(ReadResult, EachRowPassesTheFilter) {
+  auto drop = [](Json& row) { row = {{"kind", row["kind"]}}; };
+  const Json small = {{{"kind", "ping"}}};
+  const Json document = {{"nodes", {{{"name", "n"}}}}, {"schema_version", 1}, {"results", {Ping(1)}}};
+  auto file = Read(document.dump(), drop);
+  EXPECT_EQ(file->document["results"], small);
+  EXPECT_EQ(file->document["nodes"], document["nodes"]);
+  EXPECT_EQ(Read("{\"schema_version\":1}\n" + Ping(1).dump() + "\n", drop)->document["results"], small);
+}
+
+TEST_F(ReadResult, SaysWhatIsWrong) {
+  EXPECT_THAT(Refusal(""), HasSubstr("is empty"));
+  EXPECT_THAT(Refusal("hello"), HasSubstr("is no JSON"));
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\"results\":[{]}"), HasSubstr("line 1"));
+  EXPECT_THAT(Refusal("[1]"), HasSubstr("no JSON object"));
+  EXPECT_THAT(Refusal("{\"a\":1}"), HasSubstr("schema_version"));
+  EXPECT_THAT(Refusal("{\"schema_version\":2,\"results\":[]}"), HasSubstr("schema version 2"));
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\"results\":7}"), HasSubstr("`results`"));
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\"results\":[{\"kind\":\"ping\"},{}]}"), HasSubstr("row 2 has no `kind`"));
+  EXPECT_THAT(Refusal("{\"schema_version\":1}\n{\"kind\":\n{\"kind\":\"ping\"}\n"), HasSubstr("line 2"));
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\"results\":" + std::string(200000, '[')), HasSubstr("too deeply"));
+  EXPECT_TRUE(absl::IsNotFound(ReadResultFile(folder_.At("none")).status()));
+  EXPECT_THAT(std::string(ReadResultFile(folder_.path()).status().message()), HasSubstr("is a folder"));
+}
+
+TEST_F(ReadResult, OddTypesAreNoFigures) {
+  auto file =
+      Read(R"({"schema_version":1,"results":[{"kind":"ping","rtt_us":{"p50":"fast"}},{"kind":"ping","rtt_us":3}]})");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(Compare(*file, *file, {})->rows.at(0).verdict, Verdict::kFailedInBoth);
+}
+
+}  // namespace
+}  // namespace netsense
