@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "netsense/order.pb.h"
+
 namespace netsense {
 namespace {
 
@@ -74,6 +76,13 @@ uint64_t Histogram::Quantile(double q) const {
   return max_;
 }
 
+Histogram::Interval Histogram::MedianInterval() const {
+  if (count_ == 0) return {};
+  const auto n = static_cast<double>(count_);
+  const double reach = 1.96 * std::sqrt(n) / 2;
+  return {Quantile(std::max(n / 2 - reach, 1.0) / n), Quantile(std::min(n / 2 + 1 + reach, n) / n)};
+}
+
 v1::Distribution Histogram::Summarize() const {
   v1::Distribution summary;
   summary.set_count(count_);
@@ -86,6 +95,43 @@ v1::Distribution Histogram::Summarize() const {
   summary.set_p99_ns(Quantile(0.99));
   summary.set_p999_ns(Quantile(0.999));
   return summary;
+}
+
+v1::HistogramCounts Histogram::Export() const {
+  v1::HistogramCounts exported;
+  exported.set_sub_bits(static_cast<uint32_t>(sub_bits_));
+  exported.set_count(count_);
+  exported.set_min(min_);
+  exported.set_max(max_);
+  exported.set_mean(mean_);
+  exported.set_squares(m2_);
+  size_t last = 0;
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    if (counts_[i] == 0) continue;
+    exported.add_steps(static_cast<uint32_t>(i - last));
+    exported.add_counts(counts_[i]);
+    last = i;
+  }
+  return exported;
+}
+
+absl::StatusOr<Histogram> Histogram::Import(const v1::HistogramCounts& exported) {
+  constexpr uint32_t kMostSubBits = 10;
+  if (exported.sub_bits() > kMostSubBits || exported.steps_size() != exported.counts_size())
+    return absl::InvalidArgumentError("that is no histogram");
+  Histogram histogram(static_cast<int>(exported.sub_bits()));
+  uint64_t index = 0;
+  for (int i = 0; i < exported.steps_size(); ++i) {
+    index += exported.steps(i);
+    if (index >= histogram.counts_.size()) return absl::InvalidArgumentError("a histogram with too large a bucket");
+    histogram.counts_[index] = exported.counts(i);
+  }
+  histogram.count_ = exported.count();
+  histogram.min_ = exported.min();
+  histogram.max_ = exported.max();
+  histogram.mean_ = exported.mean();
+  histogram.m2_ = exported.squares();
+  return histogram;
 }
 
 void RollingHistogram::Add(std::chrono::nanoseconds value, MonotonicTime now) {

@@ -7,10 +7,15 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "netsense/measurement.pb.h"
 
 namespace netsense {
+
+namespace v1 {
+class HistogramCounts;
+}
 
 class Histogram {
  public:
@@ -26,6 +31,18 @@ class Histogram {
   // empty.
   uint64_t Quantile(double q) const;
   v1::Distribution Summarize() const;  // without span_ms
+
+  // Holds the median of what was sampled from with 95 %, whatever its distribution (order statistics: Conover,
+  // "Practical Nonparametric Statistics", 3.2); 0 and 0 when empty. Samples that depend on each other make it too
+  // narrow.
+  struct Interval {
+    uint64_t low = 0, high = 0;
+  };
+  Interval MedianInterval() const;
+
+  // Whole, for another process. InvalidArgument for what no Export() gave.
+  v1::HistogramCounts Export() const;
+  static absl::StatusOr<Histogram> Import(const v1::HistogramCounts& exported);
 
  private:
   size_t Index(uint64_t value) const;

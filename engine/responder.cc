@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -38,8 +39,9 @@ void DescribePort(const v1::Port& port, v1::SessionReply::Grant* grant) {
 
 }  // namespace
 
-// Either a transport to serve with (and the port's pass for a stream), or a refusal.
+// Granted with a transport to serve with (and the port's pass for a stream), or without one for orders; or a refusal.
 struct Responder::Admission {
+  bool granted = true;
   Transport* transport = nullptr;
   std::unique_ptr<PortGate::Pass> pass;
   v1::Port port;
@@ -47,6 +49,7 @@ struct Responder::Admission {
 
   static Admission Refuse(v1::RefusalCode code, const std::string& reason, uint32_t retry_after_ms = 0) {
     Admission admission;
+    admission.granted = false;
     admission.refusal.set_code(code);
     admission.refusal.set_reason(reason);
     admission.refusal.set_retry_after_ms(retry_after_ms);
@@ -97,8 +100,16 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
   if (!request.target_node_id().empty() && request.target_node_id() != own_id)
     return Admission::Refuse(v1::REFUSAL_CODE_UNKNOWN_NODE,
                              own_id.empty() ? "this engine has no node id yet" : absl::StrCat("this is node ", own_id));
-  auto transport = transports_->Find(request.transport());
-  if (!transport.ok()) return Admission::Refuse(v1::REFUSAL_CODE_TRANSPORT, std::string(transport.status().message()));
+  Admission admission;
+  const bool for_orders = request.purpose() == v1::SESSION_PURPOSE_ORDER;
+  if (for_orders && !TakesOrders())
+    return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "a node without a token takes no orders from other hosts");
+  if (!for_orders) {
+    auto transport = transports_->Find(request.transport());
+    if (!transport.ok())
+      return Admission::Refuse(v1::REFUSAL_CODE_TRANSPORT, std::string(transport.status().message()));
+    admission.transport = *transport;
+  }
   {
     std::lock_guard lock(mutex_);
     auto of_peer = sessions_per_peer_.find(connection.peer_address);
@@ -106,21 +117,20 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
         (of_peer != sessions_per_peer_.end() && of_peer->second >= options_.max_sessions_per_peer))
       return Admission::Refuse(v1::REFUSAL_CODE_BUDGET, "too many sessions", 1000);
   }
-  Admission admission;
-  admission.transport = *transport;
   v1::Port port = request.target_port().empty() ? PortOfAddress(LocalAddress(connection.fd.get()))
                                                 : PortNamed(request.target_port());
   if (port.name().empty() && !request.target_port().empty())
     return Admission::Refuse(v1::REFUSAL_CODE_POLICY, absl::StrCat("this node has no port ", request.target_port()));
   admission.port = port;
-  if (request.purpose() == v1::SESSION_PURPOSE_PING) return admission;
+  if (for_orders || request.purpose() == v1::SESSION_PURPOSE_PING) return admission;
   if (request.purpose() != v1::SESSION_PURPOSE_STREAM)
     return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "the session has no purpose that this engine knows");
   if (request.max_stream_bytes() > options_.max_stream_bytes)
     return Admission::Refuse(v1::REFUSAL_CODE_BUDGET,
                              absl::StrCat("this engine takes at most ", options_.max_stream_bytes,
                                           " bytes in one stream, not ", request.max_stream_bytes()));
-  auto pass = gate_->TryEnter(port.name(), port.speed_bps(), request.max_stream_bytes());
+  auto pass = gate_->TryEnter(port.name(), port.speed_bps(), request.max_stream_bytes(), MonotonicNow(),
+                              request.measurement());
   if (!pass.ok()) {
     bool busy = absl::IsAborted(pass.status());
     return Admission::Refuse(busy ? v1::REFUSAL_CODE_BUSY : v1::REFUSAL_CODE_BUDGET,
@@ -130,10 +140,27 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
   return admission;
 }
 
+bool Responder::TakesOrders() const {
+  if (options_.take_orders == TakeOrders::kFromAnybody || !options_.door.token.empty()) return true;
+  auto is_loopback = [](const std::string& host) { return IsLoopback(host); };
+  return IsLoopback(options_.door.host) &&
+         std::all_of(options_.door.more_hosts.begin(), options_.door.more_hosts.end(), is_loopback);
+}
+
+OrderLimits Responder::LimitsOfOrders() const {
+  OrderLimits limits;
+  limits.token = options_.door.token;
+  limits.max_stream_bytes = options_.max_stream_bytes;
+  limits.max_order = options_.max_stream_session;
+  limits.allow_busy_poll = options_.allow_busy_poll;
+  limits.pinning = options_.pinning;
+  return limits;
+}
+
 void Responder::OnRequest(DoorConnection connection) {
   Admission admission = Admit(connection);
   v1::SessionReply reply;
-  if (admission.transport != nullptr) {
+  if (admission.granted) {
     v1::SessionReply::Grant& grant = *reply.mutable_grant();
     grant.set_node_id(node_id());
     grant.set_incarnation(incarnation_);
@@ -151,13 +178,13 @@ void Responder::OnRequest(DoorConnection connection) {
   }
   {
     std::lock_guard lock(mutex_);
-    ++(admission.transport != nullptr ? granted_ : refused_);
+    ++(admission.granted ? granted_ : refused_);
   }
   auto frame = EncodeFrame(reply);
   if (!frame.ok()) return;
   // It always fits into the empty socket buffer of a peer that reads; the door's thread waits for nobody.
   ssize_t sent = send(connection.fd.get(), frame->data(), frame->size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(frame->size()) || admission.transport == nullptr) return;
+  if (sent != static_cast<ssize_t>(frame->size()) || !admission.granted) return;
   StartSession(std::move(connection), admission.transport, std::move(admission.pass));
 }
 
@@ -180,11 +207,16 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
     if (auto of_peer = sessions_per_peer_.find(peer); --of_peer->second == 0) sessions_per_peer_.erase(of_peer);
   };
   bool started = workers_.Run([this, box, transport, peer, end] {
-    ServeLimits limits;
-    if (box->pass != nullptr) limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
-    limits.hold_pings = options_.hold_pings;
-    if (options_.pinning != nullptr) options_.pinning->Apply(box->connection.grant.binding());
-    auto status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
+    absl::Status status;
+    if (transport == nullptr) {
+      status = ServeOrders(std::move(box->connection.fd), *transports_, gate_, LimitsOfOrders(), stop_.get_token());
+    } else {
+      ServeLimits limits;
+      if (box->pass != nullptr) limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
+      limits.hold_pings = options_.hold_pings;
+      if (options_.pinning != nullptr) options_.pinning->Apply(box->connection.grant.binding());
+      status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
+    }
     box->pass.reset();
     if (!status.ok()) spdlog::debug("session of {} ended: {}", peer, status.ToString());
     end();

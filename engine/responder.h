@@ -11,11 +11,18 @@
 #include "absl/status/statusor.h"
 #include "engine/pinning.h"
 #include "engine/port_gate.h"
+#include "engine/remote_probe.h"
 #include "engine/worker_pool.h"
 #include "transports/door/door.h"
 #include "transports/registry.h"
 
 namespace netsense {
+
+// Whose orders to measure towards others a responder takes (remote_probe.h says why not everybody's).
+enum class TakeOrders {
+  kFromTrusted,  // who proved the token; without one, who comes in by a door on loopback
+  kFromAnybody,  // who passed the door: a person's own choice
+};
 
 struct ResponderOptions {
   DoorOptions door;
@@ -25,7 +32,8 @@ struct ResponderOptions {
   size_t max_sessions = 8192;    // ten rails of 800 peers
   size_t max_sessions_per_peer = 64;
   std::chrono::nanoseconds hold_pings{};  // as in ServeLimits
-  const Pinning* pinning = nullptr;       // outlives the responder; null = threads stay where they are
+  TakeOrders take_orders = TakeOrders::kFromTrusted;
+  const Pinning* pinning = nullptr;  // outlives the responder; null = threads stay where they are
 };
 
 struct ResponderCounters {
@@ -58,7 +66,10 @@ class Responder {
   struct Admission;
   void OnRequest(DoorConnection connection);
   Admission Admit(const DoorConnection& connection);
+  // `transport` is null in a session for orders.
   void StartSession(DoorConnection connection, Transport* transport, std::unique_ptr<PortGate::Pass> pass);
+  bool TakesOrders() const;
+  OrderLimits LimitsOfOrders() const;
 
   const ResponderOptions options_;
   const TransportRegistry* const transports_;

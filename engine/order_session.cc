@@ -1,0 +1,62 @@
+#include "engine/order_session.h"
+
+#include "base/logging.h"
+#include "engine/order_messages.h"
+#include "transports/door/framing.h"
+
+namespace netsense {
+
+absl::StatusOr<OrderSession> OrderSession::Open(const DialTarget& node, MonotonicTime deadline, std::stop_token stop) {
+  v1::OpenSession request;
+  request.set_purpose(v1::SESSION_PURPOSE_ORDER);
+  request.set_software_version(NETSENSE_VERSION);
+  auto connection = DialDoor(node, request, deadline, std::move(stop));
+  if (!connection.ok()) return connection.status();
+  return OrderSession(std::move(connection->fd));
+}
+
+absl::StatusOr<v1::OrderAnswer> OrderSession::Run(const v1::Order& order, v1::OrderAnswer::KindCase wanted,
+                                                  MonotonicTime deadline, const std::stop_token& stop) {
+  if (broken_) return absl::UnavailableError("the session for orders is over");
+  broken_ = true;
+  ShutdownOnStop shutdown(stop, fd_.get());
+  v1::OrderAnswer answer;
+  absl::Status status = WriteFrame(fd_.get(), order, deadline, stop);
+  if (status.ok()) status = ReadFrame(fd_.get(), &answer, deadline, stop);
+  if (stop.stop_requested()) return absl::CancelledError("stopped");
+  if (absl::IsInvalidArgument(status)) status = absl::UnavailableError("the node's answer makes no sense");
+  if (!status.ok()) return status;
+  broken_ = false;
+  if (answer.code() != 0)
+    return absl::Status(static_cast<absl::StatusCode>(answer.code()), Printable(answer.message()));
+  if (answer.kind_case() != wanted) return absl::UnavailableError("the node answered something else");
+  return answer;
+}
+
+absl::StatusOr<v1::NodeDescription> OrderSession::Describe(MonotonicTime deadline, const std::stop_token& stop) {
+  v1::Order order;
+  order.mutable_describe();
+  auto answer = Run(order, v1::OrderAnswer::kDescribe, deadline, stop);
+  if (!answer.ok()) return answer.status();
+  return answer->describe();
+}
+
+absl::StatusOr<PingResult> OrderSession::Ping(const PingRequest& request, MonotonicTime deadline,
+                                              const std::stop_token& stop) {
+  v1::Order order;
+  *order.mutable_ping() = ToOrder(request);
+  auto answer = Run(order, v1::OrderAnswer::kPing, deadline, stop);
+  if (!answer.ok()) return answer.status();
+  return FromFigures(answer->ping());
+}
+
+absl::StatusOr<BandwidthResult> OrderSession::Bandwidth(const BandwidthRequest& request, MonotonicTime deadline,
+                                                        const std::stop_token& stop) {
+  v1::Order order;
+  *order.mutable_bandwidth() = ToOrder(request);
+  auto answer = Run(order, v1::OrderAnswer::kBandwidth, deadline, stop);
+  if (!answer.ok()) return answer.status();
+  return FromFigures(answer->bandwidth());
+}
+
+}  // namespace netsense

@@ -1,0 +1,178 @@
+#include "engine/remote_probe.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/utsname.h>
+
+#include <limits>
+#include <optional>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "engine/engine.h"
+#include "engine/local_ports.h"
+#include "engine/order_messages.h"
+#include "transports/door/framing.h"
+
+namespace netsense {
+namespace {
+
+constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
+constexpr std::chrono::seconds kAnswerLimit{5};
+constexpr uint32_t kMaxTimeoutMs = 60'000;
+
+// While alive: its token is stopped when the coordinator closes the connection, when the time is up, or by `outer`.
+class OrderWatch {
+ public:
+  OrderWatch(int connection, MonotonicTime deadline, const std::stop_token& outer)
+      : over_(eventfd(0, EFD_CLOEXEC)),
+        on_outer_(outer, [this] { source_.request_stop(); }),
+        thread_([this, connection, deadline] { Watch(connection, deadline); }) {}
+  ~OrderWatch() {
+    eventfd_write(over_.get(), 1);
+    thread_.join();
+  }
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  void Watch(int connection, MonotonicTime deadline) {
+    while (true) {
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - MonotonicNow()).count();
+      pollfd wait[] = {{over_.get(), POLLIN, 0}, {connection, POLLRDHUP, 0}};
+      int ready = left > 0 ? poll(wait, 2, static_cast<int>(std::min<int64_t>(left, 60'000))) : 0;
+      if (ready > 0 && wait[0].revents != 0) return;
+      if (left <= 0 || (ready > 0 && wait[1].revents != 0)) {
+        source_.request_stop();
+        return;
+      }
+    }
+  }
+
+  std::stop_source source_;
+  UniqueFd over_;
+  std::stop_callback<std::function<void()>> on_outer_;
+  std::thread thread_;
+};
+
+class Orders {
+ public:
+  Orders(int connection, const TransportRegistry& transports, PortGate* gate, const OrderLimits& limits)
+      : connection_(connection), transports_(transports), gate_(gate), limits_(limits) {}
+
+  absl::Status Run(const v1::Order& order, const std::stop_token& stop, v1::OrderAnswer* answer) {
+    switch (order.kind_case()) {
+      case v1::Order::kDescribe:
+        Describe(answer->mutable_describe());
+        return absl::OkStatus();
+      case v1::Order::kPing:
+        return Ping(order.ping(), stop, answer->mutable_ping());
+      case v1::Order::kBandwidth:
+        return Bandwidth(order.bandwidth(), stop, answer->mutable_bandwidth());
+      case v1::Order::KIND_NOT_SET:
+        return absl::OkStatus();
+    }
+    return absl::UnimplementedError("this node does not know that order");
+  }
+
+ private:
+  void Describe(v1::NodeDescription* node) const {
+    utsname system{};
+    uname(&system);
+    node->set_hostname(system.nodename);
+    node->set_kernel(system.release);
+    node->set_software_version(NETSENSE_VERSION);
+    if (v1::Port port = PortOfAddress(LocalAddress(connection_)); !port.name().empty())
+      *node->add_ports() = std::move(port);
+    for (v1::TransportInfo& transport : DescribeTransports(transports_)) *node->add_transports() = std::move(transport);
+    node->set_max_stream_bytes(limits_.max_stream_bytes);
+  }
+
+  // What every request gets from this node, whoever asked.
+  absl::Status Prepare(MeasureTarget* target) const {
+    if (target->wait_mode == v1::WAIT_MODE_BUSY_POLL && !limits_.allow_busy_poll)
+      return absl::PermissionDeniedError("this engine does not spin while it waits: ask for a blocking measurement");
+    target->token = limits_.token;
+    target->pinning.enabled = limits_.pinning != nullptr;
+    return absl::OkStatus();
+  }
+
+  absl::Status Ping(const v1::PingOrder& order, const std::stop_token& stop, v1::PingFigures* figures) const {
+    auto request = FromOrder(order);
+    if (!request.ok()) return request.status();
+    if (order.timeout_ms() < 1 || order.timeout_ms() > kMaxTimeoutMs)
+      return absl::InvalidArgumentError(absl::StrCat("a ping is waited for 1 to ", kMaxTimeoutMs, " ms"));
+    if (auto status = Prepare(&request->target); !status.ok()) return status;
+    auto result = MeasurePing(
+        transports_, *request, [](double) {}, stop);
+    if (!result.ok()) return result.status();
+    *figures = ToFigures(*result);
+    return absl::OkStatus();
+  }
+
+  absl::Status Bandwidth(const v1::BandwidthOrder& order, const std::stop_token& stop,
+                         v1::BandwidthFigures* figures) const {
+    auto request = FromOrder(order);
+    if (!request.ok()) return request.status();
+    if (auto status = Prepare(&request->target); !status.ok()) return status;
+    if (limits_.max_stream_bytes != kNoLimit && (order.bytes() == 0 || order.bytes() > limits_.max_stream_bytes))
+      return absl::ResourceExhaustedError(
+          absl::StrCat("this engine sends at most ", limits_.max_stream_bytes, " bytes in one stream"));
+    auto port = LeavesBy(request->target);
+    if (!port.ok()) return port.status();
+    const uint64_t sessions = request->directions.size() * request->streams;
+    if (order.bytes() > kNoLimit / sessions) return absl::InvalidArgumentError("an order of too many bytes");
+    auto pass = gate_->TryEnter(port->name(), port->speed_bps(), order.bytes() * sessions);
+    if (!pass.ok()) return pass.status();
+    auto result = MeasureBandwidth(transports_, *request, stop);
+    if (!result.ok()) return result.status();
+    *figures = ToFigures(*result);
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<v1::Port> LeavesBy(const MeasureTarget& target) {
+    if (!target.from.address.empty()) return PortOfAddress(target.from.address);
+    auto source = SourceAddressTowards(target.host);
+    if (!source.ok()) return source.status();
+    return PortOfAddress(*source);
+  }
+
+  const int connection_;
+  const TransportRegistry& transports_;
+  PortGate* const gate_;
+  const OrderLimits limits_;
+};
+
+}  // namespace
+
+absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transports, PortGate* gate,
+                         const OrderLimits& limits, const std::stop_token& stop) {
+  ShutdownOnStop shutdown(stop, connection.get());
+  Orders orders(connection.get(), transports, gate, limits);
+  while (true) {
+    v1::Order order;
+    if (auto status = ReadFrame(connection.get(), &order, MonotonicNow() + limits.idle, stop); !status.ok()) {
+      if (stop.stop_requested()) return absl::CancelledError("stopped");
+      return absl::IsUnavailable(status) ? absl::OkStatus() : status;
+    }
+    v1::OrderAnswer answer;
+    absl::Status outcome;
+    {
+      OrderWatch watch(connection.get(), MonotonicNow() + limits.max_order, stop);
+      outcome = orders.Run(order, watch.token(), &answer);
+    }
+    if (limits.pinning != nullptr) limits.pinning->Apply({});
+    if (!outcome.ok()) answer.clear_kind();
+    answer.set_code(static_cast<int32_t>(outcome.code()));
+    answer.set_message(std::string(outcome.message()));
+    auto sent = WriteFrame(connection.get(), answer, MonotonicNow() + kAnswerLimit, stop);
+    if (absl::IsResourceExhausted(sent)) {
+      answer.Clear();
+      answer.set_code(static_cast<int32_t>(absl::StatusCode::kResourceExhausted));
+      answer.set_message("the figures do not fit into one answer: ask for fewer pings");
+      sent = WriteFrame(connection.get(), answer, MonotonicNow() + kAnswerLimit, stop);
+    }
+    if (!sent.ok()) return absl::IsUnavailable(sent) ? absl::OkStatus() : sent;
+  }
+}
+
+}  // namespace netsense

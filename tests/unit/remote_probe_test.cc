@@ -1,0 +1,202 @@
+// Orders to measure towards others: who may give them, what they may cost, and that they end with their coordinator.
+#include "engine/remote_probe.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <limits>
+
+#include "engine/order_messages.h"
+#include "engine/order_session.h"
+#include "tests/unit/loopback_responder.h"
+#include "transports/door/framing.h"
+
+namespace netsense {
+namespace {
+
+constexpr std::chrono::seconds kLong{20};
+
+ResponderOptions Unlimited() {
+  ResponderOptions options;
+  options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
+  return options;
+}
+
+absl::StatusOr<OrderSession> Open(const LoopbackResponder& node, const std::string& token = "") {
+  return OrderSession::Open({"127.0.0.1", node.responder->port(), {}, token}, In(kLong), {});
+}
+
+PingRequest PingOf(const LoopbackResponder& target, uint64_t count) {
+  PingRequest request;
+  request.target.host = "127.0.0.1";
+  request.target.port = target.responder->port();
+  request.bounds.iterations = count;
+  request.warmup = 3;
+  return request;
+}
+
+BandwidthRequest StreamOf(const LoopbackResponder& target, uint64_t bytes, Direction direction) {
+  BandwidthRequest request;
+  request.target.host = "127.0.0.1";
+  request.target.port = target.responder->port();
+  request.bounds.iterations = 1;
+  request.payload_bytes = bytes;
+  request.directions = {direction};
+  return request;
+}
+
+TEST(RemoteProbe, TellsWhatAPersonThereWouldSee) {
+  LoopbackResponder near("secret"), far("secret");
+  auto session = Open(near, "secret");
+  ASSERT_TRUE(session.ok()) << session.status();
+  auto node = session->Describe(In(kLong), {});
+  ASSERT_TRUE(node.ok()) << node.status();
+  EXPECT_FALSE(node->hostname().empty());
+  EXPECT_EQ(node->software_version(), NETSENSE_VERSION);
+  ASSERT_GE(node->ports_size(), 1);
+  EXPECT_EQ(node->ports(0).fabric(), v1::FABRIC_KIND_LOOPBACK);
+
+  auto ping = session->Ping(PingOf(far, 50), In(kLong), {});
+  ASSERT_TRUE(ping.ok()) << ping.status();
+  EXPECT_EQ(ping->rtt.count() + ping->lost, 50u);
+  EXPECT_GT(ping->rtt.Quantile(0.5), 0u);
+  EXPECT_EQ(ping->peer.incarnation(), far.responder->incarnation());
+
+  for (Direction direction : {Direction::kToPeer, Direction::kFromPeer}) {
+    absl::StatusOr<BandwidthResult> stream;
+    MonotonicTime deadline = In(kLong);  // the responder notices the end of a stream on its own thread
+    do stream = session->Bandwidth(StreamOf(far, 8 << 20, direction), In(kLong), {});
+    while (absl::IsAborted(stream.status()) && MonotonicNow() < deadline);
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    EXPECT_EQ(stream->sample.bytes, 8u << 20);
+    ASSERT_EQ(stream->streams.size(), 1u);
+    EXPECT_EQ(stream->streams[0].direction, direction);
+    EXPECT_GT(stream->sample.bps(), 0);
+  }
+}
+
+TEST(RemoteProbe, AHistogramTravelsWhole) {
+  PingResult sent;
+  for (int64_t i = 1; i < 3000; ++i) sent.rtt.Add(std::chrono::nanoseconds(i * i * 37));
+  sent.lost = 4;
+  auto received = FromFigures(ToFigures(sent));
+  ASSERT_TRUE(received.ok()) << received.status();
+  EXPECT_EQ(received->rtt.Summarize().SerializeAsString(), sent.rtt.Summarize().SerializeAsString());
+  for (double q : {0.01, 0.2, 0.5, 0.77, 1.0}) EXPECT_EQ(received->rtt.Quantile(q), sent.rtt.Quantile(q));
+  EXPECT_EQ(received->network_rtt.count(), 0u);
+  EXPECT_EQ(received->lost, 4u);
+  v1::HistogramCounts bad = sent.rtt.Export();
+  bad.set_steps(0, 1 << 30);
+  EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
+  bad.set_sub_bits(40);
+  EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
+}
+
+TEST(RemoteProbe, TakesNoOrdersWithoutTheToken) {
+  LoopbackResponder near("secret");
+  EXPECT_TRUE(absl::IsUnauthenticated(Open(near).status()));
+  EXPECT_TRUE(absl::IsUnauthenticated(Open(near, "another").status()));
+}
+
+TEST(RemoteProbe, WithoutATokenOnlyLoopbackGivesOrders) {
+  ResponderOptions open_to_all;
+  open_to_all.door.host = "0.0.0.0";
+  open_to_all.door.insecure = true;
+  LoopbackResponder engine("", open_to_all);
+  EXPECT_TRUE(absl::IsPermissionDenied(Open(engine).status())) << Open(engine).status();
+  open_to_all.take_orders = TakeOrders::kFromAnybody;
+  LoopbackResponder serve("", open_to_all);
+  EXPECT_TRUE(Open(serve).ok());
+}
+
+TEST(RemoteProbe, TheTargetHasToKnowTheTokenToo) {
+  LoopbackResponder near("secret"), stranger("something else");
+  auto session = Open(near, "secret");
+  ASSERT_TRUE(session.ok());
+  auto ping = session->Ping(PingOf(stranger, 5), In(kLong), {});
+  EXPECT_TRUE(absl::IsUnauthenticated(ping.status())) << ping.status();
+  EXPECT_FALSE(session->broken()) << "an order that failed is answered, and the next one may come";
+}
+
+TEST(RemoteProbe, ResolvesNoNamesForOthers) {
+  LoopbackResponder near;
+  auto session = Open(near);
+  ASSERT_TRUE(session.ok());
+  PingRequest request = PingOf(near, 5);
+  request.target.host = "localhost";
+  EXPECT_TRUE(absl::IsInvalidArgument(session->Ping(request, In(kLong), {}).status()));
+}
+
+TEST(RemoteProbe, StaysWithinTheLimitsOfItsNode) {
+  ResponderOptions options;
+  options.max_stream_bytes = 1 << 20;
+  LoopbackResponder near("", options), far("", Unlimited());
+  auto session = Open(near);
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session->Describe(In(kLong), {})->max_stream_bytes(), 1u << 20);
+  auto too_much = session->Bandwidth(StreamOf(far, (1 << 20) + 1, Direction::kToPeer), In(kLong), {});
+  EXPECT_TRUE(absl::IsResourceExhausted(too_much.status())) << too_much.status();
+  BandwidthRequest timed = StreamOf(far, 0, Direction::kToPeer);
+  timed.bounds = {.iterations = {}, .duration = std::chrono::seconds(1)};
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(timed, In(kLong), {}).status()));
+  PingRequest spinning = PingOf(far, 5);
+  spinning.target.wait_mode = v1::WAIT_MODE_BUSY_POLL;
+  EXPECT_TRUE(absl::IsPermissionDenied(session->Ping(spinning, In(kLong), {}).status()));
+}
+
+TEST(RemoteProbe, ItsOwnPortIsTakenByOneStreamAtATime) {
+  LoopbackResponder near("", Unlimited()), far("", Unlimited());
+  auto held = near.gate.TryEnter("lo", 0, 1);
+  ASSERT_TRUE(held.ok());
+  auto session = Open(near);
+  ASSERT_TRUE(session.ok());
+  auto stream = session->Bandwidth(StreamOf(far, 1 << 20, Direction::kToPeer), In(kLong), {});
+  EXPECT_TRUE(absl::IsAborted(stream.status())) << stream.status();
+}
+
+TEST(RemoteProbe, AnOrderHasAnEnd) {
+  ResponderOptions options = Unlimited();
+  options.max_stream_session = std::chrono::milliseconds(200);
+  LoopbackResponder near("", options), far;
+  auto session = Open(near);
+  ASSERT_TRUE(session.ok());
+  auto ping = session->Ping(PingOf(far, uint64_t{1} << 40), In(kLong), {});
+  ASSERT_TRUE(ping.ok()) << ping.status();
+  EXPECT_TRUE(ping->interrupted);
+  EXPECT_GT(ping->rtt.count(), 0u);
+}
+
+// An endless order: seen to begin by the target's count of sessions, and to end by its own port's being free again.
+TEST(RemoteProbe, EndsWhenTheCoordinatorLeaves) {
+  ResponderOptions options = Unlimited();
+  options.max_stream_session = std::chrono::hours(1);
+  LoopbackResponder near("", options), far("", options);
+  v1::OpenSession request;
+  request.set_purpose(v1::SESSION_PURPOSE_ORDER);
+  auto connection = near.Dial(request, "");
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  BandwidthRequest endless = StreamOf(far, 0, Direction::kToPeer);
+  endless.bounds = {.iterations = {}, .duration = std::chrono::hours(1)};
+  v1::Order order;
+  *order.mutable_bandwidth() = ToOrder(endless);
+  ASSERT_TRUE(WriteFrame(connection->fd.get(), order, In(kLong), {}).ok());
+  MonotonicTime deadline = In(kLong);
+  while (far.responder->counters().sessions_granted == 0 && MonotonicNow() < deadline) std::this_thread::yield();
+  ASSERT_LT(MonotonicNow(), deadline) << "the order never began";
+  connection->fd.Reset();
+  while (!near.gate.TryEnter("lo", 0, 1).ok() && MonotonicNow() < deadline) std::this_thread::yield();
+  EXPECT_LT(MonotonicNow(), deadline) << "the order lives on";
+}
+
+TEST(RemoteProbe, StopsWithItsNode) {
+  auto near = std::make_unique<LoopbackResponder>("", Unlimited());
+  auto session = Open(*near);
+  ASSERT_TRUE(session.ok());
+  ASSERT_TRUE(session->Describe(In(kLong), {}).ok());
+  near.reset();
+  EXPECT_TRUE(absl::IsUnavailable(session->Describe(In(kLong), {}).status()));
+  EXPECT_TRUE(session->broken());
+}
+
+}  // namespace
+}  // namespace netsense
