@@ -173,17 +173,20 @@ class NetLab:
         self._tc(self.namespace(i), "qdisc", "replace", "dev", "e0", "root", *self._tbf(rate))
         self._tc(self._bridge, "qdisc", "replace", "dev", f"v{i}", "root", *self._tbf(rate))
 
-    def slow_down(self, a, b, rate):
-        """Only what passes between nodes a and b, both ways, at `rate`."""
+    def slow_down(self, a, b, rate, others=None):
+        """Only what passes between nodes a and b, both ways, at `rate`; what they send to others at `others`, if given."""
         for src, dst in ((a, b), (b, a)):
             namespace = self.namespace(src)
-            self._tc(namespace, "qdisc", "replace", "dev", "e0", "root", "handle", "1:", "htb", "default", "1")
+            subprocess.run(["tc", "-n", namespace, "qdisc", "del", "dev", "e0", "root"], capture_output=True)  # of shape()
+            self._tc(namespace, "qdisc", "add", "dev", "e0", "root", "handle", "1:", "htb", "default", "1")
             for number in ("1:1", "1:2"):
                 self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number,
                          "htb", "rate", "100gbit", "quantum", "60000")  # fmt: skip
             self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate, "64kb"))
             self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
                      "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip
+            if others is not None:
+                self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:1", *self._tbf(others))
 
     def cut(self, i, rail=None):
         """Takes node i's link down, or the one to a rail; mend() brings it back."""

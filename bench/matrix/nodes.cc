@@ -1,0 +1,205 @@
+#include "bench/matrix/nodes.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+#include <netdb.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/logging.h"
+#include "engine/expectation.h"
+#include "transports/socket.h"
+
+namespace netsense::matrix {
+namespace {
+
+constexpr std::chrono::seconds kClusterLimit{5};
+
+// Numeric, the first that there is; or why there is none.
+absl::StatusOr<std::string> Resolve(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (int rc = getaddrinfo(host.c_str(), nullptr, &hints, &found); rc != 0)
+    return absl::UnavailableError(absl::StrCat("'", host, "' cannot be resolved: ", gai_strerror(rc)));
+  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
+  char address[NI_MAXHOST];
+  if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), nullptr, 0, NI_NUMERICHOST) != 0)
+    return absl::UnavailableError(absl::StrCat("'", host, "' has an address that cannot be read"));
+  return std::string(address);
+}
+
+Node NodeAt(const std::string& host, uint16_t port) {
+  Node node{.name = FormatHostPort(host, port), .host = host, .port = port};
+  auto address = Resolve(host);
+  if (address.ok())
+    node.address = *address;
+  else
+    node.reason = std::string(address.status().message());
+  return node;
+}
+
+absl::StatusOr<Node> ParseNode(const std::string& text) {
+  const bool has_port = text.find(':') != std::string::npos && !text.ends_with(']');
+  auto parsed = ParseHostPort(has_port ? text : absl::StrCat(text, ":", kUsualPort));
+  if (!parsed.ok()) return parsed.status();
+  if (parsed->port == 0) return absl::InvalidArgumentError(absl::StrCat(text, ": port 0 cannot be measured"));
+  return NodeAt(parsed->host, parsed->port);
+}
+
+absl::StatusOr<std::vector<std::string>> LinesOf(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) {
+    line = std::string(absl::StripAsciiWhitespace(line.substr(0, line.find('#'))));
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const std::string& token) {
+  if (!url.starts_with("http://"))
+    return absl::InvalidArgumentError(absl::StrCat("--cluster is a URL as http://HEAD:18591, not '", url, "'"));
+  httplib::Client client(url);
+  client.set_connection_timeout(kClusterLimit);
+  client.set_read_timeout(kClusterLimit);
+  httplib::Headers headers;
+  if (!token.empty()) headers.emplace("Authorization", "Bearer " + token);
+  auto answer = client.Get("/api/v0/network_topology", headers);
+  if (!answer)
+    return absl::UnavailableError(absl::StrCat(url, " does not answer: ", httplib::to_string(answer.error())));
+  auto body = nlohmann::json::parse(answer->body, nullptr, false);
+  if (answer->status != 200) {
+    std::string why = body.is_object() ? body.value("msg", "") : "";
+    return absl::UnavailableError(absl::StrCat(url, " answers ", answer->status, ": ", Printable(why)));
+  }
+  return NodesOfTopology(body);
+}
+
+const char* FabricWord(v1::FabricKind fabric) {
+  switch (fabric) {
+    case v1::FABRIC_KIND_ETHERNET:
+      return "ethernet";
+    case v1::FABRIC_KIND_ROCE:
+      return "roce";
+    case v1::FABRIC_KIND_INFINIBAND:
+      return "infiniband";
+    case v1::FABRIC_KIND_LOOPBACK:
+      return "loopback";
+    case v1::FABRIC_KIND_IWARP:
+      return "iwarp";
+    case v1::FABRIC_KIND_EFA:
+      return "efa";
+    case v1::FABRIC_KIND_SLINGSHOT:
+      return "slingshot";
+    case v1::FABRIC_KIND_OMNIPATH:
+      return "omnipath";
+    default:
+      return "unknown";
+  }
+}
+
+v1::FabricKind FabricOf(const Node& node) {
+  return node.description.ports_size() > 0 ? node.description.ports(0).fabric() : v1::FABRIC_KIND_UNKNOWN;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer) {
+  static const auto kNodes = nlohmann::json::json_pointer("/data/result/nodes");
+  if (!answer.is_object() || !answer.contains(kNodes) || !answer.at(kNodes).is_array())
+    return absl::InvalidArgumentError("the answer is no network topology");
+  std::vector<Node> nodes;
+  try {
+    for (const nlohmann::json& entry : answer.at(kNodes)) {
+      if (!entry.value("alive", true)) continue;
+      const nlohmann::json door = entry.value("door", nlohmann::json());
+      if (door.is_object()) {
+        nodes.push_back(NodeAt(door.value("address", ""), door.value("port", uint16_t{0})));
+        continue;
+      }
+      const std::string host = entry.value("address", "");
+      Node& node = nodes.emplace_back(Node{.name = FormatHostPort(host, kUsualPort), .host = host, .port = kUsualPort});
+      node.reason = "the cluster knows no door of this node: " + Printable(entry.value("reason", ""));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("the answer is no network topology: ", error.what()));
+  }
+  return nodes;
+}
+
+absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources) {
+  std::vector<std::string> hosts = sources.hosts;
+  if (!sources.hosts_file.empty()) {
+    auto lines = LinesOf(sources.hosts_file);
+    if (!lines.ok()) return lines.status();
+    hosts.insert(hosts.end(), lines->begin(), lines->end());
+  }
+  std::vector<Node> found;
+  for (const std::string& host : hosts) {
+    auto node = ParseNode(host);
+    if (!node.ok()) return node.status();
+    found.push_back(*std::move(node));
+  }
+  if (!sources.cluster.empty()) {
+    auto nodes = NodesOfCluster(sources.cluster, sources.token);
+    if (!nodes.ok()) return nodes.status();
+    std::move(nodes->begin(), nodes->end(), std::back_inserter(found));
+  }
+  std::vector<Node> unique;
+  std::set<std::string> seen;
+  for (Node& node : found)
+    if (seen.insert(node.address.empty() ? node.name : FormatHostPort(node.address, node.port)).second)
+      unique.push_back(std::move(node));
+  return unique;
+}
+
+nlohmann::json NodesJson(const std::vector<Node>& nodes) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Node& node : nodes) {
+    nlohmann::json ports = nlohmann::json::array();
+    for (const v1::Port& port : node.description.ports())
+      ports.push_back(
+          {{"name", port.name()},
+           {"netdev", port.netdev()},
+           {"fabric", FabricWord(port.fabric())},
+           {"speed_gbps", port.speed_bps() == 0 ? nlohmann::json(nullptr)
+                                                : nlohmann::json(static_cast<double>(port.speed_bps()) / 1e9)},
+           {"mtu", port.mtu()},
+           {"rdma_device", port.rdma_device()}});
+    list.push_back({{"name", node.name},
+                    {"address", node.address},
+                    {"port", node.port},
+                    {"hostname", node.description.hostname()},
+                    {"kernel", node.description.kernel()},
+                    {"version", node.description.software_version()},
+                    {"alive", node.alive},
+                    {"reason", node.reason},
+                    {"ports", std::move(ports)}});
+  }
+  return list;
+}
+
+std::optional<double> LinkGbps(const Node& node) {
+  if (node.description.ports_size() == 0) return {};
+  const uint64_t speed = EndOf(node.description.ports(0)).speed_bps;
+  return speed == 0 ? std::nullopt : std::optional(static_cast<double>(speed) / 1e9);
+}
+
+std::string LinkClass(const std::string& transport, const Node& a, const Node& b) {
+  std::string fabric = FabricWord(FabricOf(a));
+  if (FabricOf(a) != FabricOf(b))
+    fabric = fmt::format("{}-{}", std::min(fabric, std::string(FabricWord(FabricOf(b)))),
+                         std::max(fabric, std::string(FabricWord(FabricOf(b)))));
+  auto speed_a = LinkGbps(a), speed_b = LinkGbps(b);
+  if (!speed_a || !speed_b) return fmt::format("{}, {}", transport, fabric);
+  return fmt::format("{}, {}, {:g} Gb/s", transport, fabric, std::min(*speed_a, *speed_b));
+}
+
+}  // namespace netsense::matrix

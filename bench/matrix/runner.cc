@@ -1,0 +1,250 @@
+#include "bench/matrix/runner.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/process.h"
+#include "bench/rows.h"
+
+namespace netsense::matrix {
+namespace {
+
+// How long a port that is taken, or whose share is used up, is waited for.
+constexpr std::chrono::seconds kBusyLimit{60};
+constexpr std::chrono::milliseconds kFirstPause{10}, kLongestPause{500};
+// An order may take this much more than planned before it counts as late: slow links are what we look for.
+constexpr double kSlowestGbps = 0.05;
+constexpr double kSlowestPingSeconds = 5e-3;
+constexpr double kDrainSeconds = 2;
+
+std::chrono::nanoseconds Seconds(double seconds) {
+  return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
+}
+
+// The network's, or the other node's: not a refusal, and not a fault of the measuring node.
+bool MayBeTheNetwork(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded ||
+         code == absl::StatusCode::kDataLoss || code == absl::StatusCode::kNotFound;
+}
+
+// Ok, or why a node cannot run a transport.
+absl::Status Runs(const Node& node, const std::string& transport) {
+  for (const v1::TransportInfo& info : node.description.transports())
+    if (info.name() == transport)
+      return info.available() ? absl::OkStatus()
+                              : absl::UnimplementedError(absl::StrCat(node.name, ": ", info.reason()));
+  return absl::UnimplementedError(absl::StrCat(node.name, " has no transport '", transport, "'"));
+}
+
+// Until the port is free, or it lasts too long.
+template <typename Measure>
+auto WhenFree(Measure measure, const std::stop_token& stop) {
+  const MonotonicTime until = MonotonicNow() + kBusyLimit;
+  auto result = measure();
+  for (auto pause = kFirstPause; MonotonicNow() < until; pause = std::min(2 * pause, kLongestPause)) {
+    if (!absl::IsAborted(result.status()) && !absl::IsResourceExhausted(result.status())) break;
+    if (SleepUnlessStopped(stop, pause)) break;
+    result = measure();
+  }
+  return result;
+}
+
+}  // namespace
+
+Load Settings::load() const {
+  Load load;
+  if (ping) load = {.pings = pings + warmup, .ping_bytes = payload_bytes, .stream_bytes = {}, .stream_seconds = {}};
+  if (bandwidth) {
+    load.stream_bytes = stream_bytes;
+    load.stream_seconds = stream_seconds;
+  }
+  return load;
+}
+
+nlohmann::json Settings::ToJson() const {
+  nlohmann::json json = {{"wait_mode", wait_mode == v1::WAIT_MODE_BUSY_POLL ? "busy-poll" : "blocking"},
+                         {"mode", mode}};
+  if (ping) json.update({{"pings", pings}, {"warmup", warmup}, {"payload_bytes", payload_bytes}});
+  if (bandwidth && stream_bytes) json["stream_bytes"] = *stream_bytes;
+  if (bandwidth && stream_seconds) json["stream_s"] = *stream_seconds;
+  return json;
+}
+
+void Runner::SetStream(std::optional<uint64_t> bytes, std::optional<double> seconds) {
+  settings_.stream_bytes = bytes;
+  settings_.stream_seconds = seconds;
+}
+
+absl::StatusOr<v1::NodeDescription> Runner::Ask(const Node& node, const std::stop_token& stop) const {
+  const MonotonicTime deadline = MonotonicNow() + settings_.timeout;
+  auto session =
+      OrderSession::Open({node.address, node.port, {settings_.source_address, ""}, settings_.token}, deadline, stop);
+  if (!session.ok()) return session.status();
+  return session->Describe(deadline, stop);
+}
+
+void Runner::AskAll(const std::stop_token& stop) {
+  std::vector<std::jthread> threads;
+  for (Node& node : nodes_) {
+    if (node.address.empty()) continue;
+    threads.emplace_back([this, &node, &stop] {
+      auto description = Ask(node, stop);
+      node.alive = description.ok();
+      node.reason = std::string(description.status().message());
+      if (description.ok()) node.description = *std::move(description);
+    });
+  }
+}
+
+void Runner::Run(const std::vector<std::vector<Task>>& pairs, const std::stop_token& stop, const OnRow& on_row) {
+  std::vector<std::jthread> threads;
+  for (const std::vector<Task>& tasks : pairs)
+    threads.emplace_back([this, &tasks, &stop, &on_row] { RunTasks(tasks, stop, on_row); });
+}
+
+void Runner::RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row) {
+  for (const Task& task : tasks) {
+    {
+      std::lock_guard lock(mutex_);
+      if (!nodes_[static_cast<size_t>(task.pair.a)].alive || !nodes_[static_cast<size_t>(task.pair.b)].alive) return;
+    }
+    if (stop.stop_requested()) return;
+    RunTask(task, stop, on_row);
+  }
+}
+
+MeasureTarget Runner::TargetOf(const Task& task) const {
+  const Node& node = nodes_[static_cast<size_t>(task.pair.b)];
+  MeasureTarget target;
+  target.host = node.address;
+  target.port = node.port;
+  target.transport = task.transport;
+  target.wait_mode = settings_.wait_mode;
+  target.options.set_mode(settings_.mode);
+  return target;
+}
+
+bool Runner::BothAlive(Pair pair, const std::stop_token& stop) {
+  std::vector<std::jthread> threads;
+  std::atomic<bool> all = true;
+  for (int end : {pair.a, pair.b})
+    threads.emplace_back([this, end, &stop, &all] {
+      Node& node = nodes_[static_cast<size_t>(end)];
+      auto answer = Ask(node, stop);
+      if (answer.ok() || stop.stop_requested()) return;
+      all = false;
+      std::lock_guard lock(mutex_);
+      node.alive = false;
+      node.reason = absl::StrCat("died in mid-run: ", answer.status().message());
+    });
+  threads.clear();
+  return all;
+}
+
+void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row) {
+  const Node& from = nodes_[static_cast<size_t>(task.pair.a)];
+  const Node& to = nodes_[static_cast<size_t>(task.pair.b)];
+  auto tell = [&](nlohmann::json row) {
+    row["source"] = from.name;
+    row["target"] = to.name;
+    row["repeat"] = 1;
+    std::lock_guard lock(mutex_);
+    on_row(std::move(row));
+  };
+  PingRequest ping{.target = TargetOf(task), .bounds = {.iterations = settings_.pings, .duration = {}}};
+  ping.payload_bytes = settings_.payload_bytes;
+  ping.warmup = settings_.warmup;
+  ping.timeout = std::min(settings_.timeout, std::chrono::milliseconds(1000));
+  BandwidthRequest stream{.target = ping.target, .bounds = {}};
+  if (settings_.stream_bytes) {
+    stream.bounds.iterations = 1;
+    stream.payload_bytes = *settings_.stream_bytes;
+  }
+  double stream_seconds = 0;
+  if (settings_.stream_seconds) {
+    stream.bounds.duration = Seconds(*settings_.stream_seconds);
+    stream.window = std::min<std::chrono::nanoseconds>(stream.window, *stream.bounds.duration / 4);
+    stream_seconds = *settings_.stream_seconds + kDrainSeconds;
+  } else if (settings_.stream_bytes) {
+    stream_seconds = static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9);
+  }
+  const Direction directions[] = {Direction::kToPeer, Direction::kFromPeer};
+
+  // What is left of the task fails for the same reason: it would only cost more timeouts.
+  auto fail = [&](const absl::Status& status, bool ping_too, size_t first_direction) {
+    if (stop.stop_requested()) return;
+    if (MayBeTheNetwork(status.code()) && !BothAlive(task.pair, stop)) return;
+    if (task.ping && ping_too) tell(PingFailureRow(ping, status));
+    for (size_t i = first_direction; task.bandwidth && i < std::size(directions); ++i) {
+      stream.directions = {directions[i]};
+      tell(BandwidthFailureRow(stream, status));
+    }
+  };
+
+  for (const Node* node : {&from, &to})
+    if (auto status = Runs(*node, task.transport); !status.ok()) return fail(status, true, 0);
+  auto session = OrderSession::Open({from.address, from.port, {settings_.source_address, ""}, settings_.token},
+                                    MonotonicNow() + settings_.timeout, stop);
+  if (!session.ok()) return fail(session.status(), true, 0);
+  if (task.ping) {
+    const double allowed = kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup);
+    auto result = session->Ping(ping, MonotonicNow() + settings_.timeout + Seconds(allowed), stop);
+    if (!result.ok()) return fail(result.status(), true, 0);
+    tell(PingRow(ping, *result));
+  }
+  if (!task.bandwidth) return;
+  for (size_t i = 0; i < std::size(directions); ++i) {
+    stream.directions = {directions[i]};
+    auto result = WhenFree(
+        [&] { return session->Bandwidth(stream, MonotonicNow() + settings_.timeout + Seconds(stream_seconds), stop); },
+        stop);
+    if (!result.ok()) return fail(result.status(), false, i);
+    tell(BandwidthRow(stream, *result));
+  }
+}
+
+std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const std::vector<Node>& nodes,
+                               const std::string& transport, Metric metric) {
+  std::map<std::string, int> index;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i].alive) index[nodes[i].name] = static_cast<int>(i);
+  std::map<Pair, FirstLook> looks;
+  for (const nlohmann::json& row : rows) {
+    if (row.value("kind", "") != (metric == Metric::kRtt ? "ping" : "bw") || row.value("transport", "") != transport)
+      continue;
+    auto source = index.find(row.value("source", "")), target = index.find(row.value("target", ""));
+    if (source == index.end() || target == index.end()) continue;
+    const Pair pair = MakePair(source->second, target->second);
+    std::optional<double> value;
+    std::string failure;
+    std::optional<double> expected;
+    if (row.contains("error")) {
+      const std::string code = row["error"].value("code", "");
+      if (code != "UNAVAILABLE" && code != "DEADLINE_EXCEEDED" && code != "DATA_LOSS" && code != "NOT_FOUND") continue;
+      failure = row["error"].value("message", code);
+    } else if (metric == Metric::kRtt) {
+      value = row.value(nlohmann::json::json_pointer("/network_rtt_us/p50"), 0.0);
+    } else {
+      value = row.value(nlohmann::json::json_pointer("/bw_gbps/avg"), 0.0);
+      auto gbps = row.find("expected");
+      if (gbps != row.end() && gbps->is_object() && (*gbps)["gbps"].is_number()) expected = (*gbps)["gbps"];
+    }
+    auto [found, fresh] = looks.try_emplace(pair);
+    FirstLook& look = found->second;
+    look.pair = pair;
+    look.link_class = LinkClass(transport, nodes[static_cast<size_t>(pair.a)], nodes[static_cast<size_t>(pair.b)]);
+    if (expected) look.expected_gbps = expected;
+    if (!failure.empty()) {
+      look.look = {{}, failure};
+    } else if (fresh || (look.look.value && *value < *look.look.value)) {
+      look.look = {value, ""};
+    }
+  }
+  std::vector<FirstLook> list;
+  for (auto& [pair, look] : looks) list.push_back(std::move(look));
+  return list;
+}
+
+}  // namespace netsense::matrix

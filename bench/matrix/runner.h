@@ -1,0 +1,84 @@
+// Has pairs of nodes measured: the coordinator sends no probe itself, it gives orders (engine/order_session.h).
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "bench/matrix/nodes.h"
+#include "bench/matrix/plan.h"
+#include "bench/matrix/verdict.h"
+#include "engine/measure.h"
+#include "engine/order_session.h"
+
+namespace netsense::matrix {
+
+struct Settings {
+  std::vector<std::string> transports = {"tcp"};
+  bool ping = true;
+  bool bandwidth = true;
+  uint32_t payload_bytes = 64;
+  uint64_t pings = 200;
+  uint64_t warmup = 20;
+  // Of one stream; one of them is set before the rounds begin.
+  std::optional<uint64_t> stream_bytes;
+  std::optional<double> stream_seconds;
+  v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
+  std::string mode;                         // of the transport; empty = its own choice
+  std::chrono::milliseconds timeout{2000};  // for a node to answer, and what an order may be late
+  std::string token;
+  std::string source_address;  // the coordinator's
+
+  Load load() const;
+  // What makes rows of two runs comparable; nodes and transports may differ.
+  nlohmann::json ToJson() const;
+};
+
+// A node that dies is marked in `nodes`, and no later pair of it is tried. Not thread-safe; runs threads of its own,
+// one for each pair that is being measured.
+class Runner {
+ public:
+  // On any thread, one at a time.
+  using OnRow = std::function<void(nlohmann::json)>;
+
+  Runner(Settings settings, std::vector<Node>* nodes) : settings_(std::move(settings)), nodes_(*nodes) {}
+
+  // Asks all nodes at once who they are: those that do not answer cost one timeout together.
+  void AskAll(const std::stop_token& stop);
+  void SetStream(std::optional<uint64_t> bytes, std::optional<double> seconds);
+
+  // Wanted of a pair over one transport.
+  struct Task {
+    Pair pair;
+    std::string transport;
+    bool ping = true;
+    bool bandwidth = true;
+  };
+  // The tasks of each pair one after another, all pairs at once: the caller sees to it that no node is in two. Rows of
+  // failures too, but of none that a stop or a dead node explains.
+  void Run(const std::vector<std::vector<Task>>& pairs, const std::stop_token& stop, const OnRow& on_row);
+
+  const Settings& settings() const { return settings_; }
+
+ private:
+  absl::StatusOr<v1::NodeDescription> Ask(const Node& node, const std::stop_token& stop) const;
+  void RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row);
+  void RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row);
+  bool BothAlive(Pair pair, const std::stop_token& stop);
+  MeasureTarget TargetOf(const Task& task) const;
+
+  Settings settings_;
+  std::vector<Node>& nodes_;
+  std::mutex mutex_;  // of nodes_ and on_row while pairs are measured
+};
+
+// What rows say to a verdict. Rows of measurements that failed for a reason other than the network are left out, and
+// those with a node that is not alive.
+std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const std::vector<Node>& nodes,
+                               const std::string& transport, Metric metric);
+
+}  // namespace netsense::matrix

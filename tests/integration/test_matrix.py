@@ -1,0 +1,271 @@
+"""`netsense-bench matrix` over eight hosts: it names the slow node and the slow link and nobody else, and bears with nodes that die.
+
+NETSENSE_MATRIX_RUNS: how many times the verdict is asked for (default 2).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+from cluster import EmbeddedCluster, clean_environment, wait_until
+from netlab import NetLab
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "bench/schema/result.schema.json").read_text())
+NODES = 8
+RUNS = int(os.environ.get("NETSENSE_MATRIX_RUNS", "2"))
+SLOW_LINK = (2, 6)
+SLOW_NODE = 5
+QUICK = ["--pings", 30, "--warmup", 5, "-D", 0.1]
+
+
+class Hosts:
+    """`netsense-bench serve` on every node; the coordinator runs on node 1."""
+
+    def __init__(self, lab, bin_dir, directory):
+        self.lab, self.bin, self.directory = lab, bin_dir, directory
+        self.token = directory / "token"
+        self.token.write_text("the token of this lab\n")
+        self.token.chmod(0o600)
+        self.serving = {}
+
+    def start(self, i):
+        process = self.lab.popen(
+            i,
+            [self.bin / "netsense-bench", "serve", "--listen", f"{self.lab.address(i)}:18590", "--token-file", self.token, "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=clean_environment(self.directory),
+        )
+        assert json.loads(process.stdout.readline())["port"] == 18590
+        self.serving[i] = process
+
+    def stop(self, i):
+        process = self.serving.pop(i)
+        process.kill()
+        process.communicate()
+
+    def command(self, *flags, nodes=range(1, NODES + 1)):
+        names = [f"{self.lab.address(i)}:18590" for i in nodes]
+        return [self.bin / "netsense-bench", "matrix", *names, "--token-file", self.token, *map(str, flags)]
+
+    def run(self, *flags, nodes=range(1, NODES + 1)):
+        return self.lab.run(1, self.command(*flags, nodes=nodes), env=clean_environment(self.directory))
+
+    def popen(self, *flags):
+        return self.lab.popen(1, self.command(*flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=clean_environment(self.directory))  # fmt: skip
+
+    def name(self, i):
+        return f"{self.lab.address(i)}:18590"
+
+
+@pytest.fixture(scope="module")
+def hosts(namespaces, bin_dir, directory):
+    with NetLab(NODES) as lab:
+        for i in range(1, NODES + 1):
+            lab.shape(i, "1gbit")
+        made = Hosts(lab, bin_dir, directory)
+        for i in range(1, NODES + 1):
+            made.start(i)
+        yield made
+        for i in list(made.serving):
+            made.stop(i)
+
+
+@pytest.fixture
+def slow(hosts):
+    """One link at a tenth, one node at three tenths of what all have."""
+    hosts.lab.shape(SLOW_NODE, "300mbit")
+    hosts.lab.slow_down(*SLOW_LINK, "100mbit", others="1gbit")
+    yield
+    for i in (SLOW_NODE, *SLOW_LINK):
+        hosts.lab.shape(i, "1gbit")
+
+
+def document_of(done):
+    assert done.returncode in (0, 1), done.stderr
+    document = json.loads(done.stdout)
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    return document
+
+
+def blamed(document):
+    return {(suspect["what"], *suspect["nodes"]) for suspect in document["suspects"]}
+
+
+def pairs_of(rows):
+    return {frozenset((row["source"], row["target"])) for row in rows}
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+def test_it_names_the_slow_link_and_the_slow_node_and_nobody_else(hosts, slow, run):
+    done = hosts.run("--json", "--pings", 30, "--warmup", 5, "-D", 0.2)
+    document = document_of(done)
+    assert done.returncode == 1
+    assert blamed(document) == {
+        ("node", hosts.name(SLOW_NODE)),
+        ("link", *sorted(map(hosts.name, SLOW_LINK))),
+    }, json.dumps(document["suspects"], indent=1)
+    assert len(pairs_of(document["results"])) == NODES * (NODES - 1) // 2
+    by_what = {suspect["what"]: suspect for suspect in document["suspects"]}
+    assert by_what["link"]["measured"] < 0.11 < by_what["node"]["measured"] < 0.31 < by_what["node"]["class_median"]
+    for suspect in document["suspects"]:
+        assert any("alone: " in line for line in suspect["evidence"])
+        assert any("with a good partner" in line for line in suspect["evidence"])
+
+
+def test_a_good_network_has_no_suspects(hosts):
+    done = hosts.run("-t", "tcp,grpc", "--pings", 30, "--warmup", 5, "-D", 0.1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no suspects" in done.stdout
+    assert "28 pairs in 7 rounds over tcp, grpc" in done.stderr
+    assert f"{NODES}  {hosts.name(NODES)}" in done.stdout
+
+
+def test_what_it_will_cost_is_said_before_it_starts(hosts):
+    done = hosts.run("--dry-run", "--bytes", 1_000_000)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "8 of 8 nodes are there: 28 pairs in 7 rounds over tcp" in done.stdout
+    document = document_of(hosts.run("--dry-run", "--bytes", 1_000_000, "--no-ping", "--json"))
+    assert document["plan"]["estimated_bytes"] == 28 * 2 * 1_000_000
+    assert document["results"] == []
+
+
+def test_dead_nodes_cost_one_timeout_together(hosts):
+    """Two hosts that swallow what is sent to them, as a machine that is off, and one that refuses."""
+    lab = hosts.lab
+    lab.cut(3)
+    lab.cut(7)
+    hosts.stop(8)
+    try:
+        begun = time.monotonic()
+        done = hosts.run("--json", *QUICK, "--no-bw", "--timeout", 1000)
+        took = time.monotonic() - begun
+    finally:
+        lab.mend(3)
+        lab.mend(7)
+        hosts.start(8)
+    document = document_of(done)
+    assert done.returncode == 1
+    assert 1.0 <= took < 2.0 + 1.0, "one timeout, and the measurement of the others"
+    dead = {node["name"]: node["reason"] for node in document["nodes"] if not node["alive"]}
+    assert set(dead) == set(map(hosts.name, (3, 7, 8))) and all(dead.values())
+    assert len(pairs_of(document["results"])) == 5 * 4 // 2
+    assert all(name in done.stderr for name in dead)
+    assert document["suspects"] == []
+
+
+def test_a_node_that_dies_in_mid_run_costs_one_timeout(hosts, directory):
+    path = directory / "dies.jsonl"
+    begun = time.monotonic()
+    running = hosts.popen("--json", "--jsonl", path, "--pings", 30, "-D", 0.2, "--timeout", 1000)
+    wait_until("the first rows", lambda: path.exists() and len(path.read_text().splitlines()) > 3, 30, every=0.01)
+    hosts.lab.cut(4)
+    try:
+        out, err = running.communicate(timeout=60)
+        took = time.monotonic() - begun
+    finally:
+        hosts.lab.mend(4)
+    assert running.returncode == 1, err
+    document = json.loads(out)
+    (dead,) = [node for node in document["nodes"] if not node["alive"]]
+    assert dead["name"] == hosts.name(4) and "mid-run" in dead["reason"]
+    others = [row for row in document["results"] if hosts.name(4) not in (row["source"], row["target"])]
+    assert len(pairs_of(others)) == 7 * 6 // 2, "all pairs of the living"
+    assert not [row for row in document["results"] if "error" in row]
+    assert document["suspects"] == []
+    # Seven rounds of some 0.5 s; the order that nobody answers, and the look at who is dead: not seven of these.
+    assert took < 7 * 0.6 + 2 * (1 + 2) + 3, took
+
+
+def test_a_process_that_is_killed_in_mid_run_costs_nothing(hosts, directory):
+    path = directory / "killed.jsonl"
+    running = hosts.popen("--json", "--jsonl", path, *QUICK)
+    wait_until("the first rows", lambda: path.exists() and len(path.read_text().splitlines()) > 3, 30, every=0.01)
+    hosts.stop(6)
+    try:
+        out, err = running.communicate(timeout=60)
+    finally:
+        hosts.start(6)
+    assert running.returncode == 1, err
+    document = json.loads(out)
+    assert [node["name"] for node in document["nodes"] if not node["alive"]] == [hosts.name(6)]
+    assert document["suspects"] == []
+
+
+def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(hosts, directory):
+    path = directory / "stopped.jsonl"
+    running = hosts.popen("--json", "--jsonl", path, *QUICK)
+    wait_until("some rows", lambda: path.exists() and len(path.read_text().splitlines()) > 15, 30, every=0.01)
+    begun = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert time.monotonic() - begun < 1.0
+    assert running.returncode == 0 and f"--resume {path}" in err
+    document = json.loads(out)
+    kept = len(document["results"])
+    assert document["interrupted"] and 15 <= kept < 28 * 3
+    assert [line for line in lines_of(path) if "kind" in line] == document["results"]
+
+    with path.open("a") as file:
+        file.write('{"kind":"ping","source":"10.77')  # as a kill leaves it
+    other = hosts.run("--json", "--resume", path, "--pings", 31, "--warmup", 5, "-D", 0.1)
+    assert other.returncode == 2 and "measured otherwise" in other.stderr
+
+    begun_ms = time.time() * 1000
+    done = hosts.run("--json", "--resume", path, *QUICK)
+    resumed = document_of(done)
+    assert "cut off" in done.stderr and f"{kept} measurements are there already" in done.stderr
+    assert len(resumed["results"]) == 28 * 3 and not resumed["interrupted"]
+    assert resumed["results"][:kept] == document["results"] and resumed["started_at_ms"] >= begun_ms - 1000
+    lines = lines_of(path)
+    assert [line for line in lines if "kind" in line] == resumed["results"], "the file grew, without the broken line"
+    again = document_of(hosts.run("--json", "--resume", path, *QUICK))
+    assert again["plan"]["pairs"] == 0 and len(again["results"]) == 28 * 3
+
+
+def test_a_list_in_a_file(hosts, directory):
+    path = directory / "hosts"
+    path.write_text(f"# the lab\n{hosts.name(1)}\n{hosts.lab.address(2)}  # the usual port\n\n{hosts.name(1)}\n")
+    done = hosts.run("--json", "--hosts", path, *QUICK, "--no-bw", nodes=[])
+    assert [node["name"] for node in document_of(done)["nodes"]] == [hosts.name(1), hosts.name(2)]
+
+
+def test_nobody_without_the_token_gives_orders(hosts):
+    done = hosts.lab.run(
+        1,
+        [hosts.bin / "netsense-bench", "matrix", hosts.name(2), hosts.name(3), "--insecure"],
+        env=clean_environment(hosts.directory),
+    )
+    assert done.returncode == 3 and "token" in done.stderr
+    without = hosts.lab.run(
+        1, [hosts.bin / "netsense-bench", "matrix", hosts.name(2), hosts.name(3)], env=clean_environment(hosts.directory)
+    )
+    assert without.returncode == 2 and "no token" in without.stderr
+
+
+def test_all_nodes_of_a_cluster(namespaces, bin_dir, directory):
+    """Engines, found by the head's API: they give a share of their ports only."""
+    with NetLab(3) as lab, EmbeddedCluster(lab, bin_dir, directory) as cluster:
+        cluster.wait_all_ok()
+        done = lab.run(
+            2,
+            [bin_dir / "netsense-bench", "matrix", "--cluster", f"http://{lab.address(1)}:18591", "--json",
+             "--token-file", directory / "token-2", "--pings", "30"],
+            env=cluster.environment,
+        )  # fmt: skip
+        document = document_of(done)
+        assert {node["address"] for node in document["nodes"]} == {lab.address(i) for i in (1, 2, 3)}
+        assert all(node["alive"] for node in document["nodes"])
+        assert len(document["results"]) == 3 * 3 and not [row for row in document["results"] if "error" in row]
+        assert document["plan"]["settings"]["stream_bytes"] == 16 << 20

@@ -1,0 +1,284 @@
+// The matrix's rounds, and its verdicts over networks that are made up.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <numeric>
+#include <set>
+
+#include "bench/matrix/nodes.h"
+#include "bench/matrix/plan.h"
+#include "bench/matrix/verdict.h"
+
+namespace netsense::matrix {
+namespace {
+
+std::vector<int> Nodes(int n) {
+  std::vector<int> nodes(static_cast<size_t>(n));
+  std::iota(nodes.begin(), nodes.end(), 0);
+  return nodes;
+}
+
+TEST(MatrixPlan, EveryPairOnceAndNobodyTwiceInARound) {
+  EXPECT_TRUE(CircleRounds({}).empty());
+  EXPECT_TRUE(CircleRounds({7}).empty());
+  for (int n = 2; n <= 65; ++n) {
+    const auto rounds = CircleRounds(Nodes(n));
+    EXPECT_EQ(rounds.size(), static_cast<size_t>(n % 2 == 0 ? n - 1 : n)) << n;
+    std::set<Pair> seen;
+    for (const auto& round : rounds) {
+      EXPECT_EQ(round.size(), static_cast<size_t>(n / 2)) << n;
+      std::set<int> busy;
+      for (const Pair& pair : round) {
+        EXPECT_LT(pair.a, pair.b);
+        EXPECT_TRUE(seen.insert(pair).second) << n << ": " << pair.a << " " << pair.b;
+        EXPECT_TRUE(busy.insert(pair.a).second) << n;
+        EXPECT_TRUE(busy.insert(pair.b).second) << n;
+      }
+    }
+    EXPECT_EQ(seen.size(), static_cast<size_t>(n * (n - 1) / 2)) << n;
+  }
+}
+
+TEST(MatrixPlan, GoesByTheNodesThatAreThere) {
+  const auto rounds = CircleRounds({1, 4, 6});
+  std::set<Pair> seen;
+  for (const auto& round : rounds) seen.insert(round.begin(), round.end());
+  EXPECT_EQ(seen, (std::set<Pair>{{1, 4}, {1, 6}, {4, 6}}));
+}
+
+TEST(MatrixPlan, SaysWhatItWillCost) {
+  const auto rounds = CircleRounds(Nodes(8));
+  const Estimate bytes =
+      EstimateOf(rounds, 2, {.pings = 0, .ping_bytes = 0, .stream_bytes = 1'000'000, .stream_seconds = {}}, 100.0);
+  EXPECT_EQ(bytes.pairs, 28u);
+  EXPECT_EQ(bytes.rounds, 7u);
+  EXPECT_EQ(bytes.bytes, 28u * 2 * 2 * 1'000'000);
+  EXPECT_FALSE(bytes.assumed_speed);
+  const Estimate timed =
+      EstimateOf(rounds, 1, {.pings = 100, .ping_bytes = 64, .stream_bytes = {}, .stream_seconds = 2.0}, {});
+  EXPECT_TRUE(timed.assumed_speed);
+  EXPECT_NEAR(timed.seconds, 7 * 4, 1.0);
+}
+
+// A network in which `at` says what a look at a pair gives; `alone` is false in the first look.
+using Network = std::function<Look(Pair pair, bool alone)>;
+
+struct Outcome {
+  std::vector<Suspect> suspects;
+  int looks = 0;  // after the first
+};
+
+Outcome Judge(int n, const Network& network, Metric metric = Metric::kBandwidth, std::optional<double> expected = {}) {
+  std::vector<std::string> names;
+  std::vector<FirstLook> looks;
+  for (int i = 0; i < n; ++i) names.push_back("n" + std::to_string(i));
+  for (int a = 0; a < n; ++a)
+    for (int b = a + 1; b < n; ++b) looks.push_back({{a, b}, "tcp", expected, network({a, b}, false)});
+  Verdict verdict(metric, {}, names, looks);
+  Outcome outcome;
+  for (; outcome.looks < 10'000; ++outcome.looks) {
+    auto pair = verdict.NextLook();
+    if (!pair) break;
+    verdict.Add(*pair, network(*pair, true));
+  }
+  outcome.suspects = verdict.Suspects();
+  return outcome;
+}
+
+std::string Words(const Outcome& outcome) {
+  std::string words;
+  for (const Suspect& suspect : outcome.suspects) {
+    words += suspect.what == Blame::kNode ? "node" : suspect.what == Blame::kLink ? "link" : "path";
+    for (int node : suspect.nodes) words += " " + std::to_string(node);
+    words += ";";
+  }
+  return words;
+}
+
+bool Has(Pair pair, int node) { return pair.a == node || pair.b == node; }
+
+TEST(MatrixVerdict, AGoodNetworkCostsNoSecondLook) {
+  const Outcome outcome = Judge(8, [](Pair, bool) { return Look{10.0, ""}; });
+  EXPECT_EQ(Words(outcome), "");
+  EXPECT_EQ(outcome.looks, 0);
+}
+
+TEST(MatrixVerdict, ASlowNode) {
+  const Outcome outcome = Judge(8, [](Pair pair, bool) { return Look{Has(pair, 5) ? 3.0 : 10.0, ""}; });
+  EXPECT_EQ(Words(outcome), "node 5;");
+  const Suspect& suspect = outcome.suspects.front();
+  EXPECT_EQ(suspect.measured, 3.0);
+  EXPECT_EQ(suspect.class_median, 10.0);
+  EXPECT_EQ(suspect.evidence.front(), "n5 is bad with 7 of 7 partners");
+  EXPECT_EQ(suspect.evidence.back(), "n5 with a good partner, n0: 3 Gb/s (bad)");
+}
+
+TEST(MatrixVerdict, ASlowLink) {
+  const Outcome outcome = Judge(8, [](Pair pair, bool) { return Look{pair == Pair{1, 2} ? 1.0 : 10.0, ""}; });
+  EXPECT_EQ(Words(outcome), "link 1 2;");
+  EXPECT_EQ(outcome.looks, 3) << "once alone, and each end with a partner";
+  EXPECT_EQ(outcome.suspects.front().evidence.front(),
+            "n1 - n2: 1 Gb/s, 10 % of the median of its class; alone: 1 Gb/s");
+}
+
+TEST(MatrixVerdict, ASlowNodeAndASlowLinkAndNobodyElse) {
+  for (int node = 0; node < 8; ++node)
+    for (int a = 0; a < 8; ++a)
+      for (int b = a + 1; b < 8; ++b) {
+        const Outcome outcome = Judge(8, [&](Pair pair, bool) {
+          return Look{pair == Pair{a, b} ? 1.0 : Has(pair, node) ? 3.0 : 10.0, ""};
+        });
+        std::string expected = "node " + std::to_string(node) + ";";
+        // A link of a bad node is explained by the node.
+        if (node != a && node != b) expected += "link " + std::to_string(a) + " " + std::to_string(b) + ";";
+        EXPECT_EQ(Words(outcome), expected);
+      }
+}
+
+TEST(MatrixVerdict, TwoSlowNodes) {
+  const Outcome outcome = Judge(8, [](Pair pair, bool) { return Look{Has(pair, 0) || Has(pair, 7) ? 2.0 : 10.0, ""}; });
+  EXPECT_EQ(Words(outcome), "node 0;node 7;");
+}
+
+TEST(MatrixVerdict, TwoSlowLinksOfOneNodeAreNoSlowNode) {
+  const Outcome outcome = Judge(8, [](Pair pair, bool) {
+    return Look{pair == Pair{1, 2} || pair == Pair{1, 3} ? 2.0 : 10.0, ""};
+  });
+  EXPECT_EQ(Words(outcome), "link 1 2;link 1 3;");
+}
+
+TEST(MatrixVerdict, NoiseIsClearedByTheSecondLook) {
+  const Outcome outcome = Judge(8, [](Pair pair, bool alone) {
+    const bool noisy = !alone && (Has(pair, 3) || pair == Pair{0, 1});
+    return Look{noisy ? 1.0 : 10.0, ""};
+  });
+  EXPECT_EQ(Words(outcome), "");
+  EXPECT_EQ(outcome.looks, 8);
+}
+
+TEST(MatrixVerdict, ASlowNodeAmongNoise) {
+  const Outcome outcome = Judge(16, [](Pair pair, bool alone) {
+    if (Has(pair, 9)) return Look{2.0, ""};
+    return Look{!alone && (pair.a + pair.b) % 5 == 0 ? 4.0 : 10.0, ""};
+  });
+  EXPECT_EQ(Words(outcome), "node 9;");
+}
+
+TEST(MatrixVerdict, ABadNodeIsNotLookedAtWithEverybody) {
+  const Outcome outcome = Judge(256, [](Pair pair, bool) { return Look{Has(pair, 100) ? 2.0 : 10.0, ""}; });
+  EXPECT_EQ(Words(outcome), "node 100;");
+  EXPECT_LE(outcome.looks, 6);
+}
+
+TEST(MatrixVerdict, FourNodesOfWhichOneIsSlow) {
+  const Outcome outcome = Judge(4, [](Pair pair, bool) { return Look{Has(pair, 2) ? 3.0 : 10.0, ""}; });
+  EXPECT_EQ(Words(outcome), "node 2;");
+}
+
+TEST(MatrixVerdict, OfTwoNodesNobodyCanTellWhichOne) {
+  const Network slow = [](Pair, bool) { return Look{3.0, ""}; };
+  EXPECT_EQ(Words(Judge(2, slow)), "") << "there is nothing to compare with";
+  EXPECT_EQ(Words(Judge(2, slow, Metric::kBandwidth, 10.0)), "path 0 1;");
+}
+
+TEST(MatrixVerdict, AllBelowWhatTheyCouldCarryIsOnesOwnSuspect) {
+  const Outcome outcome = Judge(
+      5,
+      [](Pair, bool) {
+        return Look{3.0, ""};
+      },
+      Metric::kBandwidth, 10.0);
+  EXPECT_EQ(Words(outcome), "path 0 1 2 3 4;");
+}
+
+TEST(MatrixVerdict, AnEndThatIsBadWithTheGoodPartnerToo) {
+  const Outcome outcome = Judge(6, [](Pair pair, bool alone) {
+    return Look{pair == Pair{1, 2} || (alone && Has(pair, 2)) ? 2.0 : 10.0, ""};
+  });
+  EXPECT_EQ(Words(outcome), "node 2;");
+}
+
+TEST(MatrixVerdict, HalvesThatAreCutApartBlameNoNode) {
+  const Outcome outcome = Judge(
+      8,
+      [](Pair pair, bool) {
+        return Look{(pair.a < 4) != (pair.b < 4) ? 1.0 : 10.0, ""};
+      },
+      Metric::kBandwidth, 10.0);
+  for (const Suspect& suspect : outcome.suspects) EXPECT_NE(suspect.what, Blame::kNode) << Words(outcome);
+  EXPECT_EQ(outcome.suspects.size(), 16u);
+}
+
+TEST(MatrixVerdict, WhatFailsIsAsBadAsCanBe) {
+  const Outcome outcome = Judge(6, [](Pair pair, bool) {
+    return pair == Pair{2, 4} ? Look{{}, "no route to host"} : Look{10.0, ""};
+  });
+  EXPECT_EQ(Words(outcome), "link 2 4;");
+  EXPECT_FALSE(outcome.suspects.front().measured.has_value());
+  EXPECT_EQ(outcome.suspects.front().evidence.front(), "n2 - n4: no route to host; alone: no route to host");
+}
+
+TEST(MatrixVerdict, RoundTripsNeedTheFactorAndTheFloor) {
+  auto with = [](double median, double slow) {
+    return Words(Judge(
+        6,
+        [=](Pair pair, bool) {
+          return Look{Has(pair, 1) ? slow : median, ""};
+        },
+        Metric::kRtt));
+  };
+  EXPECT_EQ(with(20, 100), "") << "five times, and only 80 us more";
+  EXPECT_EQ(with(200, 500), "") << "only 2.5 times";
+  EXPECT_EQ(with(200, 700), "node 1;");
+}
+
+TEST(MatrixVerdict, ADeadNodeIsForgotten) {
+  std::vector<FirstLook> looks;
+  for (int a = 0; a < 5; ++a)
+    for (int b = a + 1; b < 5; ++b) looks.push_back({{a, b}, "tcp", {}, {b == 4 ? 1.0 : 10.0, ""}});
+  Verdict verdict(Metric::kBandwidth, {}, {"0", "1", "2", "3", "4"}, looks);
+  ASSERT_TRUE(verdict.NextLook());
+  verdict.Forget(4);
+  EXPECT_FALSE(verdict.NextLook());
+  EXPECT_TRUE(verdict.Suspects().empty());
+}
+
+TEST(MatrixVerdict, ClassesAreComparedWithinThemselves) {
+  std::vector<FirstLook> looks;
+  for (int a = 0; a < 8; ++a)
+    for (int b = a + 1; b < 8; ++b)
+      looks.push_back({{a, b}, b < 4 ? "100 Gb/s" : "10 Gb/s", {}, {b < 4 ? 90.0 : 9.0, ""}});
+  Verdict verdict(Metric::kBandwidth, {}, std::vector<std::string>(8, "n"), looks);
+  EXPECT_FALSE(verdict.NextLook());
+}
+
+TEST(MatrixNodes, OfTheClustersAnswer) {
+  auto nodes = NodesOfTopology(nlohmann::json::parse(R"({"result":true,"data":{"result":{"nodes":[
+      {"address":"10.0.0.1","alive":true,"door":{"address":"10.1.0.1","port":18590}},
+      {"address":"10.0.0.2","alive":true,"door":null,"reason":"no engine"},
+      {"address":"10.0.0.3","alive":false,"door":null}]}}})"));
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  ASSERT_EQ(nodes->size(), 2u);
+  EXPECT_EQ((*nodes)[0].name, "10.1.0.1:18590");
+  EXPECT_EQ((*nodes)[0].address, "10.1.0.1");
+  EXPECT_TRUE((*nodes)[1].address.empty());
+  EXPECT_NE((*nodes)[1].reason.find("no engine"), std::string::npos);
+  EXPECT_TRUE(absl::IsInvalidArgument(NodesOfTopology(nlohmann::json::parse("[1]")).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      NodesOfTopology(nlohmann::json::parse(R"({"data":{"result":{"nodes":[{"alive":3}]}}})")).status()));
+}
+
+TEST(MatrixNodes, EachOnceAndWithTheUsualPort) {
+  auto nodes = FindNodes({.hosts = {"127.0.0.1", "127.0.0.1:18590", "127.0.0.2:7", "[::1]"},
+                          .hosts_file = "",
+                          .cluster = "",
+                          .token = ""});
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  ASSERT_EQ(nodes->size(), 3u);
+  EXPECT_EQ((*nodes)[0].name, "127.0.0.1:18590");
+  EXPECT_EQ((*nodes)[1].name, "127.0.0.2:7");
+  EXPECT_EQ((*nodes)[2].name, "[::1]:18590");
+}
+
+}  // namespace
+}  // namespace netsense::matrix
