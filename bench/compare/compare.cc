@@ -22,8 +22,8 @@ Json IdentityOf(const Json& row, const std::vector<std::string>& ignored) {
   Json identity = Json::object();
   for (const char* field : kIdentity) {
     auto value = row.find(field);
-    if (value == row.end() || value->is_null() || std::find(ignored.begin(), ignored.end(), field) != ignored.end())
-      continue;
+    if (value == row.end() || value->is_null() || *value == "") continue;
+    if (std::find(ignored.begin(), ignored.end(), field) != ignored.end()) continue;
     identity[field] = *value;
   }
   return identity;
@@ -39,25 +39,67 @@ struct Measured {
 struct Document {
   std::map<std::string, Measured> by_identity;
   std::vector<std::string> order;
+
+  void Add(const Json& identity, const Json* row) {
+    const std::string key = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
+    auto [place, is_new] = by_identity.try_emplace(key);
+    if (is_new) {
+      place->second.identity = identity;
+      order.push_back(key);
+    }
+    place->second.rows.push_back(row);
+  }
 };
+
+bool Failed(const Json& row) { return row.contains("error") && !row["error"].is_null(); }
+
+bool AllFailed(const Measured& measured) {
+  return std::all_of(measured.rows.begin(), measured.rows.end(), [](const Json* row) { return Failed(*row); });
+}
+
+// Whether all that is known of `some` is so in `full`.
+bool Agrees(const Json& some, const Json& full) {
+  return std::all_of(some.items().begin(), some.items().end(), [&](const auto& field) {
+    auto value = full.find(field.key());
+    return value != full.end() && *value == field.value();
+  });
+}
+
+// A failure may not know its mode, device or size: those are agreed upon when a session begins. It is then one of every
+// measurement with which all that it knows agrees.
+void PlaceFailures(Document* document, const Document& other) {
+  auto ends = [](const Json& identity) { return std::pair(TextOf(identity, "source"), TextOf(identity, "target")); };
+  std::map<std::pair<std::string, std::string>, std::vector<Json>> good;  // identities, by the nodes between which
+  for (const Document* each : {static_cast<const Document*>(document), &other})
+    for (const auto& [key, measured] : each->by_identity) {
+      std::vector<Json>& between = good[ends(measured.identity)];
+      if (!AllFailed(measured) && std::find(between.begin(), between.end(), measured.identity) == between.end())
+        between.push_back(measured.identity);
+    }
+  std::vector<std::pair<Json, const Json*>> placed;
+  std::erase_if(document->order, [&](const std::string& key) {
+    auto failed = document->by_identity.find(key);
+    const Json identity = failed->second.identity;
+    if (!AllFailed(failed->second)) return false;
+    const size_t before = placed.size();
+    for (const Json& full : good.at(ends(identity)))
+      if (full.size() > identity.size() && Agrees(identity, full))
+        for (const Json* row : failed->second.rows) placed.emplace_back(full, row);
+    if (placed.size() == before) return false;
+    document->by_identity.erase(failed);
+    return true;
+  });
+  for (const auto& [identity, row] : placed) document->Add(identity, row);
+}
 
 Document Group(const ResultFile& file, const std::vector<std::string>& ignored) {
   Document document;
   for (const Json& row : file.document.at("results")) {
     if (const std::string kind = TextOf(row, "kind"); kind != "ping" && kind != "bw") continue;
-    Json identity = IdentityOf(row, ignored);
-    const std::string key = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
-    auto [place, is_new] = document.by_identity.try_emplace(key);
-    if (is_new) {
-      place->second.identity = std::move(identity);
-      document.order.push_back(key);
-    }
-    place->second.rows.push_back(&row);
+    document.Add(IdentityOf(row, ignored), &row);
   }
   return document;
 }
-
-bool Failed(const Json& row) { return row.contains("error") && !row["error"].is_null(); }
 
 bool HasEverywhere(const Measured* measured, const char* object, const char* figure) {
   if (measured == nullptr) return true;
@@ -220,7 +262,9 @@ absl::StatusOr<Comparison> Compare(const ResultFile& a, const ResultFile& b, con
     if (field == "kind" || std::find(kIdentity.begin(), kIdentity.end(), field) == kIdentity.end())
       return absl::InvalidArgumentError(absl::StrCat("--ignore ", field, ": not one of ",
                                                      absl::StrJoin(kIdentity.begin() + 1, kIdentity.end(), ", ")));
-  const Document in_a = Group(a, ignored), in_b = Group(b, ignored);
+  Document in_a = Group(a, ignored), in_b = Group(b, ignored);
+  PlaceFailures(&in_a, in_b);
+  PlaceFailures(&in_b, in_a);
   for (const auto& [file, document] : {std::pair(&a, &in_a), std::pair(&b, &in_b)})
     if (document->order.empty())
       return absl::InvalidArgumentError(absl::StrCat(file->path, " holds no measurement of ping or bw"));

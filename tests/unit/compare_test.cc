@@ -182,6 +182,19 @@ TEST(Compare, OneFailedRepeatIsAFailure) {
   EXPECT_THAT(row.note, HasSubstr("1 of 3"));
 }
 
+TEST(Compare, AFailureThatKnowsNoModeIsOneOfWhatItCouldBe) {
+  Json failure = Failure(Ping(0, 3));
+  failure["mode"] = "";
+  failure["payload_bytes"] = nullptr;
+  const Difference row = One(Pings({10, 10, 10}), File({Ping(10, 1), Ping(10, 2), failure}));
+  EXPECT_EQ(row.verdict, Verdict::kFailedInB);
+  EXPECT_EQ(One(Pings({10, 10, 10}), File({failure})).verdict, Verdict::kFailedInB);
+  failure["transport"] = "grpc";
+  auto other = Compare(Pings({10}), File({Ping(10), failure}), {});
+  ASSERT_EQ(other->rows.size(), 2u);
+  EXPECT_EQ(other->rows[1].verdict, Verdict::kMissingInA);
+}
+
 TEST(Compare, LostPingsAreSlower) {
   Json lossy = Ping(10);
   lossy["samples"] = 900;
