@@ -508,7 +508,7 @@ function chartsOf(packed, rows) {
   return drawn.length === 0 ? [] : [make("h2", {}, "Curves"), make("div", { class: "charts" }, ...drawn)];
 }
 
-function loadedOf(rows) {
+function loadedOf(rows, summaries) {
   const loads = ["idle", "loaded", "loaded-priority"];
   const pings = rows.filter((row) => row.kind === "ping" && loads.includes(row.load));
   if (pings.length === 0) return [];
@@ -524,7 +524,12 @@ function loadedOf(rows) {
   const shades = { idle: "#0072b2", loaded: "#d55e00", "loaded-priority": "#009e73" };
   const bars = loads.filter((load) => pings.some((row) => row.load === load)).flatMap((load) => [["p50", value, ""], ["p99", p99, "88"]].map(([name, field, faint]) =>
     ({ label: `${load} ${name}`, data: groups.map((same) => of(same, load, field)), backgroundColor: shades[load] + faint })));
+  const formulas = [...new Set(summaries.map((summary) => text(summary.formula)).filter((formula) => formula))];
+  const said = summaries.filter((summary) => summary.error === undefined || summary.error === null).map((summary) =>
+    [[summary.transport, summary.mode].filter((part) => part).map(text).join(" "), summary.repeat ?? null, summary.added_us ?? null, summary.priority_added_us ?? null, summary.rpm ?? null]);
   return [make("h2", {}, "Idle and under load"), make("p", { class: "quiet" }, "Round-trip times in µs; the factor is the loaded median over the idle one."),
+    ...(said.length > 0 ? [table(["measurement", "run", "added µs", "added with priority µs", "round trips a minute"], said)] : []),
+    ...formulas.map((formula) => make("p", { class: "quiet" }, formula)),
     table(["measurement", "idle p50", "idle p99", "loaded p50", "loaded p99", "factor", "priority p50", "priority p99", "factor"], cells),
     make("div", { class: "charts" }, chart("Round-trip time, idle and under load", bars, { bars: names, y: "µs (logarithmic)", yLog: true }))];
 }
@@ -627,7 +632,7 @@ function article(packed, index) {
   const rows = unpack(packed), head = packed.head;
   const nodes = list(head.nodes).filter((node) => node !== null && typeof node === "object");
   return make("article", { id: `result-${index + 1}` }, ...headOf(packed, rows, nodes), ...suspectsOf(head, nodes), ...checksOf(head),
-    ...mapsOf(rows, head, nodes), ...loadedOf(rows), ...chartsOf(packed, rows), ...failuresOf(rows, nodes), ...inventoryOf(nodes), ...rowsOf(rows));
+    ...mapsOf(rows, head, nodes), ...loadedOf(rows, list(packed.summaries)), ...chartsOf(packed, rows), ...failuresOf(rows, nodes), ...inventoryOf(nodes), ...rowsOf(rows));
 }
 
 const report = document.getElementById("report");

@@ -94,8 +94,13 @@ Json DocumentForPage(const ResultFile& file) {
     if (name != "results") head[name] = value;
   Texts texts;
   std::map<std::string, size_t> known;
-  Json series = Json::array(), rows = Json::array(), curves = Json::array();
+  Json series = Json::array(), rows = Json::array(), curves = Json::array(), summaries = Json::array();
   for (const Json& row : file.document.at("results")) {
+    // What `loaded` says of its own rows.
+    if (TextOf(row, "kind") == "loaded") {
+      summaries.push_back(row);
+      continue;
+    }
     Json own = SeriesOf(row);
     auto [place, is_new] = known.try_emplace(AsText(own), series.size());
     if (is_new) series.push_back(std::move(own));
@@ -108,9 +113,10 @@ Json DocumentForPage(const ResultFile& file) {
     }
     rows.push_back(RowForPage(row, place->second, &texts));
   }
-  return {{"path", file.path},          {"note", file.note},           {"head", std::move(head)},
-          {"texts", texts.Take()},      {"series", std::move(series)}, {"rows", std::move(rows)},
-          {"curves", std::move(curves)}};
+  return {{"path", file.path},           {"note", file.note},
+          {"head", std::move(head)},     {"texts", texts.Take()},
+          {"series", std::move(series)}, {"rows", std::move(rows)},
+          {"curves", std::move(curves)}, {"summaries", std::move(summaries)}};
 }
 
 // As the policy names what may run.

@@ -98,6 +98,8 @@ def loaded():
     rows = [ping("a", "10.0.0.2:18590", p50, load=load, transport=transport)
             for transport, scale in (("tcp", 1), ("verbs", 0.25))
             for load, p50 in (("idle", 20 * scale), ("loaded", 300 * scale), ("loaded-priority", 26 * scale))]
+    rows.append({"kind": "loaded", "source": "a", "target": "10.0.0.2:18590", "transport": "tcp", "mode": "stream", "repeat": 1,
+                 "added_us": 280.0, "priority_added_us": 6.0, "rpm": 200000.0, "formula": "added = loaded - idle"})
     return {**head("loaded", target="10.0.0.2:18590"), "results": rows}
 
 

@@ -210,7 +210,8 @@ def test_loaded(browser, show):
     show("loaded", documents.loaded())
     shown = text(browser)
     assert "Idle and under load" in shown and "priority p50" in shown
-    cells = browser.script("return [...document.querySelectorAll('table tbody tr')].slice(0, 2).map((row) => [...row.cells].map((cell) => cell.innerText))")
+    assert "added = loaded - idle" in shown and "200,000" in shown
+    cells = browser.script("return [...document.querySelectorAll('table tbody tr')].slice(1, 3).map((row) => [...row.cells].map((cell) => cell.innerText))")
     assert cells[0][0] == "tcp" and cells[0][1] == "20" and cells[0][3] == "300" and cells[0][5] == "15" and cells[0][6] == "26"
     assert [chart["title"] for chart in charts(browser)] == ["Round-trip time, idle and under load", "Round-trip time by percentile"]
 
