@@ -34,6 +34,25 @@ TEST_P(Conformance, StreamCountsEveryByteBothWays) {
   }
 }
 
+TEST_P(Conformance, StreamInMessagesOfTheSizeAskedFor) {
+  const uint32_t most = capabilities().max_message_bytes;
+  ASSERT_GE(most, 65'536u);
+  Peer peer;
+  auto session = Open(peer, StreamRequest(uint64_t{most} + 1));
+  for (Direction direction : Directions()) {
+    for (uint32_t message_bytes : {100u, 65'536u, most}) {
+      const uint64_t bytes = message_bytes == most ? uint64_t{most} + 1 : 10 * message_bytes;
+      if (bytes > uint64_t{most} + 1) continue;
+      auto sample = session->Stream({.direction = direction, .bytes = bytes, .message_bytes = message_bytes},
+                                    Within(seconds(60)), {});
+      ASSERT_TRUE(sample.ok()) << message_bytes << " bytes a message: " << sample.status();
+      EXPECT_EQ(sample->bytes, bytes);
+    }
+    EXPECT_EQ(CodeOf(session->Stream({.direction = direction, .bytes = 1, .message_bytes = most + 1}, Soon(), {})),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TEST_P(Conformance, StreamByDuration) {
   const nanoseconds duration = Scaled(milliseconds(200));
   Peer peer;

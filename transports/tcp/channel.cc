@@ -96,22 +96,21 @@ absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline
     const std::span<uint8_t> into(buffer_.data() + filled_, ask - (filled_ - consumed_));
     ssize_t n = stamps_.enabled() ? KernelStamps::Receive(fd_.get(), into, 0, arrival)
                                   : recv(fd_.get(), into.data(), into.size(), spin ? MSG_DONTWAIT : 0);
-    *received_at = MonotonicNow();
     if (n > 0) {
+      *received_at = MonotonicNow();
       filled_ += static_cast<size_t>(n);
       continue;
     }
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN && *received_at < deadline && !stop.stop_requested()) {
-      if (!spin) {
-        SetTimeout(deadline);
-      } else if (++spins % kSpinsPerClockRead == 0) {
-        spin = *received_at < spin_until;
-        if (!spin) SetTimeout(deadline);
-      }
+    if (n < 0 && errno == EAGAIN && spin && ++spins % kSpinsPerClockRead != 0) continue;
+    const int error = errno;
+    if (n < 0 && error == EINTR) continue;
+    const MonotonicTime now = MonotonicNow();
+    if (n < 0 && error == EAGAIN && now < deadline && !stop.stop_requested()) {
+      if (spin) spin = now < spin_until;
+      if (!spin) SetTimeout(deadline);
       continue;
     }
-    return ReceiveFailure(n, errno, stop);
+    return ReceiveFailure(n, error, stop);
   }
   return absl::OkStatus();
 }
@@ -147,6 +146,8 @@ absl::Status Channel::ReceiveHeader(MonotonicTime deadline, const std::stop_toke
   Consume(kHeaderBytes);
   return absl::OkStatus();
 }
+
+void Channel::WakeForAtLeast(int bytes) { setsockopt(fd_.get(), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)); }
 
 absl::Status Channel::DropPayload(size_t size, const std::stop_token& stop, size_t* dropped) {
   if (filled_ > consumed_) {  // the beginning came along with the request

@@ -54,6 +54,8 @@ class Channel {
 
   // Only the header, for chunks whose payload DropPayload takes next.
   absl::Status ReceiveHeader(MonotonicTime deadline, const std::stop_token& stop, FrameHeader* header);
+  // A receive that waits does so until so many bytes are there, or as many as it asked for.
+  void WakeForAtLeast(int bytes);
   // Lets the kernel drop up to `size` payload bytes; waits for the first. The number dropped in `dropped`.
   absl::Status DropPayload(size_t size, const std::stop_token& stop, size_t* dropped);
 
