@@ -54,8 +54,6 @@ class Channel {
 
   // Only the header, for chunks whose payload DropPayload takes next.
   absl::Status ReceiveHeader(MonotonicTime deadline, const std::stop_token& stop, FrameHeader* header);
-  // A receive that waits does so until so many bytes are there, or as many as it asked for.
-  void WakeForAtLeast(int bytes);
   // Lets the kernel drop up to `size` payload bytes; waits for the first. The number dropped in `dropped`.
   absl::Status DropPayload(size_t size, const std::stop_token& stop, size_t* dropped);
 
@@ -63,12 +61,14 @@ class Channel {
   absl::Status FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
                           MonotonicTime* received_at, int64_t* arrival);
   void Consume(size_t bytes);
+  void WakeLate(bool late);
 
   const UniqueFd fd_;
   const uint64_t nonce_;
   const bool busy_poll_;
   KernelStamps stamps_;
   int64_t timeout_ms_ = -1;
+  bool wakes_late_ = false;
   std::vector<uint8_t> buffer_;
   size_t filled_ = 0;
   size_t consumed_ = 0;

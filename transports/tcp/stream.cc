@@ -16,9 +16,6 @@ uint32_t ChunkBytesOf(uint32_t message_bytes) {
   return message_bytes >= kShared ? message_bytes : std::min(kShared / message_bytes, kMessages) * message_bytes;
 }
 
-// Fewer wake-ups of a receiver that is faster than the network; 5 ms at 100 Mb/s.
-constexpr int kReceiptBytes = 64 * 1024;
-
 }  // namespace
 
 absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
@@ -51,7 +48,6 @@ absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_b
 absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanoseconds window, uint64_t max_bytes,
                                            MonotonicTime deadline, const std::stop_token& stop) {
   StreamMeter meter(window);
-  channel.WakeForAtLeast(kReceiptBytes);
   uint64_t announced = 0;
   while (true) {
     FrameHeader header;
