@@ -1,5 +1,7 @@
 #include "engine/responder.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -19,6 +21,14 @@ namespace {
 
 // A stream session holds its port: whoever opens one must use it at once.
 constexpr std::chrono::seconds kStreamIdleLimit{2};
+
+// A peer that has died in the middle of one must not keep the port for as long as other sessions bear with it: some 3
+// s, whichever side sends.
+void NoticeDeathSoon(int fd) {
+  const std::pair<int, int> options[] = {
+      {TCP_KEEPIDLE, 1}, {TCP_KEEPINTVL, 1}, {TCP_KEEPCNT, 2}, {TCP_USER_TIMEOUT, 3000}};
+  for (auto [name, value] : options) setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value));
+}
 
 uint64_t RandomNumber() {
   std::array<uint8_t, 8> bytes{};
@@ -129,8 +139,8 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
     return Admission::Refuse(v1::REFUSAL_CODE_BUDGET,
                              absl::StrCat("this engine takes at most ", options_.max_stream_bytes,
                                           " bytes in one stream, not ", request.max_stream_bytes()));
-  auto pass = gate_->TryEnter(port.name(), port.speed_bps(), request.max_stream_bytes(), MonotonicNow(),
-                              request.measurement());
+  auto pass =
+      gate_->TryEnter(port.name(), port.speed_bps(), request.max_stream_bytes(), MonotonicNow(), request.measurement());
   if (!pass.ok()) {
     bool busy = absl::IsAborted(pass.status());
     return Admission::Refuse(busy ? v1::REFUSAL_CODE_BUSY : v1::REFUSAL_CODE_BUDGET,
@@ -212,7 +222,10 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
       status = ServeOrders(std::move(box->connection.fd), *transports_, gate_, LimitsOfOrders(), stop_.get_token());
     } else {
       ServeLimits limits;
-      if (box->pass != nullptr) limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
+      if (box->pass != nullptr) {
+        limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
+        NoticeDeathSoon(box->connection.fd.get());
+      }
       limits.hold_pings = options_.hold_pings;
       if (options_.pinning != nullptr) options_.pinning->Apply(box->connection.grant.binding());
       status = transport->Serve(std::move(box->connection), limits, stop_.get_token());

@@ -159,17 +159,18 @@ absl::Status MatrixRun::TakeEarlierRun() {
 std::vector<Runner::Task> MatrixRun::TasksOf(Pair pair) const {
   std::vector<Runner::Task> tasks;
   for (const std::string& transport : flags_.settings.transports) {
-    // Either end may have measured: the list may have had another order.
-    auto has = [&](const char* kind, const char* direction, const char* reverse) {
-      const std::string& a = nodes_[static_cast<size_t>(pair.a)].name;
-      const std::string& b = nodes_[static_cast<size_t>(pair.b)].name;
-      return done_.contains({kind, a, b, transport, direction}) || done_.contains({kind, b, a, transport, reverse});
+    const std::string& a = nodes_[static_cast<size_t>(pair.a)].name;
+    const std::string& b = nodes_[static_cast<size_t>(pair.b)].name;
+    auto streamed = [&](const std::string& from, const std::string& to) {
+      return done_.contains({"bw", from, to, transport, "to_peer"});
     };
+    // Either end may have pinged: the list may have had another order.
+    const bool pinged = done_.contains({"ping", a, b, transport, ""}) || done_.contains({"ping", b, a, transport, ""});
     Runner::Task task{.pair = pair, .transport = transport};
-    task.ping = flags_.settings.ping && !has("ping", "", "");
-    task.bandwidth =
-        flags_.settings.bandwidth && !(has("bw", "to_peer", "from_peer") && has("bw", "from_peer", "to_peer"));
-    if (task.ping || task.bandwidth) tasks.push_back(task);
+    task.ping = flags_.settings.ping && !pinged;
+    task.stream_to_b = flags_.settings.bandwidth && !streamed(a, b);
+    task.stream_to_a = flags_.settings.bandwidth && !streamed(b, a);
+    if (task.ping || task.stream_to_b || task.stream_to_a) tasks.push_back(task);
   }
   return tasks;
 }
@@ -246,7 +247,7 @@ void MatrixRun::RunRounds(const std::stop_token& stop) {
 Look MatrixRun::LookAlone(Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop) {
   Runner::Task task{.pair = pair, .transport = transport};
   task.ping = metric == Metric::kRtt;
-  task.bandwidth = metric == Metric::kBandwidth;
+  task.stream_to_b = task.stream_to_a = metric == Metric::kBandwidth;
   std::vector<Json> rows;
   runner_.Run({{task}}, stop, [&rows](Json row) { rows.push_back(std::move(row)); });
   const auto looks = LooksOf(rows, nodes_, transport, metric);
@@ -384,8 +385,11 @@ int Matrix(Flags flags, const std::stop_token& stop) {
   if (!nodes.ok()) return Fail(nodes.status());
   if (nodes->size() < 2)
     return Fail(absl::InvalidArgumentError("a matrix has two nodes or more: name them, or give --hosts or --cluster"));
-  const bool all_here =
-      std::all_of(nodes->begin(), nodes->end(), [](const Node& node) { return IsLoopback(node.host); });
+  auto is_here = [](const Node& node) { return IsLoopback(node.address); };
+  const bool all_here = std::all_of(nodes->begin(), nodes->end(), is_here);
+  if (auto here = std::find_if(nodes->begin(), nodes->end(), is_here); here != nodes->end() && !all_here)
+    return Fail(absl::InvalidArgumentError(absl::StrCat(
+        here->name, " is ", here->address, " on this host, where no other node reaches it: give it another address")));
   if (token->secret.empty() && !flags.door.insecure && !all_here)
     return Fail(absl::InvalidArgumentError(
         "no token to prove who we are: give --token-file (the same token as the nodes'), or --insecure if they serve "

@@ -18,6 +18,8 @@ constexpr std::chrono::milliseconds kFirstPause{10}, kLongestPause{500};
 constexpr double kSlowestGbps = 0.05;
 constexpr double kSlowestPingSeconds = 5e-3;
 constexpr double kDrainSeconds = 2;
+// From then on an order that has no answer yet is a reason to look whether both its nodes are there.
+constexpr std::chrono::milliseconds kLate{250};
 
 std::chrono::nanoseconds Seconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
@@ -79,8 +81,7 @@ void Runner::SetStream(std::optional<uint64_t> bytes, std::optional<double> seco
 
 absl::StatusOr<v1::NodeDescription> Runner::Ask(const Node& node, const std::stop_token& stop) const {
   const MonotonicTime deadline = MonotonicNow() + settings_.timeout;
-  auto session =
-      OrderSession::Open({node.address, node.port, {settings_.source_address, ""}, settings_.token}, deadline, stop);
+  auto session = OrderSession::Open({node.address, node.port, {}, settings_.token}, deadline, stop);
   if (!session.ok()) return session.status();
   return session->Describe(deadline, stop);
 }
@@ -106,102 +107,136 @@ void Runner::Run(const std::vector<std::vector<Task>>& pairs, const std::stop_to
 
 void Runner::RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row) {
   for (const Task& task : tasks) {
-    {
-      std::lock_guard lock(mutex_);
-      if (!nodes_[static_cast<size_t>(task.pair.a)].alive || !nodes_[static_cast<size_t>(task.pair.b)].alive) return;
-    }
-    if (stop.stop_requested()) return;
+    if (stop.stop_requested() || !Alive(task.pair)) return;
     RunTask(task, stop, on_row);
   }
 }
 
-MeasureTarget Runner::TargetOf(const Task& task) const {
-  const Node& node = nodes_[static_cast<size_t>(task.pair.b)];
+MeasureTarget Runner::TargetAt(const Node& node, const std::string& transport) const {
   MeasureTarget target;
   target.host = node.address;
   target.port = node.port;
-  target.transport = task.transport;
+  target.transport = transport;
   target.wait_mode = settings_.wait_mode;
   target.options.set_mode(settings_.mode);
   return target;
 }
 
-bool Runner::BothAlive(Pair pair, const std::stop_token& stop) {
+PingRequest Runner::PingTo(const Node& node, const std::string& transport) const {
+  PingRequest ping{.target = TargetAt(node, transport), .bounds = {.iterations = settings_.pings, .duration = {}}};
+  ping.payload_bytes = settings_.payload_bytes;
+  ping.warmup = settings_.warmup;
+  ping.timeout = std::min(settings_.timeout, std::chrono::milliseconds(1000));
+  return ping;
+}
+
+BandwidthRequest Runner::StreamTo(const Node& node, const std::string& transport) const {
+  BandwidthRequest stream{.target = TargetAt(node, transport), .bounds = {}};
+  if (settings_.stream_bytes) {
+    stream.bounds.iterations = 1;
+    stream.payload_bytes = *settings_.stream_bytes;
+  }
+  if (settings_.stream_seconds) {
+    stream.bounds.duration = Seconds(*settings_.stream_seconds);
+    stream.window = std::min<std::chrono::nanoseconds>(stream.window, *stream.bounds.duration / 4);
+  }
+  return stream;
+}
+
+bool Runner::Alive(Pair pair) {
+  std::lock_guard lock(mutex_);
+  return nodes_[static_cast<size_t>(pair.a)].alive && nodes_[static_cast<size_t>(pair.b)].alive;
+}
+
+void Runner::LookWhoIsDead(Pair pair, const std::stop_token& stop) {
   std::vector<std::jthread> threads;
-  std::atomic<bool> all = true;
   for (int end : {pair.a, pair.b})
-    threads.emplace_back([this, end, &stop, &all] {
+    threads.emplace_back([this, end, &stop] {
       Node& node = nodes_[static_cast<size_t>(end)];
       auto answer = Ask(node, stop);
       if (answer.ok() || stop.stop_requested()) return;
-      all = false;
       std::lock_guard lock(mutex_);
+      if (!node.alive) return;
       node.alive = false;
       node.reason = absl::StrCat("died in mid-run: ", answer.status().message());
     });
-  threads.clear();
-  return all;
+}
+
+template <typename Measure>
+auto Runner::UnlessDead(Pair pair, double planned_seconds, const std::stop_token& stop, Measure measure) {
+  std::stop_source given_up;
+  std::stop_callback forward(stop, [&given_up] { given_up.request_stop(); });
+  std::jthread watch([&](const std::stop_token& over) {
+    if (SleepUnlessStopped(over, Seconds(planned_seconds) + kLate)) return;
+    LookWhoIsDead(pair, over);
+    if (!over.stop_requested() && !Alive(pair)) given_up.request_stop();
+  });
+  return measure(given_up.get_token());
 }
 
 void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row) {
-  const Node& from = nodes_[static_cast<size_t>(task.pair.a)];
-  const Node& to = nodes_[static_cast<size_t>(task.pair.b)];
-  auto tell = [&](nlohmann::json row) {
+  const Node& a = nodes_[static_cast<size_t>(task.pair.a)];
+  const Node& b = nodes_[static_cast<size_t>(task.pair.b)];
+  auto tell = [&](const Node& from, const Node& to, nlohmann::json row) {
     row["source"] = from.name;
     row["target"] = to.name;
     row["repeat"] = 1;
     std::lock_guard lock(mutex_);
     on_row(std::move(row));
   };
-  PingRequest ping{.target = TargetOf(task), .bounds = {.iterations = settings_.pings, .duration = {}}};
-  ping.payload_bytes = settings_.payload_bytes;
-  ping.warmup = settings_.warmup;
-  ping.timeout = std::min(settings_.timeout, std::chrono::milliseconds(1000));
-  BandwidthRequest stream{.target = ping.target, .bounds = {}};
-  if (settings_.stream_bytes) {
-    stream.bounds.iterations = 1;
-    stream.payload_bytes = *settings_.stream_bytes;
-  }
-  double stream_seconds = 0;
-  if (settings_.stream_seconds) {
-    stream.bounds.duration = Seconds(*settings_.stream_seconds);
-    stream.window = std::min<std::chrono::nanoseconds>(stream.window, *stream.bounds.duration / 4);
-    stream_seconds = *settings_.stream_seconds + kDrainSeconds;
-  } else if (settings_.stream_bytes) {
-    stream_seconds = static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9);
-  }
-  const Direction directions[] = {Direction::kToPeer, Direction::kFromPeer};
+  const PingRequest ping = PingTo(b, task.transport);
+  // Each way by the node that sends: when its peer dies, it lets go of its port as soon as it is told to.
+  struct Way {
+    const Node& from;
+    const Node& to;
+  };
+  std::vector<Way> ways;
+  if (task.stream_to_b) ways.push_back({a, b});
+  if (task.stream_to_a) ways.push_back({b, a});
+  size_t next_way = 0;
 
   // What is left of the task fails for the same reason: it would only cost more timeouts.
-  auto fail = [&](const absl::Status& status, bool ping_too, size_t first_direction) {
+  auto fail = [&](const absl::Status& status, bool ping_too) {
     if (stop.stop_requested()) return;
-    if (MayBeTheNetwork(status.code()) && !BothAlive(task.pair, stop)) return;
-    if (task.ping && ping_too) tell(PingFailureRow(ping, status));
-    for (size_t i = first_direction; task.bandwidth && i < std::size(directions); ++i) {
-      stream.directions = {directions[i]};
-      tell(BandwidthFailureRow(stream, status));
-    }
+    if (MayBeTheNetwork(status.code()) && Alive(task.pair)) LookWhoIsDead(task.pair, stop);
+    if (stop.stop_requested() || !Alive(task.pair)) return;
+    if (task.ping && ping_too) tell(a, b, PingFailureRow(ping, status));
+    for (; next_way < ways.size(); ++next_way)
+      tell(ways[next_way].from, ways[next_way].to,
+           BandwidthFailureRow(StreamTo(ways[next_way].to, task.transport), status));
+  };
+  auto open = [&](const Node& node) {
+    return OrderSession::Open({node.address, node.port, {}, settings_.token}, MonotonicNow() + settings_.timeout, stop);
   };
 
-  for (const Node* node : {&from, &to})
-    if (auto status = Runs(*node, task.transport); !status.ok()) return fail(status, true, 0);
-  auto session = OrderSession::Open({from.address, from.port, {settings_.source_address, ""}, settings_.token},
-                                    MonotonicNow() + settings_.timeout, stop);
-  if (!session.ok()) return fail(session.status(), true, 0);
+  for (const Node* node : {&a, &b})
+    if (auto status = Runs(*node, task.transport); !status.ok()) return fail(status, true);
   if (task.ping) {
+    auto session = open(a);
+    if (!session.ok()) return fail(session.status(), true);
     const double allowed = kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup);
-    auto result = session->Ping(ping, MonotonicNow() + settings_.timeout + Seconds(allowed), stop);
-    if (!result.ok()) return fail(result.status(), true, 0);
-    tell(PingRow(ping, *result));
+    auto result = UnlessDead(task.pair, PingSeconds(settings_.load()), stop, [&](const std::stop_token& token) {
+      return session->Ping(ping, MonotonicNow() + settings_.timeout + Seconds(allowed), token);
+    });
+    if (!result.ok()) return fail(result.status(), true);
+    tell(a, b, PingRow(ping, *result));
   }
-  if (!task.bandwidth) return;
-  for (size_t i = 0; i < std::size(directions); ++i) {
-    stream.directions = {directions[i]};
+  for (; next_way < ways.size(); ++next_way) {
+    const Way& way = ways[next_way];
+    const BandwidthRequest stream = StreamTo(way.to, task.transport);
+    auto session = open(way.from);
+    if (!session.ok()) return fail(session.status(), false);
+    double allowed = kDrainSeconds + settings_.stream_seconds.value_or(0);
+    if (settings_.stream_bytes) allowed = static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9);
     auto result = WhenFree(
-        [&] { return session->Bandwidth(stream, MonotonicNow() + settings_.timeout + Seconds(stream_seconds), stop); },
+        [&] {
+          return UnlessDead(task.pair, StreamSeconds(settings_.load(), {}), stop, [&](const std::stop_token& token) {
+            return session->Bandwidth(stream, MonotonicNow() + settings_.timeout + Seconds(allowed), token);
+          });
+        },
         stop);
-    if (!result.ok()) return fail(result.status(), false, i);
-    tell(BandwidthRow(stream, *result));
+    if (!result.ok()) return fail(result.status(), false);
+    tell(way.from, way.to, BandwidthRow(stream, *result));
   }
 }
 
@@ -235,6 +270,8 @@ std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const st
     FirstLook& look = found->second;
     look.pair = pair;
     look.link_class = LinkClass(transport, nodes[static_cast<size_t>(pair.a)], nodes[static_cast<size_t>(pair.b)]);
+    // Clocks are not compared with each other: user space sees a longer round trip than the kernel.
+    if (metric == Metric::kRtt) look.link_class += ", clock: " + row.value("timestamp_source", "");
     if (expected) look.expected_gbps = expected;
     if (!failure.empty()) {
       look.look = {{}, failure};

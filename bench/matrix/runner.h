@@ -1,7 +1,6 @@
 // Has pairs of nodes measured: the coordinator sends no probe itself, it gives orders (engine/order_session.h).
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -31,7 +30,6 @@ struct Settings {
   std::string mode;                         // of the transport; empty = its own choice
   std::chrono::milliseconds timeout{2000};  // for a node to answer, and what an order may be late
   std::string token;
-  std::string source_address;  // the coordinator's
 
   Load load() const;
   // What makes rows of two runs comparable; nodes and transports may differ.
@@ -56,7 +54,8 @@ class Runner {
     Pair pair;
     std::string transport;
     bool ping = true;
-    bool bandwidth = true;
+    bool stream_to_b = true;
+    bool stream_to_a = true;
   };
   // The tasks of each pair one after another, all pairs at once: the caller sees to it that no node is in two. Rows of
   // failures too, but of none that a stop or a dead node explains.
@@ -68,8 +67,15 @@ class Runner {
   absl::StatusOr<v1::NodeDescription> Ask(const Node& node, const std::stop_token& stop) const;
   void RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row);
   void RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row);
-  bool BothAlive(Pair pair, const std::stop_token& stop);
-  MeasureTarget TargetOf(const Task& task) const;
+  bool Alive(Pair pair);
+  // Asks both ends at once, and marks who does not answer.
+  void LookWhoIsDead(Pair pair, const std::stop_token& stop);
+  // Gives the measurement up when it is late and one of the two nodes is dead: such a node costs one timeout.
+  template <typename Measure>
+  auto UnlessDead(Pair pair, double planned_seconds, const std::stop_token& stop, Measure measure);
+  MeasureTarget TargetAt(const Node& node, const std::string& transport) const;
+  PingRequest PingTo(const Node& node, const std::string& transport) const;
+  BandwidthRequest StreamTo(const Node& node, const std::string& transport) const;
 
   Settings settings_;
   std::vector<Node>& nodes_;
