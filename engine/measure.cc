@@ -18,6 +18,8 @@ namespace netsense {
 namespace {
 
 constexpr std::chrono::seconds kConnectLimit{5};
+constexpr std::chrono::seconds kBusyLimit{2};
+constexpr std::chrono::milliseconds kBusyPause{20};
 constexpr std::chrono::seconds kDrainLimit{30};  // for what is still on its way when a timed stream ends
 constexpr std::chrono::hours kUntimedLimit{1};
 constexpr uint64_t kPingsPerProgress = 256;
@@ -43,7 +45,12 @@ absl::StatusOr<Opened> Open(const TransportRegistry& transports, const MeasureTa
   request.set_measurement(measurement);
   request.set_software_version(NETSENSE_VERSION);
   MonotonicTime deadline = MonotonicNow() + kConnectLimit;
-  auto connection = DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop);
+  // The responder may still be taking leave of the measurement before.
+  const MonotonicTime patience = MonotonicNow() + kBusyLimit;
+  auto dial = [&] { return DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop); };
+  auto connection = dial();
+  while (absl::IsAborted(connection.status()) && MonotonicNow() < patience && !SleepUnlessStopped(stop, kBusyPause))
+    connection = dial();
   if (!connection.ok()) return connection.status();
   auto pinning = Pinning::Create(target.pinning);
   if (!pinning.ok()) return pinning.status();
