@@ -72,7 +72,8 @@ absl::Status Bad(const std::string& path, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(path, " ", why));
 }
 
-// The first line is the head, each other one a row, or more of the head (what is known only at the end).
+// The first line is the head, each other one a row, or more of the head (what is known only at the end), or the head of
+// a run that goes on with this one.
 absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::istream& in, const RowFilter& filter) {
   ResultFile file{path, std::move(head), ""};
   Json rows = Json::array();
@@ -87,7 +88,11 @@ absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::is
     }
     if (!parsed.ok()) return Bad(path, absl::StrCat("line ", number, " ", parsed.status().message()));
     if (parsed->is_object() && !parsed->contains("kind")) {
-      file.document.update(*parsed);
+      // A head begins another run (`matrix --resume`): what was known at the end of the one before says nothing of it.
+      if (parsed->contains("schema_version"))
+        file.document = *std::move(parsed);
+      else
+        file.document.update(*parsed);
       continue;
     }
     if (std::string why = BadRow(*parsed); !why.empty()) return Bad(path, absl::StrCat("line ", number, " ", why));

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <deque>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -39,6 +41,7 @@ struct Measured {
 struct Document {
   std::map<std::string, Measured> by_identity;
   std::vector<std::string> order;
+  std::deque<Json> made;  // rows that the file does not hold
 
   void Add(const Json& identity, const Json* row) {
     const std::string key = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -92,6 +95,26 @@ void PlaceFailures(Document* document, const Document& other) {
   for (const auto& [identity, row] : placed) document->Add(identity, row);
 }
 
+// A dead node has no rows in the document of `matrix`: what the other document measured with it failed here.
+void AddDeadNodes(Document* document, const Document& other, const ResultFile& file) {
+  std::map<std::string, std::string> dead;  // why, by name
+  auto nodes = file.document.find("nodes");
+  if (nodes == file.document.end() || !nodes->is_array()) return;
+  for (const Json& node : *nodes)
+    if (node.is_object() && node.contains("alive") && node["alive"] == false)
+      dead[TextOf(node, "name")] = TextOf(node, "reason");
+  for (const std::string& key : other.order) {
+    const Json& identity = other.by_identity.at(key).identity;
+    for (const char* end : {"source", "target"}) {
+      auto found = dead.find(TextOf(identity, end));
+      if (found == dead.end() || found->first.empty() || document->by_identity.contains(key)) continue;
+      const Json error = {{"code", "UNAVAILABLE"},
+                          {"message", absl::StrCat(found->first, " is dead: ", found->second)}};
+      document->Add(identity, &document->made.emplace_back(Json{{"error", error}}));
+    }
+  }
+}
+
 Document Group(const ResultFile& file, const std::vector<std::string>& ignored) {
   Document document;
   for (const Json& row : file.document.at("results")) {
@@ -106,6 +129,17 @@ bool HasEverywhere(const Measured* measured, const char* object, const char* fig
   return std::all_of(measured->rows.begin(), measured->rows.end(), [&](const Json* row) {
     return Failed(*row) || NumberOf(ObjectOf(*row, object), figure).has_value();
   });
+}
+
+// The clocks by which the network's share was taken: user space sees a longer way than the kernel does.
+std::set<std::string> ClocksOf(const Measured* a, const Measured* b) {
+  std::set<std::string> clocks;
+  for (const Measured* measured : {a, b}) {
+    if (measured == nullptr) continue;
+    for (const Json* row : measured->rows)
+      if (!Failed(*row)) clocks.insert(TextOf(*row, "timestamp_source"));
+  }
+  return clocks;
 }
 
 double MedianOf(std::vector<double> values) {
@@ -163,6 +197,7 @@ bool Apart(const Side& a, const Side& b) {
 void Judge(const NoiseRule& rule, Difference* row) {
   const bool is_ping = row->unit == "us";
   std::vector<std::string> notes;
+  if (!row->note.empty()) notes.push_back(row->note);
   if (row->a.how != row->b.how && !row->a.values.empty() && !row->b.values.empty())
     notes.push_back(absl::StrCat("measured differently (clock/prober/responder): ", row->a.how, ", ", row->b.how));
   for (const auto& [name, side] : {std::pair("A", &row->a), std::pair("B", &row->b)})
@@ -265,6 +300,8 @@ absl::StatusOr<Comparison> Compare(const ResultFile& a, const ResultFile& b, con
   Document in_a = Group(a, ignored), in_b = Group(b, ignored);
   PlaceFailures(&in_a, in_b);
   PlaceFailures(&in_b, in_a);
+  AddDeadNodes(&in_a, in_b, a);
+  AddDeadNodes(&in_b, in_a, b);
   for (const auto& [file, document] : {std::pair(&a, &in_a), std::pair(&b, &in_b)})
     if (document->order.empty())
       return absl::InvalidArgumentError(absl::StrCat(file->path, " holds no measurement of ping or bw"));
@@ -288,11 +325,18 @@ absl::StatusOr<Comparison> Compare(const ResultFile& a, const ResultFile& b, con
     row.identity = (of_a == nullptr ? of_b : of_a)->identity;
     const char *object = "bw_gbps", *figure = "avg";
     if (TextOf(row.identity, "kind") == "ping") {
-      // Like with like: the network's share only where both documents have it.
+      // Like with like: the network's share only where both documents have it, by the same clock.
       figure = "p50";
-      object = HasEverywhere(of_a, "network_rtt_us", figure) && HasEverywhere(of_b, "network_rtt_us", figure)
-                   ? "network_rtt_us"
-                   : "rtt_us";
+      auto all_have = [&](const char* name) {
+        return HasEverywhere(of_a, name, figure) && HasEverywhere(of_b, name, figure);
+      };
+      const std::set<std::string> clocks = ClocksOf(of_a, of_b);
+      object = all_have("network_rtt_us") ? "network_rtt_us" : "rtt_us";
+      if (clocks.size() > 1 && all_have("rtt_us")) {
+        object = "rtt_us";
+        row.note = absl::StrCat("full round trips, for the network's share was taken by different clocks (",
+                                absl::StrJoin(clocks, ", "), ")");
+      }
     }
     row.metric = absl::StrCat(object, ".", figure);
     row.unit = *object == 'b' ? "gbps" : "us";

@@ -195,6 +195,28 @@ TEST(Compare, AFailureThatKnowsNoModeIsOneOfWhatItCouldBe) {
   EXPECT_EQ(other->rows[1].verdict, Verdict::kMissingInA);
 }
 
+TEST(Compare, WhatADeadNodeDoesNotMeasureFailed) {
+  const ResultFile a = File({Ping(10), Ping(10, 1, "c:1"), Ping(10, 1, "d:1")});
+  ResultFile b = File({Ping(10)});
+  b.document["nodes"] = {{{"name", "a"}, {"alive", true}},
+                         {{"name", "c:1"}, {"alive", false}, {"reason", "timed out"}},
+                         {{"name", "e:1"}, {"alive", false}}};
+  auto died = Compare(a, b, {});
+  ASSERT_EQ(died->rows.size(), 3u);
+  EXPECT_EQ(died->rows[1].verdict, Verdict::kFailedInB);
+  EXPECT_THAT(died->rows[1].note, HasSubstr("c:1 is dead: timed out"));
+  EXPECT_EQ(died->rows[2].verdict, Verdict::kMissingInB);
+  EXPECT_TRUE(died->AnythingWorse());
+  auto revived = Compare(b, a, {});
+  EXPECT_EQ(revived->Count(Verdict::kFailedInA), 1u);
+  EXPECT_FALSE(revived->AnythingWorse());
+
+  // Not one row is left where one of two nodes is dead.
+  ResultFile none = File({});
+  none.document["nodes"] = {{{"name", "b:1"}, {"alive", false}, {"reason", "timed out"}}};
+  EXPECT_EQ(One(File({Ping(10)}), none).verdict, Verdict::kFailedInB);
+}
+
 TEST(Compare, LostPingsAreSlower) {
   Json lossy = Ping(10);
   lossy["samples"] = 900;
@@ -216,6 +238,20 @@ TEST(Compare, LikeIsComparedWithLike) {
   Json blocking = Ping(10);
   blocking["wait_mode"] = {{"prober", "block"}, {"responder", "block"}};
   EXPECT_THAT(One(File({Ping(10)}), File({blocking})).note, HasSubstr("measured differently"));
+}
+
+TEST(Compare, FiguresOfDifferentClocksAreNotComparedWithEachOther) {
+  auto by = [](const char* clock, double network) {
+    Json row = Ping(30);
+    row["timestamp_source"] = clock;
+    row["network_rtt_us"]["p50"] = network;
+    return File({row});
+  };
+  const Difference row = One(by("kernel", 10), by("user", 28));
+  EXPECT_EQ(row.metric, "rtt_us.p50");
+  EXPECT_EQ(row.verdict, Verdict::kSame);
+  EXPECT_THAT(row.note, HasSubstr("different clocks (kernel, user)"));
+  EXPECT_EQ(One(by("kernel", 10), by("kernel", 28)).verdict, Verdict::kSlower);
 }
 
 TEST(Compare, NothingInCommonIsAnError) {
@@ -273,6 +309,16 @@ TEST_F(ReadResult, WhatIsKnownAtTheEndJoinsTheHead) {
   auto file = Read("{\"schema_version\":1}\n" + Ping(10).dump() + "\n{\"suspects\":[1]}\n");
   EXPECT_EQ(file->document["suspects"], Json({1}));
   EXPECT_EQ(file->document["results"].size(), 1u);
+}
+
+TEST_F(ReadResult, ANewHeadForgetsTheEndOfTheRunBefore) {
+  auto file = Read("{\"schema_version\":1,\"plan\":1}\n" + Ping(10).dump() +
+                   "\n{\"suspects\":[],\"judged\":true,\"ended_at_ms\":5}\n" + "{\"schema_version\":1,\"plan\":2}\n" +
+                   Ping(11).dump() + "\n");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->document["results"].size(), 2u);
+  EXPECT_EQ(file->document["plan"], 2);
+  for (const char* end : {"suspects", "judged", "ended_at_ms"}) EXPECT_FALSE(file->document.contains(end)) << end;
 }
 
 TEST_F(ReadResult, ALineThatIsCutOffEndsTheFile) {
