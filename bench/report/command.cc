@@ -1,5 +1,7 @@
 #include "bench/command.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -21,7 +23,9 @@ int Run(const Request& request) {
     return code;
   };
   std::vector<ResultFile> files;
+  const bool terminal = isatty(STDERR_FILENO) != 0;  // a large file takes seconds
   for (const std::string& path : request.results) {
+    if (terminal) std::cerr << "netsense-bench: reading " << path << " ..." << std::endl;
     auto file = ReadResultFile(path, RowsForPage());
     if (!file.ok()) return fail(file.status(), kUsage);
     files.push_back(*std::move(file));

@@ -123,29 +123,57 @@ function scaleOf(values, lowIsWorse) {
 
 // --- heat maps ---
 
-function railsOf(nodes) {
-  const rails = new Map();
-  for (const node of nodes)
-    for (const port of list(node.ports))
-      for (const name of [port.name, port.netdev, port.rdma_device])
-        if (name) rails.set(`${node.name}\n${name}`, port);
-  return (row) => rails.get(`${row.source}\n${row.device}`) ?? {};
+function portsOf(node) {
+  return list(node?.ports).filter((port) => port !== null && typeof port === "object");
 }
 
-// One map for each way of measuring: {title, kind, cells: Map(index -> rows)}.
+// The port a row was measured through. A transport on sockets does not tell its device: the node's first port that can
+// carry it is taken.
+function portOf(row, node) {
+  const ports = portsOf(node);
+  if (row.device) {
+    const names = [row.device, ...text(row.device).split(/[ :]/, 1), ...text(row.device).split(" ", 1)]; // "mlx5_0:1 gid 3"
+    return ports.find((port) => [port.name, port.netdev, port.rdma_device].some((name) => name && names.includes(name))) ?? {};
+  }
+  const carries = row.transport === "verbs" ? (port) => port.rdma_device : (port) => port.fabric === "ethernet";
+  return ports.find(carries) ?? ports.find((port) => port.fabric !== "loopback") ?? ports[0] ?? {};
+}
+
+// Whether a failure may be one of a layer's measurements: mode and device are agreed upon when a session begins, and it
+// may not know them.
+function mayBeOf(layer, row, node) {
+  const { like } = layer;
+  const told = ["kind", "transport", "mode", "direction", "bytes", "streams", "load", "fabric", "rail"].every(
+    (field) => row[field] === undefined || row[field] === null || row[field] === "" || row[field] === like[field]);
+  const ports = row.device ? [portOf(row, node)] : portsOf(node);
+  return told && (ports.length === 0 || ports.some((port) => port.fabric === like.fabric && port.rail === like.rail));
+}
+
+// One map for each way of measuring: {title, kind, like: one of its rows, cells: Map(index -> rows)}.
 function layersOf(rows, nodes, place) {
-  const portOf = railsOf(nodes);
-  const layers = new Map();
+  const layers = new Map(), unsure = [];
+  const put = (layer, row) => {
+    const index = place.get(row.source) * nodes.length + place.get(row.target);
+    if (!layer.cells.has(index)) layer.cells.set(index, []);
+    layer.cells.get(index).push(row);
+  };
+  const putOnItsOwn = (row) => {
+    const port = portOf(row, nodes[place.get(row.source)]);
+    const like = { ...row, fabric: row.fabric ?? port.fabric, rail: row.rail ?? port.rail };
+    const title = `${row.kind === "bw" ? "Bandwidth" : "Round-trip time"} over ${way(like)}, ${bytes(row.bytes)}`.replace(/, $/, "");
+    if (!layers.has(title)) layers.set(title, { title, kind: row.kind, like, cells: new Map() });
+    put(layers.get(title), row);
+  };
   for (const row of rows) {
-    const from = place.get(row.source), to = place.get(row.target);
-    if (from === undefined || to === undefined || (row.kind !== "ping" && row.kind !== "bw")) continue;
-    const port = portOf(row);
-    const full = { ...row, fabric: row.fabric ?? port.fabric, rail: row.rail ?? port.rail };
-    const title = `${row.kind === "bw" ? "Bandwidth" : "Round-trip time"} over ${way(full)}, ${bytes(row.bytes)}`.replace(/, $/, "");
-    if (!layers.has(title)) layers.set(title, { title, kind: row.kind, cells: new Map() });
-    const cells = layers.get(title).cells, index = from * nodes.length + to;
-    if (!cells.has(index)) cells.set(index, []);
-    cells.get(index).push(row);
+    if (!place.has(row.source) || !place.has(row.target) || (row.kind !== "ping" && row.kind !== "bw")) continue;
+    if (row.error !== undefined && !(row.mode && row.device)) unsure.push(row);
+    else putOnItsOwn(row);
+  }
+  const measured = [...layers.values()];
+  for (const row of unsure) {
+    const possible = measured.filter((layer) => mayBeOf(layer, row, nodes[place.get(row.source)]));
+    for (const layer of possible) put(layer, row);
+    if (possible.length === 0) putOnItsOwn(row);
   }
   return [...layers.values()].sort((a, b) => (a.kind === b.kind ? a.title.localeCompare(b.title) : a.kind === "ping" ? -1 : 1));
 }
@@ -170,6 +198,11 @@ function heatMap(layer, nodes, suspicious) {
   const everything = new Map();
   for (const [index, rows] of layer.cells) everything.set(index, median(rows.map(value)));
   const figures = [...everything.values()].filter((each) => known(each) && each > 0);
+  // A round trip goes both ways: where only the other side pinged, its figure stands.
+  const indexOf = (from, to) => {
+    const index = from * count + to, opposite = to * count + from;
+    return layer.kind === "ping" && !layer.cells.has(index) && layer.cells.has(opposite) ? opposite : index;
+  };
   const scale = figures.length > 0 ? scaleOf(figures, layer.kind === "bw") : null;
   const unit = unitOf(layer.kind);
   const failed = (rows) => rows.some((row) => row.error !== undefined);
@@ -214,8 +247,8 @@ function heatMap(layer, nodes, suspicious) {
     const edge = cell >= 8 ? 1 : 0;
     for (let from = 0; from < count; ++from)
       for (let to = 0; to < count; ++to) {
-        const rows = layer.cells.get(from * count + to);
-        const middle = everything.get(from * count + to);
+        const rows = layer.cells.get(indexOf(from, to));
+        const middle = everything.get(indexOf(from, to));
         if (from === to && !rows) ink.fillStyle = ITSELF;
         else if (nodes[from].alive === false || nodes[to].alive === false || (rows && failed(rows))) ink.fillStyle = hatched;
         else if (!rows || !(middle > 0)) ink.fillStyle = UNKNOWN;
@@ -287,11 +320,12 @@ function heatMap(layer, nodes, suspicious) {
 
   function tell(from, to) {
     const lines = [`${label(nodes[from])} → ${label(nodes[to])}`];
-    const rows = layer.cells.get(from * count + to);
+    const index = indexOf(from, to), rows = layer.cells.get(index);
     if (rows) {
+      if (index !== from * count + to) lines.push("measured from the other side");
       for (const row of rows.slice(0, 3)) lines.push(rowInWords(row));
       if (rows.length > 3) lines.push(`… ${rows.length} rows; their median has the colour`);
-      const middle = everything.get(from * count + to);
+      const middle = everything.get(index);
       if (known(middle) && scale) lines[0] += `: ${figure(middle)} ${unit}, ${figure((middle / scale.middle) * 100)} % of the median`;
     } else if (from === to) {
       lines.push("itself");
@@ -313,7 +347,14 @@ function heatMap(layer, nodes, suspicious) {
     tell(from, to);
   }
   const rest = () => {
-    readout.textContent = `${whole(figures.length)} of ${whole(count * (count - 1))} pairs have a figure. Rows measure columns; ` +
+    const pairs = new Set();
+    for (const [index, middle] of everything) {
+      const from = Math.floor(index / count), to = index % count;
+      if (middle > 0 && from !== to) pairs.add(layer.kind === "ping" ? Math.min(from, to) * count + Math.max(from, to) : index);
+    }
+    const all = (count * (count - 1)) / (layer.kind === "ping" ? 2 : 1);
+    readout.textContent = `${whole(pairs.size)} of ${whole(all)} pairs have a figure` +
+      `${layer.kind === "ping" ? ", measured from either side" : ". Rows measure columns"}; ` +
       `${named ? "" : "nodes are numbered as in the list below; "}point at a cell, or use the arrow keys.`;
   };
   rest();
@@ -445,7 +486,9 @@ function headOf(packed, rows, nodes) {
   if (dead > 0) fact(dead, dead === 1 ? "dead node" : "dead nodes", true);
   fact(rows.length, rows.length === 1 ? "row" : "rows");
   if (failures > 0) fact(failures, failures === 1 ? "failure" : "failures", true);
-  if (Array.isArray(head.suspects)) fact(head.suspects.length, head.suspects.length === 1 ? "suspect" : "suspects", head.suspects.length > 0);
+  const unjudged = notJudged(head) !== "";
+  if (unjudged) facts.append(make("li", { class: "wrong" }, "not judged"));
+  if (Array.isArray(head.suspects) && !(unjudged && head.suspects.length === 0)) fact(head.suspects.length, head.suspects.length === 1 ? "suspect" : "suspects", head.suspects.length > 0);
   const broken = list(head.checks).filter((check) => check.passed !== true).length;
   if (list(head.checks).length > 0) fact(broken, `of ${head.checks.length} checks not passed`, broken > 0);
 
@@ -459,7 +502,7 @@ function headOf(packed, rows, nodes) {
   detail("netsense", text(head.version));
   detail("kernel", text(head.kernel));
   detail("processor", text(head.cpu));
-  const shown = ["schema_version", "command", "target", "hostname", "started_at_ms", "ended_at_ms", "arguments", "version", "kernel", "cpu", "interrupted", "nodes", "suspects", "checks"];
+  const shown = ["schema_version", "command", "target", "hostname", "started_at_ms", "ended_at_ms", "arguments", "version", "kernel", "cpu", "interrupted", "nodes", "suspects", "judged", "not_judged_reason", "checks"];
   for (const [name, each] of Object.entries(head)) if (!shown.includes(name)) detail(name, plain(each));
   detail("read from", packed.path);
   const parts = [make("h1", {}, `${text(head.command) || "result"}${head.target ? ` ${text(head.target)}` : ""}`), facts];
@@ -474,9 +517,21 @@ function plain(each) {
   return Array.isArray(each) ? each.map(plain).join(", ") : Object.entries(each).map(([name, inner]) => `${name} ${plain(inner)}`).join(", ");
 }
 
+// Why nobody can say that there are no (further) suspects; "" where they were looked for to the end.
+function notJudged(head) {
+  if (head.command !== "matrix" && !Array.isArray(head.suspects)) return "";
+  if (head.judged === true) return "";
+  if (head.judged === false) return text(head.not_judged_reason) || "the document does not say why";
+  if (head.interrupted === true) return "the run was interrupted";
+  return Array.isArray(head.suspects) ? "" : "the run did not come to its end";
+}
+
 function suspectsOf(head, nodes) {
-  if (!Array.isArray(head.suspects)) return [];
-  if (head.suspects.length === 0) return [make("h2", {}, "Suspects"), make("p", {}, "None: no pair stands out from its class, and none falls short of what was expected of it.")];
+  const why = notJudged(head);
+  if (!why && !Array.isArray(head.suspects)) return [];
+  const title = make("h2", {}, "Suspects"), doubt = why ? [make("p", { class: "bad" }, `Not judged: ${why}.`.replace(/\.\.$/, "."))] : [];
+  if (list(head.suspects).length === 0)
+    return [title, ...(why ? doubt : [make("p", {}, "None: no pair stands out from its class, and none falls short of what was expected of it.")])];
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const cards = head.suspects.map((suspect) => {
     const unit = suspect.unit === "gbps" ? "Gb/s" : "µs";
@@ -487,7 +542,7 @@ function suspectsOf(head, nodes) {
     card.append(make("ul", {}, ...list(suspect.evidence).map((line) => make("li", {}, text(line)))));
     return card;
   });
-  return [make("h2", {}, "Suspects"), make("div", { class: "suspects" }, ...cards)];
+  return [title, ...doubt, make("div", { class: "suspects" }, ...cards)];
 }
 
 function mapsOf(rows, head, nodes) {
@@ -556,6 +611,7 @@ function failuresOf(rows, nodes) {
   // Pairs of living nodes of which no row tells anything.
   if (nodes.length > 1) {
     const measured = new Set(rows.map((row) => `${row.source}\n${row.target}`));
+    for (const row of rows) if (row.kind === "ping") measured.add(`${row.target}\n${row.source}`); // a round trip tells of both ways
     const living = nodes.filter((node) => node.alive !== false), silent = [];
     for (const from of living) for (const to of living) if (from !== to && !measured.has(`${from.name}\n${to.name}`)) silent.push(`${text(from.name)} → ${text(to.name)}`);
     if (silent.length > 0)

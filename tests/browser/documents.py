@@ -25,7 +25,7 @@ def head(command, **more):
 
 def ping(source, target, p50, percentiles=True, **more):
     return {
-        "kind": "ping", "source": source, "target": target, "transport": "tcp", "mode": "stream", "device": "eth0",
+        "kind": "ping", "source": source, "target": target, "transport": "tcp", "mode": "stream", "device": "",
         "payload_bytes": 64, "repeat": 1, "rtt_us": distribution(round(p50 * 1.2, 3), percentiles),
         "network_rtt_us": distribution(p50, percentiles), "responder_hold_us": distribution(2.0, percentiles),
         "host_delay_us": distribution(1.0, percentiles), "samples": 1000, "lost": 0, "warmup": 100, "elapsed_s": 0.01,
@@ -35,7 +35,7 @@ def ping(source, target, p50, percentiles=True, **more):
 
 def bw(source, target, gbps, **more):
     return {
-        "kind": "bw", "source": source, "target": target, "transport": "tcp", "mode": "stream", "device": "eth0",
+        "kind": "bw", "source": source, "target": target, "transport": "tcp", "mode": "stream", "device": "",
         "direction": "to_peer", "message_bytes": 1 << 20, "streams": 1, "repeat": 1,
         "bw_gbps": {"avg": gbps, "min_window": round(gbps * 0.9, 3), "max_window": round(gbps * 1.05, 3)},
         "expected": {"gbps": 100, "percent": gbps, "limit": "port", "reason": ""}, "bytes": 1 << 30, "elapsed_s": 3.0, **more,
@@ -43,12 +43,17 @@ def bw(source, target, gbps, **more):
 
 
 def failure(row):
-    kept = {name: value for name, value in row.items() if name not in ("rtt_us", "network_rtt_us", "bw_gbps", "expected")}
-    return {**kept, "error": {"code": "DEADLINE_EXCEEDED", "message": f"no answer within 1 s {HOSTILE}"}}
+    """As bench/rows.cc writes it: mode and device are agreed upon when a session begins."""
+    known = ("kind", "source", "target", "transport", "direction", "payload_bytes", "message_bytes", "streams", "repeat", "round")
+    kept = {name: value for name, value in row.items() if name in known}
+    return {**kept, "mode": "", "device": "", "error": {"code": "DEADLINE_EXCEEDED", "message": f"no answer within 1 s {HOSTILE}"}}
 
 
 def matrix(count, percentiles=False):
-    """Node 1 is slow, the link from node 0 to the last living one is slow, the last node is dead, and one pair failed."""
+    """Node 1 is slow, the link from node 0 to the last living one is slow, the last node is dead, and one pair failed.
+
+    As `matrix` writes it: bandwidth each way, pings from one side of a pair, no size of messages.
+    """
     noise = random.Random(count)
     names = [f"10.0.{i // 250}.{i % 250 + 1}:18590" for i in range(count)]
     if count > 3:
@@ -58,7 +63,9 @@ def matrix(count, percentiles=False):
     nodes = [{
         "name": name, "address": name.split(":")[0], "port": 18590, "hostname": HOSTILE if i == 0 else f"gpu-{i:03}", "alive": i != dead,
         "reason": "connection timed out after 1 s" if i == dead else "",
-        "ports": [{"name": "eth0", "fabric": "ethernet", "rail": 0, "speed_gbps": 100, "state": "active"}],
+        "ports": [] if i == dead else [
+            {"name": "mlx5_0:1", "netdev": "ib0", "fabric": "infiniband", "speed_gbps": 400.0, "mtu": 4096, "rdma_device": "mlx5_0"},
+            {"name": "eth0", "netdev": "eth0", "fabric": "ethernet", "speed_gbps": 100.0, "mtu": 1500, "rdma_device": ""}],
     } for i, name in enumerate(names)]
     rows = []
     for i in range(count):
@@ -68,17 +75,20 @@ def matrix(count, percentiles=False):
             bad = slow in (i, j)
             rtt = round((80 if bad else 20) * math.exp(noise.gauss(0, 0.05)), 2)
             gbps = round((30 if bad else 3.5 if (i, j) == (0, last) else 92) * math.exp(noise.gauss(0, 0.02)), 2)
-            rows.append(ping(names[i], names[j], rtt, percentiles, round=1))
-            rows.append(bw(names[i], names[j], gbps, round=2))
+            if (i + j) % 2 == (i < j):
+                rows.append(ping(names[i], names[j], rtt, percentiles, round=1))
+            rows.append(bw(names[i], names[j], gbps, message_bytes=None, round=1))
     if count > 3:
-        rows[-1] = failure(rows[-1])
+        for kind in ("ping", "bw"):
+            last_row = max(k for k, row in enumerate(rows) if row["kind"] == kind)
+            rows[last_row] = failure(rows[last_row])
     suspects = [
         {"what": "node", "nodes": [names[slow]], "transport": "tcp", "metric": "bw", "measured": 30.1, "class_median": 92.0, "expected": 100,
          "unit": "gbps", "evidence": [f"{names[0]} → {names[slow]}: 30.1 Gb/s, 33 % of the median of its class", "alone: 30.2 Gb/s", "with a good partner: 30.0 Gb/s"]},
         {"what": "link", "nodes": [names[0], names[last]], "transport": "tcp", "metric": "bw", "measured": 3.5, "class_median": 92.0,
          "expected": 100, "unit": "gbps", "evidence": [f"alone: 3.5 Gb/s {HOSTILE}"]},
     ]
-    plan = {"pairs": count * (count - 1) // 2, "rounds": 2 * (count - 1), "transports": ["tcp"], "rounds_done": 2 * (count - 1)}
+    plan = {"pairs": count * (count - 1) // 2, "rounds": count - 1, "transports": ["tcp"], "rounds_done": count - 1}
     return {**head("matrix", nodes=nodes, plan=plan, suspects=suspects), "results": rows}
 
 

@@ -119,14 +119,16 @@ def test_three_nodes(browser, show):
     names = [node["name"] for node in document["nodes"]]
     for number, kind in enumerate(("ping", "bw")):
         heat = Map(browser, number)
-        assert "rail 0" in heat.title and "ethernet" in heat.title
+        assert "tcp stream ethernet" in heat.title
+        assert ("3 of 3 pairs" if kind == "ping" else "6 of 6 pairs") in heat.told()
         for i in range(3):
             for j in range(3):
                 told = heat.hover(i, j)
                 if i == j:
                     assert "itself" in told
                     continue
-                row = by_kind[kind, names[i], names[j]]
+                row = by_kind.get((kind, names[i], names[j])) or by_kind[kind, names[j], names[i]]
+                assert ("measured from the other side" in told) == ((kind, names[i], names[j]) not in by_kind)
                 wanted = row["bw_gbps"]["avg"] if kind == "bw" else row["network_rtt_us"]["p50"]
                 assert f"{wanted:.4g}" in told and names[i] in told and names[j] in told
         good, slow = heat.colours([(0, 2) if kind == "ping" else (2, 0), (0, 1)])
@@ -143,7 +145,7 @@ def test_the_keyboard_walks_the_map(browser, show):
     browser.keys(heat.canvas, ARROW_RIGHT, ARROW_RIGHT)
     assert names[0] in heat.told() and names[2] in heat.told()
     browser.keys(heat.canvas, ARROW_DOWN)
-    row = next(row for row in document["results"] if row["kind"] == "ping" and (row["source"], row["target"]) == (names[1], names[2]))
+    row = next(row for row in document["results"] if row["kind"] == "ping" and {row["source"], row["target"]} == {names[1], names[2]})
     assert f"{row['network_rtt_us']['p50']:.4g}" in heat.told()
     assert browser.script("return getComputedStyle(document.querySelector('.cursor')).display") != "none"
 
@@ -160,6 +162,8 @@ def test_256_nodes(browser, show, folder):
     shown = text(browser)
     assert "node 10.0.0.2:18590" in shown and "link 10.0.0.1:18590" in shown
     assert "connection timed out" in shown and "DEADLINE_EXCEEDED" in shown
+    assert browser.script("return document.querySelectorAll('.map').length") == 2
+    assert "Not measured" not in shown
     rtt, rate = Map(browser, 0), Map(browser, 1)
     for heat in (rtt, rate):
         quick = heat.colours([(100, column) for column in range(3, 250, 7)])
@@ -172,19 +176,51 @@ def test_256_nodes(browser, show, folder):
     assert rate.colours([(0, 254)])[0] == (253, 231, 37)  # the slow link is the worst of all
     slow_link = next(row for row in document["results"] if row["kind"] == "bw" and row["bw_gbps"]["avg"] < 10)
     assert f"{slow_link['bw_gbps']['avg']:.4g} Gb/s" in rate.hover(0, 254) and documents.HOSTILE in rate.told()
-    assert "failed: DEADLINE_EXCEEDED" in rate.hover(254, 253)
+    assert "failed: DEADLINE_EXCEEDED" in rate.hover(254, 253) and "failed: DEADLINE_EXCEEDED" in rtt.hover(254, 252)
+    assert "failed: DEADLINE_EXCEEDED" in rtt.hover(252, 254) and "measured from the other side" in rtt.told()
     browser.screenshot(folder / "matrix-256-hover.png", whole=False)
     row = next(row for row in document["results"] if row["kind"] == "ping" and row["source"] == "10.0.0.101:18590" and row["target"] == "10.0.0.202:18590")
     assert f"{row['network_rtt_us']['p50']:.4g}" in rtt.hover(100, 201)
+    assert f"{row['network_rtt_us']['p50']:.4g}" in rtt.hover(201, 100) and "measured from the other side" in rtt.told()
+
+
+def titles(browser):
+    return browser.script("return [...document.querySelectorAll('.map h3')].map((title) => title.textContent)")
+
+
+def test_maps_by_fabric_and_rail(browser, show):
+    ports = [{"name": f"mlx5_{i}:1", "netdev": f"ens{i}", "fabric": "roce", "rail": i, "speed_gbps": 400.0, "rdma_device": f"mlx5_{i}"} for i in (0, 1)]
+    nodes = [{"name": name, "alive": True, "reason": "", "ports": ports} for name in ("a", "b", "c")]
+    good = [documents.bw(source, target, 300.0, transport="verbs", mode="write", device=f"mlx5_{rail}:1 gid 3", message_bytes=None)
+            for rail in (0, 1) for source, target in (("a", "b"), ("b", "a"), ("a", "c"))]
+    # A failure may be one of either rail; one of which nothing succeeded has a map of its own.
+    failed = [documents.failure({**good[0], "source": "c", "target": "b"}), documents.failure({**good[0], "source": "c", "target": "b", "transport": "ucx"})]
+    show("rails", {**documents.head("matrix", nodes=nodes, plan={}, suspects=[], judged=True), "results": good + failed})
+    assert titles(browser) == ["Bandwidth over ucx roce rail 0 to_peer", "Bandwidth over verbs write roce rail 0 to_peer", "Bandwidth over verbs write roce rail 1 to_peer"]
+    for number in range(3):
+        assert "failed: DEADLINE_EXCEEDED" in Map(browser, number).hover(2, 1)
+    assert "None: no pair stands out" in text(browser)
+
+
+@pytest.mark.parametrize(("told", "why"), [
+    ({"judged": False, "not_judged_reason": "fewer than 4 nodes answer"}, "fewer than 4 nodes answer"),
+    ({"interrupted": True}, "the run was interrupted"),
+    ({"suspects": None}, "the run did not come to its end"),
+])
+def test_what_nobody_judged_is_not_shown_as_good(browser, show, told, why):
+    show("not-judged", {**documents.matrix(3), "suspects": [], **told})
+    shown = text(browser)
+    assert f"Not judged: {why}." in shown and "not judged" in text(browser, ".facts")
+    assert "None:" not in shown and "0suspects" not in re.sub(r"\s", "", text(browser, ".facts"))
 
 
 def test_rows_can_be_searched(browser, show):
     show("rows", documents.matrix(40))
     everything = text(browser, ".tools .quiet")
-    assert everything.startswith("2,964 of 2,964 rows, page 1 of 30")
+    assert everything.startswith("2,223 of 2,223 rows, page 1 of 23")
     search = browser.find(".tools input")
     browser.keys(search, "bw 10.0.0.39 failed")
-    assert text(browser, ".tools .quiet").startswith("1 of 2,964 rows")
+    assert text(browser, ".tools .quiet").startswith("1 of 2,223 rows")
     assert "DEADLINE_EXCEEDED" in text(browser, "table.rows")
 
 
@@ -261,6 +297,17 @@ def test_what_cannot_be_reported(tmp_path):
     assert "cannot write" in report(good, "-o", tmp_path / "none" / "page.html", code=2).stderr
     assert page.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.json", "good.json", "page.html"]
+
+
+def test_a_terminal_is_told_what_is_read(tmp_path):
+    source = tmp_path / "run.json"
+    source.write_text(json.dumps(documents.pings()))
+    ours, its = os.openpty()
+    subprocess.run([BENCH, "report", source, "-o", tmp_path / "page.html"], stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=60)
+    os.close(its)
+    with os.fdopen(ours, "rb") as terminal:
+        assert f"reading {source} ...".encode() in terminal.read1()
+    assert "reading" not in report(source, "-o", tmp_path / "page.html").stderr
 
 
 def test_json_lines_of_a_run_that_was_killed(browser, folder, tmp_path):
