@@ -1,4 +1,5 @@
 // `netsense-bench bw`: streams, one way or both.
+#include <limits>
 #include <memory>
 
 #include "bench/command.h"
@@ -17,6 +18,8 @@ struct BandwidthFlags : MeasureFlags {
 };
 
 int Bandwidth(const BandwidthFlags& flags, const std::stop_token& stop) {
+  if (flags.size && flags.iterations && *flags.size > std::numeric_limits<uint64_t>::max() / *flags.iterations)
+    return Fail(absl::InvalidArgumentError("-n times -s is more than can be counted"));
   TransportRegistry transports;
   return RunInterleaved(flags, "bw", stop, [&](const MeasureTarget& target, uint32_t repeat, Results* results) {
     BandwidthRequest request{.target = target,

@@ -52,7 +52,8 @@ class Loaded {
 
     std::optional<Progress> progress(std::in_place, target.transport + " idle and under load", 2 * seconds + kRampUp,
                                      out->for_people());
-    const PingOutcome idle = Ping(best_effort);
+    const PingOutcome idle = Ping(best_effort, stop_);
+    if (stop_.stop_requested()) return;
     if (!idle.ok()) return Failed(best_effort, idle.status(), "idle", repeat, out);
 
     BandwidthRequest load{.target = target, .bounds = {.iterations = {}, .duration = seconds + 2 * kRampUp}};
@@ -63,14 +64,20 @@ class Loaded {
     absl::StatusOr<BandwidthResult> streamed = absl::UnknownError("");
     PingOutcome loaded = absl::UnknownError(""), loaded_priority = absl::UnknownError("");
     {
-      std::jthread streams([&] { streamed = MeasureBandwidth(transports_, load, stop_); });
+      std::stop_source load_is_over;  // pings after it would be idle ones
+      std::stop_callback forward(stop_, [&load_is_over] { load_is_over.request_stop(); });
+      std::jthread streams([&] {
+        streamed = MeasureBandwidth(transports_, load, stop_);
+        load_is_over.request_stop();
+      });
       if (SleepUnlessStopped(stop_, kRampUp)) return;
       std::jthread beside([&] {
-        if (has_classes) loaded_priority = Ping(priority);
+        if (has_classes) loaded_priority = Ping(priority, load_is_over.get_token());
       });
-      loaded = Ping(best_effort);
+      loaded = Ping(best_effort, load_is_over.get_token());
     }
     progress.reset();
+    if (stop_.stop_requested()) return;
     if (!loaded.ok()) return Failed(best_effort, loaded.status(), "loaded", repeat, out);
     if (!streamed.ok()) {
       nlohmann::json row = BandwidthFailureRow(load, streamed.status());
@@ -99,9 +106,11 @@ class Loaded {
     return request;
   }
 
-  PingOutcome Ping(const PingRequest& request) {
-    return MeasurePing(
-        transports_, request, [](double) {}, stop_);
+  PingOutcome Ping(const PingRequest& request, const std::stop_token& end) {
+    auto result = MeasurePing(
+        transports_, request, [](double) {}, end);
+    if (result.ok()) result->interrupted = stop_.stop_requested();
+    return result;
   }
 
   static double MedianMicros(const Histogram& histogram) { return static_cast<double>(histogram.Quantile(0.5)) / 1e3; }
@@ -121,7 +130,7 @@ class Loaded {
                           {"idle_p50_us", before},
                           {"loaded_p50_us", after},
                           {"added_us", after - before},
-                          {"rpm", RoundTripsPerMinute(loaded)},
+                          {"rpm", after > 0 ? nlohmann::json(RoundTripsPerMinute(loaded)) : nlohmann::json()},
                           {"priority_p50_us", nullptr},
                           {"priority_added_us", nullptr},
                           {"priority_class", flags_.priority_class},
@@ -181,6 +190,7 @@ Command AddLoaded(CLI::App& program) {
   CLI::App* app = program.add_subcommand(
       "loaded", "round trips idle and under load, best effort and with priority (-D: seconds of each)");
   AddMeasureFlags(app, flags.get());
+  app->remove_option(app->get_option("--iters"));  // both parts last equally long
   AddRttThreshold(app, flags.get());
   app->add_option("-s,--size", flags->payload_bytes, "payload bytes of a ping")
       ->check(CLI::Range(0, 16384))

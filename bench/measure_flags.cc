@@ -44,7 +44,9 @@ void AddDoorFlags(CLI::App* command, DoorFlags* flags) {
 
 void AddMeasureFlags(CLI::App* command, MeasureFlags* flags) {
   AddDoorFlags(command, &flags->door);
-  command->add_option("target", flags->target, "HOST:PORT of an engine's door or of `netsense-bench serve`")
+  command
+      ->add_option("target", flags->target,
+                   "HOST:PORT of `netsense-bench serve`, or of an engine's door (which bounds streams: give -n)")
       ->required();
   command->add_option("-t,--transport", flags->transports, "transports to measure, one after another")
       ->delimiter(',')
@@ -197,6 +199,7 @@ void PingInto(const TransportRegistry& transports, const PingRequest& request, u
     return MeasurePing(
         transports, request, [&](double done) { progress.Set(done); }, stop);
   }();
+  if (stop.stop_requested() && absl::IsCancelled(result.status())) return;  // no fault of the network
   nlohmann::json row = result.ok() ? PingRow(request, *result) : PingFailureRow(request, result.status());
   row["repeat"] = repeat;
   if (load != nullptr) row["load"] = load;
@@ -213,6 +216,7 @@ void BandwidthInto(const TransportRegistry& transports, const BandwidthRequest& 
     Progress progress(request.target.transport + " bandwidth", request.bounds.duration, results->for_people());
     return MeasureBandwidth(transports, request, stop);
   }();
+  if (stop.stop_requested() && absl::IsCancelled(result.status())) return;
   nlohmann::json row = result.ok() ? BandwidthRow(request, *result) : BandwidthFailureRow(request, result.status());
   row["repeat"] = repeat;
   if (result.ok()) {

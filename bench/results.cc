@@ -47,6 +47,7 @@ constexpr Column kColumns[] = {{"kind", "/kind"},
                                {"target", "/target"},
                                {"transport", "/transport"},
                                {"mode", "/mode"},
+                               {"device", "/device"},
                                {"direction", "/direction"},
                                {"payload_bytes", "/payload_bytes"},
                                {"message_bytes", "/message_bytes"},
@@ -66,6 +67,8 @@ constexpr Column kColumns[] = {{"kind", "/kind"},
                                {"bw_min_window_gbps", "/bw_gbps/min_window"},
                                {"bw_max_window_gbps", "/bw_gbps/max_window"},
                                {"expected_percent", "/expected/percent"},
+                               {"added_us", "/added_us"},
+                               {"rpm", "/rpm"},
                                {"error", "/error/message"}};
 
 std::string CsvCell(const nlohmann::json& row, const char* path) {
@@ -172,7 +175,8 @@ void Results::Add(nlohmann::json row, const std::string& table) {
 
 void Results::AddFailure(nlohmann::json row, const absl::Status& status) {
   std::cerr << "netsense-bench: " << row.value("transport", std::string()) << ": " << status.message() << "\n";
-  exit_code_ = std::max(exit_code_, absl::IsInvalidArgument(status) ? kUsage : kCouldNotMeasure);
+  exit_code_ = std::max(exit_code_,
+                        absl::IsInvalidArgument(status) ? kUsage : kCouldNotMeasure);
   Emit(row);
   document_["results"].push_back(std::move(row));
 }
@@ -184,7 +188,17 @@ void Results::Say(const std::string& text) {
 int Results::Finish(bool interrupted) {
   document_["ended_at_ms"] = EpochMillis();
   document_["interrupted"] = interrupted;
+  if (jsonl_ != nullptr)
+    *jsonl_ << Text({{"ended_at_ms", document_["ended_at_ms"]},
+                     {"interrupted", interrupted},
+                     {"checks", document_["checks"]}})
+            << std::endl;
   if (options_.json) std::cout << Text(document_, 2) << "\n";
+  std::cout << std::flush;
+  if (!std::cout || (jsonl_ != nullptr && !*jsonl_) || (csv_ != nullptr && !*csv_)) {
+    std::cerr << "netsense-bench: the results could not be written whole: no space left, or the reader is gone\n";
+    return kCouldNotMeasure;
+  }
   return exit_code_;
 }
 

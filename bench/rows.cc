@@ -67,6 +67,7 @@ nlohmann::json Identity(const char* kind, const MeasureTarget& target, const Ses
 }
 
 nlohmann::json BandwidthFigures(const StreamSample& sample) {
+  if (sample.elapsed.count() == 0) return {{"avg", nullptr}, {"min_window", nullptr}, {"max_window", nullptr}};
   return {{"avg", Gbps(sample.bps())},
           {"min_window", Gbps(sample.min_window_bps)},
           {"max_window", Gbps(sample.max_window_bps)}};

@@ -14,6 +14,8 @@
 namespace netsense {
 namespace {
 
+constexpr size_t kManySessions = 1024;  // 256 streams each way, and more
+
 struct ServeFlags {
   DoorFlags door;
   std::string listen = "127.0.0.1:18590";
@@ -26,8 +28,10 @@ absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool
   PortGate gate({.unlimited = true});
   ResponderOptions options;
   options.door = std::move(door);
+  options.door.max_handshakes = options.door.max_handshakes_per_peer = kManySessions;
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
-  options.max_stream_session = std::chrono::hours(1);
+  options.max_stream_session = std::chrono::hours(25);  // the longest of bw, and its warm-up
+  options.max_sessions_per_peer = kManySessions;
   options.allow_busy_poll = true;
   options.take_orders = TakeOrders::kFromAnybody;  // who passed the door may have us measure towards others
   auto pinning = Pinning::Create(pinning_options);

@@ -46,7 +46,8 @@ class Sweep {
                            "MsgRate[Mpps]"));
       const Capabilities capabilities = (*transport)->capabilities();
       const std::vector<uint32_t> sizes = Sizes(flags_.min_bytes, flags_.max_bytes);
-      Progress progress(target.transport + " sweep", {}, out->for_people());
+      // People see the lines come.
+      Progress progress(target.transport + " sweep", {}, !out->for_people());
       for (size_t i = 0; i < sizes.size() && !stop_.stop_requested() && !failed_; ++i) {
         progress.Set(static_cast<double>(i) / static_cast<double>(sizes.size()));
         MeasureSize(target, capabilities, sizes[i], repeat, out);

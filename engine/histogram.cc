@@ -120,12 +120,16 @@ absl::StatusOr<Histogram> Histogram::Import(const v1::HistogramCounts& exported)
   if (exported.sub_bits() > kMostSubBits || exported.steps_size() != exported.counts_size())
     return absl::InvalidArgumentError("that is no histogram");
   Histogram histogram(static_cast<int>(exported.sub_bits()));
-  uint64_t index = 0;
+  uint64_t index = 0, sum = 0;
   for (int i = 0; i < exported.steps_size(); ++i) {
     index += exported.steps(i);
     if (index >= histogram.counts_.size()) return absl::InvalidArgumentError("a histogram with too large a bucket");
     histogram.counts_[index] = exported.counts(i);
+    sum += exported.counts(i);
   }
+  if (sum != exported.count() || exported.min() > exported.max() || !std::isfinite(exported.mean()) ||
+      !std::isfinite(exported.squares()) || exported.squares() < 0)
+    return absl::InvalidArgumentError("a histogram that contradicts itself");
   histogram.count_ = exported.count();
   histogram.min_ = exported.min();
   histogram.max_ = exported.max();

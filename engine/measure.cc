@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <barrier>
+#include <latch>
 #include <limits>
 #include <random>
+#include <system_error>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "base/process.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
@@ -23,6 +26,7 @@ constexpr std::chrono::milliseconds kBusyPause{20};
 constexpr std::chrono::seconds kDrainLimit{30};  // for what is still on its way when a timed stream ends
 constexpr std::chrono::hours kUntimedLimit{1};
 constexpr uint64_t kPingsPerProgress = 256;
+constexpr int kMostLostAtFirst = 5;  // in a row, in the warm-up: nobody answers
 
 struct Opened {
   std::unique_ptr<Session> session;
@@ -31,8 +35,8 @@ struct Opened {
   v1::Binding binding;  // of this thread, from now on
 };
 
-absl::StatusOr<Opened> Open(const TransportRegistry& transports, const MeasureTarget& target,
-                            v1::SessionPurpose purpose, uint64_t max_stream_bytes, uint64_t measurement,
+absl::StatusOr<Opened> Open(const TransportRegistry& transports, const Pinning& pinning, const MeasureTarget& target,
+                            v1::SessionPurpose purpose, uint64_t max_stream_bytes, uint64_t measurement, bool patient,
                             std::stop_token stop) {
   auto transport = transports.Find(target.transport);
   if (!transport.ok()) return transport.status();
@@ -46,18 +50,16 @@ absl::StatusOr<Opened> Open(const TransportRegistry& transports, const MeasureTa
   request.set_software_version(NETSENSE_VERSION);
   MonotonicTime deadline = MonotonicNow() + kConnectLimit;
   // The responder may still be taking leave of the measurement before.
-  const MonotonicTime patience = MonotonicNow() + kBusyLimit;
+  const MonotonicTime patience = patient ? MonotonicNow() + kBusyLimit : MonotonicTime{};
   auto dial = [&] { return DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop); };
   auto connection = dial();
   while (absl::IsAborted(connection.status()) && MonotonicNow() < patience && !SleepUnlessStopped(stop, kBusyPause))
     connection = dial();
   if (!connection.ok()) return connection.status();
-  auto pinning = Pinning::Create(target.pinning);
-  if (!pinning.ok()) return pinning.status();
   Opened opened;
   opened.port = PortOfAddress(LocalAddress(connection->fd.get()));
-  opened.binding = (*pinning)->Plan(opened.port);
-  (*pinning)->Apply(opened.binding);
+  opened.binding = pinning.Plan(opened.port);
+  pinning.Apply(opened.binding);
   opened.connection = UniqueFd(fcntl(connection->fd.get(), F_DUPFD_CLOEXEC, 0));
   auto session = (*transport)->Connect(*std::move(connection), deadline, stop);
   if (!session.ok()) return session.status();
@@ -69,7 +71,9 @@ absl::StatusOr<Opened> Open(const TransportRegistry& transports, const MeasureTa
 
 absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, const PingRequest& request,
                                        const OnProgress& progress, std::stop_token stop) {
-  auto opened = Open(transports, request.target, v1::SESSION_PURPOSE_PING, 0, 0, stop);
+  auto pinning = Pinning::Create(request.target.pinning);
+  if (!pinning.ok()) return pinning.status();
+  auto opened = Open(transports, **pinning, request.target, v1::SESSION_PURPOSE_PING, 0, 0, true, stop);
   if (!opened.ok()) return opened.status();
   Session* const session = opened->session.get();
   opened->connection.Reset();
@@ -78,9 +82,12 @@ absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, cons
   result.details = session->details();
   result.binding = opened->binding;
   PingSpec spec{.payload_bytes = request.payload_bytes};
+  int lost_in_a_row = 0;
   for (uint64_t i = 0; i < request.warmup; ++i) {
     auto sample = session->Ping(spec, MonotonicNow() + request.timeout, stop);
-    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) return sample.status();
+    lost_in_a_row = sample.ok() ? 0 : lost_in_a_row + 1;
+    if (!sample.ok() && (!absl::IsDeadlineExceeded(sample.status()) || lost_in_a_row == kMostLostAtFirst))
+      return sample.status();
     if (stop.stop_requested()) return absl::CancelledError("interrupted during the warm-up: nothing was measured");
   }
 
@@ -95,7 +102,7 @@ absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, cons
       result.network_rtt.Add(sample->network_rtt());
       if (sample->responder_hold) result.responder_hold.Add(*sample->responder_hold);
       if (sample->stamped_rtt) result.host_delay.Add(sample->host_delay());
-      result.source = sample->source;
+      result.source = std::max(result.source, sample->source);
     } else if (absl::IsDeadlineExceeded(sample.status())) {
       ++result.lost;
       failure = sample.status();
@@ -110,6 +117,9 @@ absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, cons
     if (request.interval.count() > 0) SleepUnlessStopped(stop, request.interval - (MonotonicNow() - now));
   }
   result.elapsed = MonotonicNow() - start;
+  // A few pings without stamps make no other measurement of it, and a few with stamps neither.
+  if (result.rtt.count() > 0 && result.host_delay.count() * 2 < result.rtt.count())
+    result.source = v1::TIMESTAMP_SOURCE_USER;
   result.interrupted = stop.stop_requested();
   if (result.rtt.count() == 0)
     return failure.ok() ? absl::CancelledError("interrupted: nothing was measured") : failure;
@@ -121,15 +131,24 @@ namespace {
 // One of the streams of a bandwidth measurement, in a thread of its own, for it is pinned.
 class StreamRun {
  public:
-  StreamRun(const TransportRegistry& transports, const BandwidthRequest& request, Direction direction,
-            uint64_t measurement)
-      : transports_(transports), request_(request), direction_(direction), measurement_(measurement) {}
+  StreamRun(const TransportRegistry& transports, const Pinning& pinning, const BandwidthRequest& request,
+            Direction direction, uint64_t measurement)
+      : transports_(transports),
+        pinning_(pinning),
+        request_(request),
+        direction_(direction),
+        measurement_(measurement) {}
 
-  void Run(std::barrier<>* start, std::stop_source* stop) {
-    status_ = Prepare(stop->get_token());
+  // `first_open`: counted down by the first stream. It waits for a busy port; the others follow it in.
+  void Run(std::latch* first_open, bool first, std::barrier<>* start, std::stop_source* stop) {
+    if (!first) first_open->wait();
+    status_ = stop->stop_requested() ? absl::CancelledError("stopped") : OpenSession(first, stop->get_token());
     if (!status_.ok()) stop->request_stop();  // the others need not go on
-    start->arrive_and_wait();                 // all are ready
-    start->arrive_and_wait();                 // the counters are read
+    if (first) first_open->count_down();
+    if (status_.ok()) status_ = WarmUp(stop->get_token());
+    if (!status_.ok()) stop->request_stop();
+    start->arrive_and_wait();  // all are ready
+    start->arrive_and_wait();  // the counters are read
     if (!status_.ok()) return;
     StreamSpec spec = SpecOf(request_.bounds);
     auto sample = opened_.session->Stream(spec, Deadline(spec), stop->get_token());
@@ -141,18 +160,24 @@ class StreamRun {
     }
   }
 
+  void Fail(absl::Status status) { status_ = std::move(status); }
   const absl::Status& status() const { return status_; }
   const Opened& opened() const { return opened_; }
   BandwidthResult::Stream stream() const { return {direction_, sample_}; }
 
  private:
-  absl::Status Prepare(const std::stop_token& stop) {
+  absl::Status OpenSession(bool patient, const std::stop_token& stop) {
     const uint64_t most = request_.bounds.iterations && request_.warmup.count() == 0
                               ? *request_.bounds.iterations * request_.payload_bytes
                               : std::numeric_limits<uint64_t>::max();
-    auto opened = Open(transports_, request_.target, v1::SESSION_PURPOSE_STREAM, most, measurement_, stop);
+    auto opened =
+        Open(transports_, pinning_, request_.target, v1::SESSION_PURPOSE_STREAM, most, measurement_, patient, stop);
     if (!opened.ok()) return opened.status();
     opened_ = *std::move(opened);
+    return absl::OkStatus();
+  }
+
+  absl::Status WarmUp(const std::stop_token& stop) {
     if (request_.warmup.count() == 0) return absl::OkStatus();
     StreamSpec spec = SpecOf({.iterations = {}, .duration = request_.warmup});
     return opened_.session->Stream(spec, Deadline(spec), stop).status();
@@ -173,6 +198,7 @@ class StreamRun {
   }
 
   const TransportRegistry& transports_;
+  const Pinning& pinning_;
   const BandwidthRequest& request_;
   const Direction direction_;
   const uint64_t measurement_;
@@ -190,6 +216,9 @@ StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
     total.min_window_bps += sample.min_window_bps;
     total.max_window_bps += sample.max_window_bps;
   }
+  // Streams that did not all last as long have no common windows.
+  total.min_window_bps = std::min(total.min_window_bps, total.bps());
+  total.max_window_bps = std::max(total.max_window_bps, total.bps());
   return total;
 }
 
@@ -197,11 +226,13 @@ StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
 
 absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transports, const BandwidthRequest& request,
                                                  std::stop_token stop) {
+  auto pinning = Pinning::Create(request.target.pinning);
+  if (!pinning.ok()) return pinning.status();
   const uint64_t measurement = std::random_device()() | uint64_t{std::random_device()()} << 32 | 1;
   std::vector<std::unique_ptr<StreamRun>> runs;
   for (Direction direction : request.directions)
     for (uint32_t i = 0; i < request.streams; ++i)
-      runs.push_back(std::make_unique<StreamRun>(transports, request, direction, measurement));
+      runs.push_back(std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement));
 
   std::stop_source stop_all;
   std::stop_callback forward(stop, [&stop_all] { stop_all.request_stop(); });
@@ -211,10 +242,23 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
     return now;
   };
   PortCounters before;
+  std::latch first_open(1);
   std::barrier<> start(static_cast<std::ptrdiff_t>(runs.size()) + 1);
   {
     std::vector<std::jthread> threads;
-    for (auto& run : runs) threads.emplace_back([&start, &stop_all, run = run.get()] { run->Run(&start, &stop_all); });
+    for (auto& run : runs) {
+      const bool first = run == runs.front();
+      try {
+        threads.emplace_back([&first_open, &start, &stop_all, first, run = run.get()] {
+          run->Run(&first_open, first, &start, &stop_all);
+        });
+      } catch (const std::system_error& error) {  // no thread left: those that wait must not wait for this one
+        run->Fail(absl::InternalError(absl::StrCat("no thread for a stream: ", error.what())));
+        stop_all.request_stop();
+        if (first) first_open.count_down();
+        start.arrive_and_drop();
+      }
+    }
     start.arrive_and_wait();
     before = counters();
     start.arrive_and_wait();
@@ -235,6 +279,10 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   result.peer = first.session->peer();
   result.details = first.session->details();
   result.expected = Expect(EndOf(first.port), EndOf(result.peer, first.port.fabric()), request.target.transport);
+  if (request.directions.size() > 1 && result.expected.bps() > 0) {  // links and PCIe carry as much the other way
+    result.expected.set_bps(2 * result.expected.bps());
+    result.expected.set_limit(absl::StrCat(result.expected.limit(), ", each way"));
+  }
   return result;
 }
 

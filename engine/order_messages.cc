@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
+#include "transports/stream_meter.h"
 
 namespace netsense {
 namespace {
@@ -82,26 +83,6 @@ absl::StatusOr<Direction> FromWire(v1::StreamDirection direction) {
   if (direction == v1::STREAM_DIRECTION_TO_PEER) return Direction::kToPeer;
   if (direction == v1::STREAM_DIRECTION_FROM_PEER) return Direction::kFromPeer;
   return absl::InvalidArgumentError("a stream without a direction");
-}
-
-v1::StreamReport ToReport(const StreamSample& sample) {
-  v1::StreamReport report;
-  report.set_bytes(sample.bytes);
-  report.set_elapsed_ns(Count(sample.elapsed));
-  report.set_bytes_in_elapsed(sample.bytes_in_elapsed);
-  report.set_min_window_bps(sample.min_window_bps);
-  report.set_max_window_bps(sample.max_window_bps);
-  return report;
-}
-
-StreamSample FromReport(const v1::StreamReport& report) {
-  StreamSample sample;
-  sample.bytes = report.bytes();
-  sample.elapsed = nanoseconds(static_cast<int64_t>(report.elapsed_ns()));
-  sample.bytes_in_elapsed = report.bytes_in_elapsed();
-  sample.min_window_bps = report.min_window_bps();
-  sample.max_window_bps = report.max_window_bps();
-  return sample;
 }
 
 }  // namespace
@@ -194,6 +175,8 @@ absl::StatusOr<PingResult> FromFigures(const v1::PingFigures& figures) {
         std::pair(&figures.responder_hold(), &result.responder_hold),
         std::pair(&figures.host_delay(), &result.host_delay)})
     if (auto status = Read(*exported, histogram); !status.ok()) return status;
+  if (result.rtt.count() == 0 || result.network_rtt.count() != result.rtt.count())
+    return absl::InvalidArgumentError("an answer without round trips");
   result.lost = figures.lost();
   result.elapsed = nanoseconds(figures.elapsed_ns());
   result.source = figures.source();
@@ -206,11 +189,11 @@ absl::StatusOr<PingResult> FromFigures(const v1::PingFigures& figures) {
 
 v1::BandwidthFigures ToFigures(const BandwidthResult& result) {
   v1::BandwidthFigures figures;
-  *figures.mutable_sample() = ToReport(result.sample);
+  *figures.mutable_sample() = ReportOf(result.sample);
   for (const BandwidthResult::Stream& one : result.streams) {
     v1::BandwidthFigures::Stream* stream = figures.add_streams();
     stream->set_direction(ToWire(one.direction));
-    *stream->mutable_sample() = ToReport(one.sample);
+    *stream->mutable_sample() = ReportOf(one.sample);
   }
   *figures.mutable_binding() = result.binding;
   *figures.mutable_counters() = {result.counters.begin(), result.counters.end()};
@@ -222,11 +205,15 @@ v1::BandwidthFigures ToFigures(const BandwidthResult& result) {
 
 absl::StatusOr<BandwidthResult> FromFigures(const v1::BandwidthFigures& figures) {
   BandwidthResult result;
-  result.sample = FromReport(figures.sample());
+  auto total = SampleOf(figures.sample());
+  if (!total.ok()) return total.status();
+  result.sample = *total;
   for (const v1::BandwidthFigures::Stream& stream : figures.streams()) {
     auto direction = FromWire(stream.direction());
     if (!direction.ok()) return direction.status();
-    result.streams.push_back({*direction, FromReport(stream.sample())});
+    auto sample = SampleOf(stream.sample());
+    if (!sample.ok()) return sample.status();
+    result.streams.push_back({*direction, *sample});
   }
   result.binding = figures.binding();
   result.counters = {figures.counters().begin(), figures.counters().end()};

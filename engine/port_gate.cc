@@ -8,6 +8,12 @@
 #include "engine/limits.h"
 
 namespace netsense {
+namespace {
+
+// Else whoever opens one stream after another holds the port for ever.
+constexpr std::chrono::seconds kComeWithin{10};
+
+}  // namespace
 
 PortGate::Pass::Pass(Pass&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)), port_(std::move(other.port_)) {}
@@ -20,7 +26,8 @@ absl::StatusOr<PortGate::Pass> PortGate::TryEnter(const std::string& port, uint6
                                                   MonotonicTime now, uint64_t measurement) {
   std::lock_guard lock(mutex_);
   State& state = ports_[port];
-  if (state.streams > 0 && (measurement == 0 || measurement != state.measurement))
+  if (state.streams > 0 &&
+      (measurement == 0 || measurement != state.measurement || now - state.entered_at > kComeWithin))
     return absl::AbortedError(absl::StrCat("port ", port, " is in another bandwidth probe"));
   if (!options_.unlimited) {
     double bytes_per_second = options_.share * static_cast<double>(speed_bps == 0 ? kAssumedSpeedBps : speed_bps) / 8;
@@ -39,6 +46,7 @@ absl::StatusOr<PortGate::Pass> PortGate::TryEnter(const std::string& port, uint6
           static_cast<double>(speed_bps == 0 ? kAssumedSpeedBps : speed_bps) / 1e9, missing / bytes_per_second));
     state.tokens -= static_cast<double>(bytes);
   }
+  if (state.streams == 0) state.entered_at = now;
   ++state.streams;
   state.measurement = measurement;
   return Pass(this, port);

@@ -35,7 +35,8 @@ class PortGate {
   };
 
   // Aborted: the port is taken. ResourceExhausted: the share is used up, with words on when to come back. `speed_bps` 0
-  // = unknown. Streams of one `measurement` (not 0) may share the port: they are meant to run side by side.
+  // = unknown. Streams of one `measurement` (not 0) may share the port: they are meant to run side by side, and
+  // come within 10 s.
   absl::StatusOr<Pass> TryEnter(const std::string& port, uint64_t speed_bps, uint64_t bytes,
                                 MonotonicTime now = MonotonicNow(), uint64_t measurement = 0);
 
@@ -43,7 +44,8 @@ class PortGate {
   struct State {
     uint64_t streams = 0;      // that hold the port
     uint64_t measurement = 0;  // theirs
-    double tokens = 0;         // bytes
+    MonotonicTime entered_at{};
+    double tokens = 0;  // bytes
     MonotonicTime filled_at{};
     bool fresh = true;
   };

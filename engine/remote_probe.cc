@@ -6,9 +6,11 @@
 
 #include <limits>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/logging.h"
 #include "engine/engine.h"
 #include "engine/local_ports.h"
 #include "engine/order_messages.h"
@@ -20,12 +22,17 @@ namespace {
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
 constexpr std::chrono::seconds kAnswerLimit{5};
 constexpr uint32_t kMaxTimeoutMs = 60'000;
+// Of a node with limits: what orders may send past its gate.
+constexpr uint32_t kMostPingBytes = 8192;
+constexpr uint64_t kMostWarmUp = 1000;
+constexpr std::chrono::nanoseconds kShortestInterval = std::chrono::milliseconds(1);
 
 // While alive: its token is stopped when the coordinator closes the connection, when the time is up, or by `outer`.
 class OrderWatch {
  public:
-  OrderWatch(int connection, MonotonicTime deadline, const std::stop_token& outer)
-      : over_(eventfd(0, EFD_CLOEXEC)),
+  // `over` is an eventfd.
+  OrderWatch(UniqueFd over, int connection, MonotonicTime deadline, const std::stop_token& outer)
+      : over_(std::move(over)),
         on_outer_(outer, [this] { source_.request_stop(); }),
         thread_([this, connection, deadline] { Watch(connection, deadline); }) {}
   ~OrderWatch() {
@@ -102,6 +109,12 @@ class Orders {
     if (order.timeout_ms() < 1 || order.timeout_ms() > kMaxTimeoutMs)
       return absl::InvalidArgumentError(absl::StrCat("a ping is waited for 1 to ", kMaxTimeoutMs, " ms"));
     if (auto status = Prepare(&request->target); !status.ok()) return status;
+    if (Limited()) {
+      if (request->payload_bytes > kMostPingBytes || request->warmup > kMostWarmUp)
+        return absl::ResourceExhaustedError(absl::StrCat("this engine sends pings of at most ", kMostPingBytes,
+                                                         " bytes and warms up with at most ", kMostWarmUp));
+      request->interval = std::max(request->interval, kShortestInterval);
+    }
     auto result = MeasurePing(
         transports_, *request, [](double) {}, stop);
     if (!result.ok()) return result.status();
@@ -114,9 +127,9 @@ class Orders {
     auto request = FromOrder(order);
     if (!request.ok()) return request.status();
     if (auto status = Prepare(&request->target); !status.ok()) return status;
-    if (limits_.max_stream_bytes != kNoLimit && (order.bytes() == 0 || order.bytes() > limits_.max_stream_bytes))
-      return absl::ResourceExhaustedError(
-          absl::StrCat("this engine sends at most ", limits_.max_stream_bytes, " bytes in one stream"));
+    if (Limited() && (order.bytes() == 0 || order.bytes() > limits_.max_stream_bytes || order.warmup_ns() > 0))
+      return absl::ResourceExhaustedError(absl::StrCat("this engine sends at most ", limits_.max_stream_bytes,
+                                                       " bytes in one stream, and does not warm up"));
     auto port = LeavesBy(request->target);
     if (!port.ok()) return port.status();
     const uint64_t sessions = request->directions.size() * request->streams;
@@ -129,11 +142,20 @@ class Orders {
     return absl::OkStatus();
   }
 
+  bool Limited() const { return limits_.max_stream_bytes != kNoLimit; }
+
   static absl::StatusOr<v1::Port> LeavesBy(const MeasureTarget& target) {
-    if (!target.from.address.empty()) return PortOfAddress(target.from.address);
+    if (!target.from.netdev.empty()) return Known(PortNamed(target.from.netdev), target.from.netdev);
+    if (!target.from.address.empty()) return Known(PortOfAddress(target.from.address), target.from.address);
     auto source = SourceAddressTowards(target.host);
     if (!source.ok()) return source.status();
     return PortOfAddress(*source);
+  }
+
+  static absl::StatusOr<v1::Port> Known(v1::Port port, const std::string& wanted) {
+    if (port.name().empty())
+      return absl::InvalidArgumentError(absl::StrCat("this node has no port ", Printable(wanted)));
+    return port;
   }
 
   const int connection_;
@@ -156,9 +178,14 @@ absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transport
     }
     v1::OrderAnswer answer;
     absl::Status outcome;
-    {
-      OrderWatch watch(connection.get(), MonotonicNow() + limits.max_order, stop);
+    try {
+      UniqueFd over(eventfd(0, EFD_CLOEXEC));
+      if (over.get() < 0) throw std::system_error(errno, std::generic_category());
+      OrderWatch watch(std::move(over), connection.get(), MonotonicNow() + limits.max_order, stop);
       outcome = orders.Run(order, watch.token(), &answer);
+    } catch (const std::system_error& error) {  // no thread, no descriptor left
+      outcome =
+          absl::ResourceExhaustedError(absl::StrCat("this node has nothing left to measure with: ", error.what()));
     }
     if (limits.pinning != nullptr) limits.pinning->Apply({});
     if (!outcome.ok()) answer.clear_kind();

@@ -8,7 +8,7 @@
 //     the handshake is sent, and the node offers it no other;
 //   - a stream needs the node's own port from its gate, as any other stream, and has the responder's limits of bytes
 //   and
-//     time; no order runs longer than that time;
+//     time; no order runs longer than that time; pings are small and at most one a millisecond;
 //   - one order runs at a time in a session, and ends when the coordinator's connection closes.
 #pragma once
 

@@ -135,6 +135,8 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
   if (for_orders || request.purpose() == v1::SESSION_PURPOSE_PING) return admission;
   if (request.purpose() != v1::SESSION_PURPOSE_STREAM)
     return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "the session has no purpose that this engine knows");
+  if (request.max_stream_bytes() == 0)
+    return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "a session for streams without a byte to send");
   if (request.max_stream_bytes() > options_.max_stream_bytes)
     return Admission::Refuse(v1::REFUSAL_CODE_BUDGET,
                              absl::StrCat("this engine takes at most ", options_.max_stream_bytes,

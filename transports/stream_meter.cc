@@ -1,6 +1,7 @@
 #include "transports/stream_meter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -62,7 +63,7 @@ absl::StatusOr<StreamSpec> SpecOf(const v1::StreamOrder& order) {
     return absl::InvalidArgumentError("a stream order without a direction");
   spec.direction = order.direction() == v1::STREAM_DIRECTION_TO_PEER ? Direction::kToPeer : Direction::kFromPeer;
   spec.bytes = order.bytes();
-  spec.duration = Nanoseconds(order.duration_ns());
+  spec.duration = std::min(Nanoseconds(order.duration_ns()), std::chrono::nanoseconds(std::chrono::hours(48)));
   spec.window = Nanoseconds(order.window_ns());
   spec.message_bytes = order.message_bytes();
   if (spec.bytes == 0 && spec.duration.count() == 0) return absl::InvalidArgumentError("a stream without a bound");
@@ -80,7 +81,8 @@ v1::StreamReport ReportOf(const StreamSample& sample) {
 }
 
 absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report) {
-  if (report.bytes_in_elapsed() > report.bytes())
+  if (report.bytes_in_elapsed() > report.bytes() || !std::isfinite(report.min_window_bps()) ||
+      !std::isfinite(report.max_window_bps()) || report.min_window_bps() < 0)
     return absl::InvalidArgumentError("a stream report that contradicts itself");
   StreamSample sample;
   sample.bytes = report.bytes();

@@ -1,8 +1,8 @@
 // A bare gRPC loop, as somebody would write who wants to know what gRPC gives: callbacks and threads left out, one
-// completion queue that spins on either side. The witness for our gRPC backend; shares no code with it but the
-// messages.
+// completion queue that spins on either side. Unary calls with gRPC's own defaults, streams with wider ones. The
+// witness for our gRPC backend; shares no code with it but the messages.
 //
-//   grpc_loop serve HOST:PORT
+//   grpc_loop serve HOST:PORT unary|stream
 //   grpc_loop ping HOST:PORT unary|stream COUNT         -> p50 and p99 of the full round trip in microseconds
 //   grpc_loop bw HOST:PORT unary|stream SECONDS         -> Gb/s of payload that left
 #include <grpcpp/create_channel.h>
@@ -53,16 +53,22 @@ struct Unary {
   }
 };
 
-int Serve(const std::string& address) {
+// Wider reads and windows, for streams.
+template <typename Set>
+void Widen(Set set) {
+  set("grpc.http2.bdp_probe", 0);
+  set("grpc.http2.lookahead_bytes", 8 << 20);
+  set("grpc.experimental.tcp_read_chunk_size", 1 << 20);
+}
+
+int Serve(const std::string& address, bool unary) {
   NetworkProbe::WithRawMethod_NetStream<
       NetworkProbe::WithAsyncMethod_NetBandwidthProbe<NetworkProbe::WithAsyncMethod_NetPing<NetworkProbe::Service>>>
       service;
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials());
   builder.SetMaxReceiveMessageSize(2 * kChunk);
-  builder.AddChannelArgument("grpc.http2.bdp_probe", 0);
-  builder.AddChannelArgument("grpc.http2.lookahead_bytes", 8 << 20);
-  builder.AddChannelArgument("grpc.experimental.tcp_read_chunk_size", 1 << 20);
+  if (!unary) Widen([&](const char* name, int value) { builder.AddChannelArgument(name, value); });
   builder.RegisterService(&service);
   auto queue = builder.AddCompletionQueue();
   auto server = builder.BuildAndStart();
@@ -121,11 +127,9 @@ int Serve(const std::string& address) {
 }
 
 struct Client {
-  explicit Client(const std::string& address) {
+  Client(const std::string& address, bool unary) {
     grpc::ChannelArguments arguments;
-    arguments.SetInt("grpc.http2.bdp_probe", 0);
-    arguments.SetInt("grpc.http2.lookahead_bytes", 8 << 20);
-    arguments.SetInt("grpc.experimental.tcp_read_chunk_size", 1 << 20);
+    if (!unary) Widen([&](const char* name, int value) { arguments.SetInt(name, value); });
     channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
     channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(5));
     stub = NetworkProbe::NewStub(channel);
@@ -213,10 +217,11 @@ int Bandwidth(Client& client, bool unary, double seconds) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (arguments.size() == 2 && arguments[0] == "serve") return Serve(arguments[1]);
-  if (arguments.size() != 4) return 2;
-  Client client(arguments[1]);
+  if (arguments.size() < 3) return 2;
   const bool unary = arguments[2] == "unary";
+  if (arguments.size() == 3 && arguments[0] == "serve") return Serve(arguments[1], unary);
+  if (arguments.size() != 4) return 2;
+  Client client(arguments[1], unary);
   return arguments[0] == "ping" ? Ping(client, unary, std::stoi(arguments[3]))
                                 : Bandwidth(client, unary, std::stod(arguments[3]));
 }

@@ -169,7 +169,7 @@ class Peers:
 
     def grpc(self, program, what, *mode):
         address = f"{self.there}:{free_port()}"
-        with serving(self.place, [self.bin / program, "serve", address]):
+        with serving(self.place, [self.bin / program, "serve", address, *mode]):
             amount = self.count if what == "ping" else self.seconds
             text = ask(self.place, [self.bin / program, what, address, *mode, amount], self.limit)
         return self._ping(text) if what == "ping" else {"gbps": float(text)}

@@ -1,4 +1,5 @@
-// The floor of a TCP round trip: 64 bytes there and back, both sides spinning on a socket, and nothing else in the loop.
+// The floor of a TCP round trip: 64 bytes there and back, both sides spinning on a socket, and nothing else in the
+// loop.
 //
 //   tcp_floor serve ADDRESS PORT
 //   tcp_floor ping ADDRESS PORT COUNT      -> p50 and p99 of the full round trip in microseconds

@@ -132,8 +132,9 @@ def test_json_lines_and_csv_come_while_running(server, tmp_path):
     lines, table = tmp_path / "rows.jsonl", tmp_path / "rows.csv"
     done = bench("ping", server, "-n", 10, "-t", "tcp,grpc", "--jsonl", lines, "--csv", table)
     assert done.returncode == 0 and "network rtt" in done.stdout
-    head, *rows = map(json.loads, lines.read_text().splitlines())
+    head, *rows, end = map(json.loads, lines.read_text().splitlines())
     assert head["command"] == "ping" and "results" not in head
+    assert end["interrupted"] is False and end["checks"] == []
     cells = list(csv.DictReader(io.StringIO(table.read_text())))
     assert [row["transport"] for row in rows] == [row["transport"] for row in cells] == ["tcp", "grpc"]
     assert float(cells[0]["rtt_p50_us"]) == pytest.approx(rows[0]["rtt_us"]["p50"])

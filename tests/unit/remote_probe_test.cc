@@ -77,18 +77,28 @@ TEST(RemoteProbe, TellsWhatAPersonThereWouldSee) {
 
 TEST(RemoteProbe, AHistogramTravelsWhole) {
   PingResult sent;
-  for (int64_t i = 1; i < 3000; ++i) sent.rtt.Add(std::chrono::nanoseconds(i * i * 37));
+  for (int64_t i = 1; i < 3000; ++i) {
+    sent.rtt.Add(std::chrono::nanoseconds(i * i * 37));
+    sent.network_rtt.Add(std::chrono::nanoseconds(i));
+  }
   sent.lost = 4;
   auto received = FromFigures(ToFigures(sent));
   ASSERT_TRUE(received.ok()) << received.status();
   EXPECT_EQ(received->rtt.Summarize().SerializeAsString(), sent.rtt.Summarize().SerializeAsString());
   for (double q : {0.01, 0.2, 0.5, 0.77, 1.0}) EXPECT_EQ(received->rtt.Quantile(q), sent.rtt.Quantile(q));
-  EXPECT_EQ(received->network_rtt.count(), 0u);
+  EXPECT_EQ(received->responder_hold.count(), 0u);
+  EXPECT_TRUE(absl::IsInvalidArgument(FromFigures(v1::PingFigures()).status())) << "no figure is no round trip of 0";
   EXPECT_EQ(received->lost, 4u);
   v1::HistogramCounts bad = sent.rtt.Export();
   bad.set_steps(0, 1 << 30);
   EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
   bad.set_sub_bits(40);
+  EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
+  bad = sent.rtt.Export();
+  bad.set_min(bad.max() + 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
+  bad = sent.rtt.Export();
+  bad.set_mean(std::numeric_limits<double>::quiet_NaN());
   EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
 }
 
@@ -139,6 +149,13 @@ TEST(RemoteProbe, StaysWithinTheLimitsOfItsNode) {
   BandwidthRequest timed = StreamOf(far, 0, Direction::kToPeer);
   timed.bounds = {.iterations = {}, .duration = std::chrono::seconds(1)};
   EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(timed, In(kLong), {}).status()));
+  BandwidthRequest warmed_up = StreamOf(far, 1000, Direction::kToPeer);
+  warmed_up.warmup = std::chrono::seconds(1);
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(warmed_up, In(kLong), {}).status()))
+      << "what warms up is counted nowhere";
+  PingRequest large = PingOf(far, 5);
+  large.payload_bytes = 65536;
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Ping(large, In(kLong), {}).status()));
   PingRequest spinning = PingOf(far, 5);
   spinning.target.wait_mode = v1::WAIT_MODE_BUSY_POLL;
   EXPECT_TRUE(absl::IsPermissionDenied(session->Ping(spinning, In(kLong), {}).status()));

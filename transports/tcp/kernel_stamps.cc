@@ -80,7 +80,7 @@ ssize_t KernelStamps::SendStamped(int fd, std::span<const uint8_t> bytes) {
   wish->cmsg_level = SOL_SOCKET;
   wish->cmsg_type = SO_TIMESTAMPING;
   wish->cmsg_len = CMSG_LEN(sizeof(uint32_t));
-  const uint32_t stamp = SOF_TIMESTAMPING_TX_SOFTWARE;
+  const uint32_t stamp = SOF_TIMESTAMPING_TX_SCHED;
   std::memcpy(CMSG_DATA(wish), &stamp, sizeof(stamp));
   return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
@@ -101,7 +101,7 @@ int64_t KernelStamps::TakeDeparture(int fd) {
       } else {  // IP_RECVERR, IPV6_RECVERR
         sock_extended_err error;
         std::memcpy(&error, CMSG_DATA(c), sizeof(error));
-        if (error.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && error.ee_info == SCM_TSTAMP_SND) place = error.ee_data;
+        if (error.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && error.ee_info == SCM_TSTAMP_SCHED) place = error.ee_data;
       }
     }
     // A message that is repeated has the same place again; one that was lost before has an earlier one.

@@ -1,5 +1,6 @@
-// Times at which the kernel handed a message to the network device and got one from it (SO_TIMESTAMPING, software):
-// what a sleeping program adds is not in them. Documentation/networking/timestamping.rst.
+// Times at which the kernel put a message into the network device's queue and got one from the device (SO_TIMESTAMPING,
+// software): what a sleeping program adds is not in them, what waits in our own queue is.
+// Documentation/networking/timestamping.rst.
 #pragma once
 
 #include <sys/types.h>

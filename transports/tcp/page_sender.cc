@@ -11,7 +11,8 @@
 namespace netsense::tcp {
 namespace {
 
-constexpr size_t kPages = 1 << 20;    // bytes; also what an unprivileged pipe may hold
+constexpr size_t kPages = 1 << 20;  // bytes; also what an unprivileged pipe may hold
+constexpr size_t kSmallestPipe = 64 * 1024;
 constexpr size_t kWorthwhile = 8192;  // below, a copy costs less than two more system calls
 
 const uint8_t* Pages() {
@@ -37,6 +38,7 @@ PageSender::PageSender() {
   pipe_in_ = UniqueFd(ends[1]);
   fcntl(pipe_in_.get(), F_SETPIPE_SZ, kPages);
   pipe_bytes_ = std::min(static_cast<size_t>(std::max(fcntl(pipe_in_.get(), F_GETPIPE_SZ), 0)), kPages);
+  if (pipe_bytes_ < kSmallestPipe) pipe_bytes_ = 0;  // what is left to a user with many pipes: copying costs less
 }
 
 ssize_t PageSender::Send(int fd, size_t bytes, bool more) {

@@ -17,7 +17,7 @@ class PageSender {
   PageSender();
 
   // The next system call's worth of `bytes`, at most; blocks as the socket does. The number sent, or -1 and errno.
-  // `more`: more of the same stream follows at once.
+  // The process ignores SIGPIPE. `more`: more of the same stream follows at once.
   ssize_t Send(int fd, size_t bytes, bool more);
   // After an error the pipe may still hold pages: the sender is of no more use.
 

@@ -32,6 +32,7 @@ absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_b
     channel.SetTimeout(deadline);
     if (auto status = channel.Send(encoded, stop, MSG_MORE); !status.ok()) return status;
     for (uint32_t in_chunk = header.payload_bytes; in_chunk > 0;) {
+      if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the peer does not read");
       const uint32_t bytes = std::min(in_chunk, message_bytes);
       if (auto status = channel.SendPages(pages, bytes, stop); !status.ok()) return status;
       in_chunk -= bytes;
@@ -58,16 +59,18 @@ absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanose
     const bool late_echo = header.kind == FrameKind::kPong && header.payload_bytes <= kMaxPingPayload;
     if (header.kind != FrameKind::kChunk && !late_echo)
       return absl::InvalidArgumentError("a frame that does not belong into a stream");
+    if (header.payload_bytes > kMaxMessage) return absl::InvalidArgumentError("a chunk larger than allowed");
     if (!late_echo && header.payload_bytes > max_bytes - announced)
       return absl::ResourceExhaustedError("the stream is longer than the session was granted");
     if (!late_echo) announced += header.payload_bytes;
     for (size_t left = header.payload_bytes; left > 0;) {
       size_t dropped = 0;
       if (auto status = channel.DropPayload(left, stop, &dropped); !status.ok()) return status;
-      if (!late_echo) meter.Add(dropped, MonotonicNow());
+      const MonotonicTime now = MonotonicNow();
+      if (!late_echo) meter.Add(dropped, now);
       left -= dropped;
+      if (now >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
     }
-    if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
   }
 }
 
