@@ -158,7 +158,8 @@ function layersOf(rows, nodes, place) {
     layer.cells.get(index).push(row);
   };
   const putOnItsOwn = (row) => {
-    const port = portOf(row, nodes[place.get(row.source)]);
+    // Of a failure nobody knows where it would have gone.
+    const port = row.error !== undefined && !row.device ? {} : portOf(row, nodes[place.get(row.source)]);
     const like = { ...row, fabric: row.fabric ?? port.fabric, rail: row.rail ?? port.rail };
     const title = `${row.kind === "bw" ? "Bandwidth" : "Round-trip time"} over ${way(like)}, ${bytes(row.bytes)}`.replace(/, $/, "");
     if (!layers.has(title)) layers.set(title, { title, kind: row.kind, like, cells: new Map() });

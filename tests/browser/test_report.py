@@ -196,7 +196,7 @@ def test_maps_by_fabric_and_rail(browser, show):
     # A failure may be one of either rail; one of which nothing succeeded has a map of its own.
     failed = [documents.failure({**good[0], "source": "c", "target": "b"}), documents.failure({**good[0], "source": "c", "target": "b", "transport": "ucx"})]
     show("rails", {**documents.head("matrix", nodes=nodes, plan={}, suspects=[], judged=True), "results": good + failed})
-    assert titles(browser) == ["Bandwidth over ucx roce rail 0 to_peer", "Bandwidth over verbs write roce rail 0 to_peer", "Bandwidth over verbs write roce rail 1 to_peer"]
+    assert titles(browser) == ["Bandwidth over ucx to_peer", "Bandwidth over verbs write roce rail 0 to_peer", "Bandwidth over verbs write roce rail 1 to_peer"]
     for number in range(3):
         assert "failed: DEADLINE_EXCEEDED" in Map(browser, number).hover(2, 1)
     assert "None: no pair stands out" in text(browser)
