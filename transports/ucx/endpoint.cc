@@ -138,9 +138,9 @@ ucs_status_t Endpoint::OnMessage(void* self, const void* header, size_t header_b
   }
   void* into = nullptr;
   Landing& landing = *endpoint.landings_.emplace_back(std::make_unique<Landing>(Landing{std::move(message), false}));
-  if (is_chunk) {                                     // nobody looks at what is in them: they may all land in one place
-    endpoint.landing_buffer_.resize(kMaxChunkBytes);  // once: it stays where it is
-    into = endpoint.landing_buffer_.data();
+  if (is_chunk) {  // nobody looks at what is in them: they may all land in one place
+    if (!endpoint.landing_buffer_) endpoint.landing_buffer_ = std::make_unique_for_overwrite<uint8_t[]>(kMaxChunkBytes);
+    into = endpoint.landing_buffer_.get();
   } else {
     landing.message.payload.resize(bytes);
     into = landing.message.payload.data();
@@ -265,12 +265,12 @@ absl::Status Endpoint::Prepare(std::span<const uint8_t> frame, MonotonicTime dea
 absl::Status Endpoint::Post() { return Post(*prepared_); }
 
 absl::Status Endpoint::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
-  static const std::vector<uint8_t> kData(kMaxChunkBytes);
+  static const auto* const kData = static_cast<const uint8_t*>(calloc(kMaxChunkBytes, 1));
   auto outgoing = Acquire(deadline, stop);
   if (!outgoing.ok()) return outgoing.status();
   (*outgoing)->frame.resize(kHeaderBytes);
   EncodeHeader(header, (*outgoing)->frame.data());
-  (*outgoing)->payload = kData.data();
+  (*outgoing)->payload = kData;
   (*outgoing)->payload_bytes = header.payload_bytes;
   return Post(**outgoing);
 }

@@ -86,7 +86,7 @@ class Endpoint final : public FrameCarrier {
     bool done = false;
   };
   std::deque<std::unique_ptr<Landing>> landings_;
-  std::vector<uint8_t> landing_buffer_;
+  std::unique_ptr<uint8_t[]> landing_buffer_;  // of the largest chunk; only what is used is ever touched
 };
 
 }  // namespace netsense::ucx
