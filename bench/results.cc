@@ -175,8 +175,7 @@ void Results::Add(nlohmann::json row, const std::string& table) {
 
 void Results::AddFailure(nlohmann::json row, const absl::Status& status) {
   std::cerr << "netsense-bench: " << row.value("transport", std::string()) << ": " << status.message() << "\n";
-  exit_code_ = std::max(exit_code_,
-                        absl::IsInvalidArgument(status) ? kUsage : kCouldNotMeasure);
+  exit_code_ = std::max(exit_code_, absl::IsInvalidArgument(status) ? kUsage : kCouldNotMeasure);
   Emit(row);
   document_["results"].push_back(std::move(row));
 }
