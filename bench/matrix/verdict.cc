@@ -8,7 +8,8 @@
 namespace netsense::matrix {
 namespace {
 
-constexpr int kEnoughToCondemn = 4;  // partners with whom a node was bad, alone: the others need no second look
+// Partners with whom a node was bad, alone; more of them when a good partner has shown that it is not the node.
+constexpr int kEnoughToCondemn = 4, kEnoughAllTheSame = 16;
 constexpr size_t kMostEvidence = 8;  // lines about pairs
 
 // The middle one; of an even number the better one of both, so that one bad node among four is still an exception.
@@ -24,13 +25,33 @@ int OtherEnd(const Pair& pair, int node) { return pair.a == node ? pair.b : pair
 }  // namespace
 
 Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks)
-    : metric_(metric), rules_(rules), names_(std::move(names)) {
-  std::map<std::string, std::vector<double>> classes;
-  for (const FirstLook& look : looks)
-    if (look.look.value) classes[look.link_class].push_back(*look.look.value);
-  std::map<std::string, double> medians;
-  for (auto& [name, values] : classes) medians[name] = MedianOf(std::move(values), metric);
-  for (const FirstLook& look : looks) pairs_[look.pair] = {look, {}, medians[look.link_class]};
+    : metric_(metric), rules_(rules), names_(std::move(names)), pairs_of_(names_.size()), bad_of_(names_.size()) {
+  // By class, and by class and clock.
+  std::map<std::pair<std::string, std::string>, std::vector<double>> classes;
+  for (const FirstLook& look : looks) {
+    if (!look.look.value) continue;
+    classes[{look.link_class, look.clock}].push_back(*look.look.value);
+    if (!look.clock.empty()) classes[{look.link_class, ""}].push_back(*look.look.value);
+    compares_ = compares_ || look.expected_gbps.has_value();
+  }
+  std::map<std::pair<std::string, std::string>, double> medians;
+  for (auto& [name, values] : classes) {
+    compares_ = compares_ || values.size() > 1;
+    medians[name] = MedianOf(std::move(values), metric);
+  }
+  for (const FirstLook& look : looks) {
+    auto median = medians.find({look.link_class, look.clock});
+    if (median == medians.end()) median = medians.find({look.link_class, ""});
+    Known known{.first = look, .alone = {}};
+    if (median != medians.end()) known.median = median->second;
+    known.bad_at_first = IsBad(known, look.look);
+    pairs_[look.pair] = std::move(known);
+  }
+  for (const auto& [pair, known] : pairs_) {
+    for (int end : {pair.a, pair.b}) ++pairs_of_[static_cast<size_t>(end)];
+    if (known.bad_at_first) bad_at_first_.push_back(pair);
+  }
+  Conclude();
 }
 
 bool Verdict::IsBad(const Known& known, const Look& look) const {
@@ -41,61 +62,69 @@ bool Verdict::IsBad(const Known& known, const Look& look) const {
   return *look.value < rules_.slow_below * std::max(known.median, known.first.expected_gbps.value_or(0));
 }
 
+void Verdict::CountBadAlone() {
+  bad_alone_.assign(names_.size(), 0);
+  for (const Pair& pair : bad_again_)
+    for (int end : {pair.a, pair.b})
+      if (bad_nodes_.contains(end) || !bad_nodes_.contains(OtherEnd(pair, end))) ++bad_alone_[static_cast<size_t>(end)];
+}
+
 bool Verdict::Condemned(int node) const {
-  auto bad = bad_alone_.find(node);
-  return bad != bad_alone_.end() && bad->second >= kEnoughToCondemn;
+  const bool good_with_partner = !BadWithPartner(node).value_or(true);
+  return bad_alone_[static_cast<size_t>(node)] >= (good_with_partner ? kEnoughAllTheSame : kEnoughToCondemn);
 }
 
-void Verdict::Recount() {
-  bad_alone_.clear();
-  for (const auto& [pair, known] : pairs_)
-    if (known.alone && BadAtFirst(known) && IsBad(known, *known.alone))
-      for (int end : {pair.a, pair.b}) ++bad_alone_[end];
+std::optional<Pair> Verdict::NextAlone() {
+  for (; asked_ < bad_at_first_.size(); ++asked_) {
+    const Pair& pair = bad_at_first_[asked_];
+    if (!At(pair).alone && !Condemned(pair.a) && !Condemned(pair.b)) return pair;
+  }
+  return {};
 }
 
-bool Verdict::StaysBad(const Known& known) const {
-  if (!BadAtFirst(known)) return false;
-  if (known.alone) return IsBad(known, *known.alone);
-  return Condemned(known.first.pair.a) || Condemned(known.first.pair.b);
+void Verdict::FindWhatStaysBad() {
+  bad_of_.assign(names_.size(), 0);
+  for (const Pair& pair : bad_at_first_) {
+    Known& known = pairs_.at(pair);
+    known.stays_bad = known.alone ? IsBad(known, *known.alone) : Condemned(pair.a) || Condemned(pair.b);
+    if (!known.stays_bad) continue;
+    for (int end : {pair.a, pair.b}) ++bad_of_[static_cast<size_t>(end)];
+  }
 }
 
 // The nodes that would explain most of what stays bad: each is bad with more than half of its partners, those left out
 // that an earlier one explains.
-std::set<int> Verdict::NodesInQuestion() const {
+std::set<int> Verdict::FindNodesInQuestion() const {
   std::set<int> found;
-  std::set<Pair> bad;
-  for (const auto& [pair, known] : pairs_)
-    if (StaysBad(known)) bad.insert(pair);
+  std::vector<int> all = pairs_of_, bad = bad_of_;
   while (true) {
-    std::map<int, int> all, bad_with;
-    for (const auto& [pair, known] : pairs_) {
-      if (found.contains(pair.a) || found.contains(pair.b)) continue;
-      for (int end : {pair.a, pair.b}) {
-        ++all[end];
-        bad_with[end] += bad.contains(pair) ? 1 : 0;
-      }
+    std::optional<size_t> worst;
+    for (size_t i = 0; i < bad.size(); ++i)
+      if (bad[i] >= 2 && 2 * bad[i] > all[i] && (!worst || bad[i] > bad[*worst])) worst = i;
+    if (!worst) return found;
+    const int node = static_cast<int>(*worst);
+    for (size_t i = 0; i < bad.size(); ++i) {
+      auto pair = pairs_.find(MakePair(node, static_cast<int>(i)));
+      if (pair == pairs_.end() || found.contains(static_cast<int>(i))) continue;
+      --all[i];
+      if (pair->second.stays_bad) --bad[i];
     }
-    int worst = -1;
-    for (const auto& [node, count] : bad_with)
-      if (count >= 2 && 2 * count > all[node] && (worst < 0 || count > bad_with[worst])) worst = node;
-    if (worst < 0) return found;
-    found.insert(worst);
+    all[*worst] = bad[*worst] = 0;
+    found.insert(node);
   }
 }
 
 std::optional<int> Verdict::GoodPartnerOf(int node) const {
-  const std::set<int> in_question = NodesInQuestion();
-  std::map<int, int> good, bad;
-  for (const auto& [pair, known] : pairs_)
-    for (int end : {pair.a, pair.b}) ++(StaysBad(known) ? bad : good)[end];
   std::optional<int> best;
   std::tuple<bool, int> best_rank;
-  for (const auto& [pair, known] : pairs_) {
-    if (!Touches(pair, node)) continue;
-    int partner = OtherEnd(pair, node);
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const int partner = static_cast<int>(i);
+    auto found = pairs_.find(MakePair(node, partner));
+    if (found == pairs_.end()) continue;
+    const bool bad = found->second.stays_bad;
     // One with whom it was good has shown that neither of them is to blame for all.
-    if (StaysBad(known) && (in_question.contains(partner) || good[partner] == 0)) continue;
-    std::tuple<bool, int> rank{StaysBad(known), bad[partner]};
+    if (bad && (in_question_.contains(partner) || bad_of_[i] == pairs_of_[i])) continue;
+    std::tuple<bool, int> rank{bad, bad_of_[i]};
     if (!best || rank < best_rank) {
       best = partner;
       best_rank = rank;
@@ -110,57 +139,81 @@ std::optional<bool> Verdict::BadWithPartner(int node) const {
   return IsBad(At(MakePair(node, partner->second.node)), partner->second.look);
 }
 
-std::set<int> Verdict::BadNodes() const {
-  std::set<int> bad;
-  for (int node : NodesInQuestion())
-    if (BadWithPartner(node).value_or(false)) bad.insert(node);
-  return bad;
-}
-
 std::vector<Pair> Verdict::PairsInQuestion() const {
-  const std::set<int> explained = BadNodes();
   std::vector<Pair> pairs;
-  for (const auto& [pair, known] : pairs_)
-    if (StaysBad(known) && !explained.contains(pair.a) && !explained.contains(pair.b)) pairs.push_back(pair);
+  for (const Pair& pair : bad_at_first_)
+    if (At(pair).stays_bad && !bad_nodes_.contains(pair.a) && !bad_nodes_.contains(pair.b)) pairs.push_back(pair);
   return pairs;
 }
 
-std::optional<Pair> Verdict::NextLook() const {
-  for (const auto& [pair, known] : pairs_)
-    if (BadAtFirst(known) && !known.alone && !Condemned(pair.a) && !Condemned(pair.b)) return pair;
-  auto with_partner = [this](int node) -> std::optional<Pair> {
-    if (partners_.contains(node)) return {};
-    auto partner = GoodPartnerOf(node);
-    return partner ? std::optional(MakePair(node, *partner)) : std::nullopt;
-  };
-  for (int node : NodesInQuestion())
-    if (auto pair = with_partner(node)) return pair;
-  for (const Pair& in_question : PairsInQuestion())
-    for (int end : {in_question.a, in_question.b})
-      if (auto pair = with_partner(end)) return pair;
+std::optional<Pair> Verdict::NextWithPartner(const std::set<int>& nodes) const {
+  for (int node : nodes) {
+    if (partners_.contains(node)) continue;
+    if (auto partner = GoodPartnerOf(node)) return MakePair(node, *partner);
+  }
   return {};
+}
+
+void Verdict::Conclude() {
+  while (true) {
+    CountBadAlone();
+    next_ = NextAlone();
+    next_is_alone_ = next_.has_value();
+    if (next_) return;
+    FindWhatStaysBad();
+    in_question_ = FindNodesInQuestion();
+    next_ = NextWithPartner(in_question_);
+    if (next_) return;
+    const size_t known = bad_nodes_.size();
+    for (int node : in_question_)
+      if (BadWithPartner(node).value_or(false)) bad_nodes_.insert(node);
+    if (bad_nodes_.size() == known) break;
+    // Those that were condemned only for having met these need to be looked at themselves.
+    asked_ = 0;
+  }
+  std::set<int> ends;
+  for (const Pair& pair : PairsInQuestion()) ends.insert({pair.a, pair.b});
+  next_ = NextWithPartner(ends);
 }
 
 void Verdict::Add(Pair pair, const Look& look) {
   auto found = pairs_.find(pair);
   if (found == pairs_.end()) return;
-  Known& known = found->second;
-  if (BadAtFirst(known) && !known.alone && !Condemned(pair.a) && !Condemned(pair.b)) {
-    known.alone = look;
-    Recount();
-    return;
+  if (next_is_alone_ && next_ == pair) {
+    found->second.alone = look;
+    if (IsBad(found->second, look)) bad_again_.push_back(pair);
+  } else {
+    // A look with a partner: for the end whose partner is the other one.
+    for (int end : {pair.a, pair.b}) {
+      if (partners_.contains(end) || GoodPartnerOf(end) != OtherEnd(pair, end)) continue;
+      partners_[end] = {OtherEnd(pair, end), look};
+    }
+    asked_ = 0;
   }
-  // A look with a partner: for the end whose partner is the other one.
-  for (int end : {pair.a, pair.b}) {
-    if (partners_.contains(end) || GoodPartnerOf(end) != OtherEnd(pair, end)) continue;
-    partners_[end] = {OtherEnd(pair, end), look};
-  }
+  Conclude();
 }
 
+void Verdict::Erase(const std::vector<Pair>& pairs) {
+  for (const Pair& pair : pairs) {
+    if (pairs_.erase(pair) == 0) continue;
+    for (int end : {pair.a, pair.b}) --pairs_of_[static_cast<size_t>(end)];
+  }
+  auto gone = [this](const Pair& pair) { return !pairs_.contains(pair); };
+  std::erase_if(bad_at_first_, gone);
+  std::erase_if(bad_again_, gone);
+  std::erase_if(partners_, [&](const auto& entry) { return gone(MakePair(entry.first, entry.second.node)); });
+  bad_nodes_.clear();
+  asked_ = 0;
+  Conclude();
+}
+
+void Verdict::Drop(Pair pair) { Erase({pair}); }
+
 void Verdict::Forget(int node) {
-  std::erase_if(pairs_, [node](const auto& entry) { return Touches(entry.first, node); });
-  std::erase_if(partners_, [node](const auto& entry) { return entry.first == node || entry.second.node == node; });
-  Recount();
+  std::vector<Pair> pairs;
+  for (const auto& [pair, known] : pairs_)
+    if (Touches(pair, node)) pairs.push_back(pair);
+  Erase(pairs);
 }
 
 std::string Verdict::Words(const Look& look) const {
@@ -218,7 +271,7 @@ std::vector<Suspect> Verdict::Suspects() const {
     for (const auto& [pair, known] : pairs_) {
       if (!Touches(pair, node)) continue;
       ++all;
-      if (StaysBad(known)) bad.push_back(pair);
+      if (known.stays_bad) bad.push_back(pair);
     }
     Suspect suspect = Blaming(Blame::kNode, {node}, bad);
     suspect.evidence.insert(suspect.evidence.begin(),
@@ -226,7 +279,7 @@ std::vector<Suspect> Verdict::Suspects() const {
     suspect.evidence.push_back(PartnerWords(node));
     suspects.push_back(std::move(suspect));
   };
-  for (int node : BadNodes()) blame_node(node);
+  for (int node : bad_nodes_) blame_node(node);
 
   // What no node explains so far: a link, one of its ends after all, or nobody knows.
   std::vector<Pair> unclear;

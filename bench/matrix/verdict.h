@@ -41,6 +41,7 @@ struct FirstLook {
   std::string link_class;  // transport, fabric and link speed, in words
   std::optional<double> expected_gbps;
   Look look;
+  std::string clock = {};  // of round trips, which are compared with those by the same clock; empty = not known
 };
 
 enum class Blame { kNode, kLink, kPath };
@@ -57,12 +58,17 @@ class Verdict {
   // `names` of all nodes, by index.
   Verdict(Metric metric, Rules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks);
 
-  // The pair to be looked at next, alone; none when the verdict stands. Each is answered by Add() or Forget().
-  std::optional<Pair> NextLook() const;
+  // The pair to be looked at next, alone; none when the verdict stands. Each is answered by Add(), Drop() or Forget().
+  std::optional<Pair> NextLook() const { return next_; }
   void Add(Pair pair, const Look& look);
-  // A node that has died is no part of the verdict any more.
+  // A pair that could not be looked at again, for a reason that says nothing of it, is no part of the verdict any more.
+  void Drop(Pair pair);
+  // Nor is a node that has died.
   void Forget(int node);
 
+  // Whether there is anything a look can be measured by: others of its class, or what it could carry.
+  bool Compares() const { return compares_; }
+  // When there is no next look.
   std::vector<Suspect> Suspects() const;
 
  private:
@@ -70,6 +76,9 @@ class Verdict {
     FirstLook first;
     std::optional<Look> alone;
     double median = 0;  // of its class; 0 = no figure in it
+    bool bad_at_first = false;
+    // Bad in both looks; or at first, and there is no need to look again because one end was bad with enough others.
+    bool stays_bad = false;
   };
   struct Partner {
     int node = 0;
@@ -77,13 +86,17 @@ class Verdict {
   };
 
   bool IsBad(const Known& known, const Look& look) const;
-  bool BadAtFirst(const Known& known) const { return IsBad(known, known.first.look); }
-  // Bad in both looks; or at first, and there is no need to look again because one end was bad with enough others.
-  bool StaysBad(const Known& known) const;
+  // Bad with so many others that the rest needs no second look.
   bool Condemned(int node) const;
-  void Recount();
-  std::set<int> NodesInQuestion() const;
-  std::set<int> BadNodes() const;
+  // After each look: what follows from all of them, and which one is next.
+  void Conclude();
+  void CountBadAlone();
+  std::optional<Pair> NextAlone();
+  void FindWhatStaysBad();
+  std::set<int> FindNodesInQuestion() const;
+  std::optional<Pair> NextWithPartner(const std::set<int>& nodes) const;
+  void Erase(const std::vector<Pair>& pairs);
+
   std::vector<Pair> PairsInQuestion() const;
   std::optional<int> GoodPartnerOf(int node) const;
   std::optional<bool> BadWithPartner(int node) const;
@@ -97,9 +110,18 @@ class Verdict {
   const Metric metric_;
   const Rules rules_;
   const std::vector<std::string> names_;
+  bool compares_ = false;
   std::map<Pair, Known> pairs_;
-  std::map<int, int> bad_alone_;     // looks that were bad again, by node
   std::map<int, Partner> partners_;  // looks with a good partner, by the node in question
+
+  std::optional<Pair> next_;
+  bool next_is_alone_ = false;      // or with a partner
+  std::vector<Pair> bad_at_first_;  // in order; before asked_ all are looked at, or need not be
+  size_t asked_ = 0;
+  std::vector<Pair> bad_again_;
+  // By node: pairs, those that stay bad, and looks alone that were bad and that no bad node at the other end explains.
+  std::vector<int> pairs_of_, bad_of_, bad_alone_;
+  std::set<int> in_question_, bad_nodes_;
 };
 
 }  // namespace netsense::matrix

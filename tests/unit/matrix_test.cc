@@ -1,6 +1,7 @@
 // The matrix's rounds, and its verdicts over networks that are made up.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <numeric>
 #include <set>
@@ -168,6 +169,81 @@ TEST(MatrixVerdict, ABadNodeIsNotLookedAtWithEverybody) {
   const Outcome outcome = Judge(256, [](Pair pair, bool) { return Look{Has(pair, 100) ? 2.0 : 10.0, ""}; });
   EXPECT_EQ(Words(outcome), "node 100;");
   EXPECT_LE(outcome.looks, 6);
+}
+
+TEST(MatrixVerdict, ManyNodesThatAreAllBadCostLittle) {
+  const auto start = std::chrono::steady_clock::now();
+  const Outcome outcome = Judge(
+      256,
+      [](Pair, bool) {
+        return Look{3.0, ""};
+      },
+      Metric::kBandwidth, 10.0);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  ASSERT_EQ(outcome.suspects.size(), 1u);
+  EXPECT_EQ(outcome.suspects[0].what, Blame::kPath);
+  EXPECT_EQ(outcome.suspects[0].nodes.size(), 256u);
+  EXPECT_LE(outcome.looks, 4 * 256);
+}
+
+TEST(MatrixVerdict, WhoMetManyGuiltyOnesIsNotGuilty) {
+  for (Pair noise : {Pair{0, 9}, Pair{8, 9}, Pair{0, 15}}) {
+    const Outcome outcome = Judge(16, [&](Pair pair, bool alone) {
+      for (int slow = 1; slow <= 4; ++slow)
+        if (Has(pair, slow)) return Look{2.0, ""};
+      return Look{pair == noise && !alone ? 1.0 : 10.0, ""};
+    });
+    EXPECT_EQ(Words(outcome), "node 1;node 2;node 3;node 4;");
+  }
+}
+
+TEST(MatrixVerdict, ANodeWithManySlowLinksIsNotBlamedForNoise) {
+  const Outcome outcome = Judge(16, [](Pair pair, bool alone) {
+    if (pair.a == 0 && pair.b <= 4) return Look{2.0, ""};
+    return Look{pair == Pair{0, 9} && !alone ? 1.0 : 10.0, ""};
+  });
+  EXPECT_EQ(Words(outcome), "link 0 1;link 0 2;link 0 3;link 0 4;");
+}
+
+TEST(MatrixVerdict, APairThatCannotBeLookedAtAgainIsNotBlamed) {
+  std::vector<FirstLook> looks;
+  for (int a = 0; a < 6; ++a)
+    for (int b = a + 1; b < 6; ++b)
+      looks.push_back({{a, b}, "tcp", {}, {Pair{a, b} == Pair{1, 2} || Pair{a, b} == Pair{3, 4} ? 1.0 : 10.0, ""}});
+  Verdict verdict(Metric::kBandwidth, {}, std::vector<std::string>(6, "n"), looks);
+  EXPECT_TRUE(verdict.Compares());
+  ASSERT_EQ(verdict.NextLook(), (Pair{1, 2}));
+  verdict.Drop({1, 2});
+  ASSERT_EQ(verdict.NextLook(), (Pair{3, 4}));
+  verdict.Add({3, 4}, {1.0, ""});
+  ASSERT_EQ(verdict.NextLook(), (Pair{0, 3})) << "a partner";
+  verdict.Drop({0, 3});
+  ASSERT_EQ(verdict.NextLook(), (Pair{1, 3})) << "another one";
+  verdict.Add({1, 3}, {10.0, ""});
+  ASSERT_EQ(verdict.NextLook(), (Pair{0, 4}));
+  verdict.Add({0, 4}, {10.0, ""});
+  EXPECT_FALSE(verdict.NextLook());
+  const auto suspects = verdict.Suspects();
+  ASSERT_EQ(suspects.size(), 1u);
+  EXPECT_EQ(suspects[0].nodes, (std::vector<int>{3, 4}));
+}
+
+TEST(MatrixVerdict, ARoundTripThatFailedIsComparedWithThoseOfEveryClock) {
+  std::vector<FirstLook> looks;
+  for (int a = 0; a < 6; ++a)
+    for (int b = a + 1; b < 6; ++b) {
+      const bool failed = Pair{a, b} == Pair{1, 2};
+      looks.push_back({{a, b}, "tcp", {}, failed ? Look{{}, "lost"} : Look{20.0, ""}, failed ? "" : "kernel"});
+    }
+  Verdict verdict(Metric::kRtt, {}, std::vector<std::string>(6, "n"), looks);
+  while (auto pair = verdict.NextLook()) verdict.Add(*pair, {*pair == Pair{1, 2} ? 5000.0 : 20.0, ""});
+  ASSERT_EQ(verdict.Suspects().size(), 1u);
+  EXPECT_EQ(verdict.Suspects()[0].what, Blame::kLink);
+}
+
+TEST(MatrixVerdict, OnePairAloneCannotBeCompared) {
+  EXPECT_FALSE(Verdict(Metric::kRtt, {}, {"a", "b"}, {{{0, 1}, "tcp", {}, {20.0, ""}}}).Compares());
+  EXPECT_TRUE(Verdict(Metric::kBandwidth, {}, {"a", "b"}, {{{0, 1}, "tcp", 10.0, {9.0, ""}}}).Compares());
 }
 
 TEST(MatrixVerdict, FourNodesOfWhichOneIsSlow) {
