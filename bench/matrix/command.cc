@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <limits>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "bench/matrix/tables.h"
 #include "bench/matrix/verdict.h"
 #include "bench/measure_flags.h"
+#include "bench/result_file.h"
 #include "bench/results.h"
 #include "transports/socket.h"
 
@@ -32,6 +34,7 @@ using Json = nlohmann::json;
 
 constexpr double kUsualStreamSeconds = 0.5;
 constexpr uint64_t kUsualStreamBytes = 16 << 20;  // to and from engines, which give a share of their ports only
+constexpr uint64_t kLeastStreamBytes = 1 << 20;   // fewer say nothing of a link
 
 struct Flags {
   DoorFlags door;
@@ -79,8 +82,12 @@ class MatrixRun {
   std::vector<Runner::Task> TasksOf(Pair pair) const;
   void RunRounds(const std::stop_token& stop);
   void FindSuspects(const std::stop_token& stop);
-  Look LookAlone(Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop);
+  // Returns why it could not be had, if that says nothing of the pair.
+  absl::StatusOr<Look> LookAlone(Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop);
+  // The verdict is told of nodes that died meanwhile. False when stopped.
+  bool LookAgain(Verdict* verdict, Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop);
   void AddSuspects(const std::vector<Suspect>& suspects, const std::string& transport, Metric metric);
+  std::string WhyNotJudged(bool interrupted) const;
   void AddRow(Json row);
   Json Tail(bool interrupted) const;
   Json DocumentOf(bool interrupted) const;
@@ -89,8 +96,8 @@ class MatrixRun {
   // What measures the same thing: kind, source, target, transport, direction.
   using Identity = std::tuple<std::string, std::string, std::string, std::string, std::string>;
   static Identity IdentityOf(const Json& row) {
-    return {row.value("kind", ""), row.value("source", ""), row.value("target", ""), row.value("transport", ""),
-            row.value("direction", "")};
+    return {TextOf(row, "kind"), TextOf(row, "source"), TextOf(row, "target"), TextOf(row, "transport"),
+            TextOf(row, "direction")};
   }
 
   const Flags& flags_;
@@ -100,20 +107,30 @@ class MatrixRun {
   std::vector<Json> rows_;
   std::set<Identity> done_;
   std::vector<std::vector<Pair>> rounds_;
+  std::set<int> without_stream_;  // nodes that take too few bytes for a bandwidth
   std::optional<double> slowest_gbps_;
   Estimate estimate_;
   size_t round_ = 0, rounds_done_ = 0;
   Json head_, suspects_ = Json::array();
+  bool compared_ = false;               // at least one verdict had something to compare
+  std::vector<std::string> not_clear_;  // pairs that were bad at first and could not be looked at again
   Lines lines_;
 };
 
 absl::Status MatrixRun::ChooseStream() {
   uint64_t limit = std::numeric_limits<uint64_t>::max();
   std::string limited;
-  for (const Node& node : nodes_) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const Node& node = nodes_[i];
     if (!node.alive) continue;
-    if (node.description.max_stream_bytes() < limit) {
-      limit = node.description.max_stream_bytes();
+    const uint64_t most = node.description.max_stream_bytes();
+    if (most < std::min(kLeastStreamBytes, flags_.bytes.value_or(kLeastStreamBytes))) {
+      without_stream_.insert(static_cast<int>(i));
+      if (flags_.settings.bandwidth)
+        std::cerr << fmt::format(
+            "netsense-bench: {} takes {} bytes in one stream: too few, its bandwidth is left out\n", node.name, most);
+    } else if (most < limit) {
+      limit = most;
       limited = node.name;
     }
     if (auto gbps = LinkGbps(node)) slowest_gbps_ = std::min(*gbps, slowest_gbps_.value_or(*gbps));
@@ -139,7 +156,7 @@ absl::Status MatrixRun::TakeEarlierRun() {
   if (flags_.resume.empty()) return absl::OkStatus();
   auto earlier = ReadEarlierRun(flags_.resume);
   if (!earlier.ok()) return earlier.status();
-  const Json settings = earlier->head.value(Json::json_pointer("/plan/settings"), Json());
+  const Json& settings = ObjectOf(ObjectOf(earlier->head, "plan"), "settings");
   if (settings != runner_.settings().ToJson())
     return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " was measured otherwise: ", Dump(settings),
                                                    ", and this is ", Dump(runner_.settings().ToJson())));
@@ -168,8 +185,10 @@ std::vector<Runner::Task> MatrixRun::TasksOf(Pair pair) const {
     const bool pinged = done_.contains({"ping", a, b, transport, ""}) || done_.contains({"ping", b, a, transport, ""});
     Runner::Task task{.pair = pair, .transport = transport};
     task.ping = flags_.settings.ping && !pinged;
-    task.stream_to_b = flags_.settings.bandwidth && !streamed(a, b);
-    task.stream_to_a = flags_.settings.bandwidth && !streamed(b, a);
+    const bool stream =
+        flags_.settings.bandwidth && !without_stream_.contains(pair.a) && !without_stream_.contains(pair.b);
+    task.stream_to_b = stream && !streamed(a, b);
+    task.stream_to_a = stream && !streamed(b, a);
     if (task.ping || task.stream_to_b || task.stream_to_a) tasks.push_back(task);
   }
   return tasks;
@@ -210,7 +229,11 @@ void MatrixRun::MakeHead() {
 }
 
 absl::Status MatrixRun::BeginLines() {
-  const bool append = earlier_ && earlier_->is_lines && (flags_.jsonl.empty() || flags_.jsonl == flags_.resume);
+  std::error_code error;
+  const bool same = earlier_ && std::filesystem::equivalent(flags_.jsonl, flags_.resume, error);
+  if (same && !earlier_->is_lines)
+    return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " is a document: give --jsonl another file"));
+  const bool append = earlier_ && earlier_->is_lines && (flags_.jsonl.empty() || same);
   auto lines = append ? Lines::Append(flags_.resume) : Lines::Create(flags_.jsonl);
   if (!lines.ok()) return lines.status();
   lines_ = *std::move(lines);
@@ -244,14 +267,43 @@ void MatrixRun::RunRounds(const std::stop_token& stop) {
   }
 }
 
-Look MatrixRun::LookAlone(Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop) {
+absl::StatusOr<Look> MatrixRun::LookAlone(Pair pair, const std::string& transport, Metric metric,
+                                          const std::stop_token& stop) {
   Runner::Task task{.pair = pair, .transport = transport};
   task.ping = metric == Metric::kRtt;
   task.stream_to_b = task.stream_to_a = metric == Metric::kBandwidth;
   std::vector<Json> rows;
   runner_.Run({{task}}, stop, [&rows](Json row) { rows.push_back(std::move(row)); });
+  for (const Json& row : rows)
+    if (auto why = FailureOfItsOwn(row)) return absl::UnavailableError(*why);
   const auto looks = LooksOf(rows, nodes_, transport, metric);
-  return looks.empty() ? Look{{}, "could not be measured again"} : looks.front().look;
+  if (looks.empty()) return absl::UnavailableError("it gave no figure");
+  return looks.front().look;
+}
+
+const char* MetricWords(Metric metric) { return metric == Metric::kRtt ? "round trip" : "bandwidth"; }
+
+bool MatrixRun::LookAgain(Verdict* verdict, Pair pair, const std::string& transport, Metric metric,
+                          const std::stop_token& stop) {
+  auto look = LookAlone(pair, transport, metric, stop);
+  if (stop.stop_requested()) return false;
+  bool all_alive = true;
+  for (int end : {pair.a, pair.b}) {
+    if (nodes_[static_cast<size_t>(end)].alive) continue;
+    verdict->Forget(end);
+    all_alive = false;
+  }
+  if (!all_alive) return true;
+  if (look.ok()) {
+    verdict->Add(pair, *look);
+    return true;
+  }
+  verdict->Drop(pair);
+  not_clear_.push_back(fmt::format("{} - {} ({}, {}) could not be measured again: {}",
+                                   nodes_[static_cast<size_t>(pair.a)].name, nodes_[static_cast<size_t>(pair.b)].name,
+                                   transport, MetricWords(metric), std::string(look.status().message())));
+  std::cerr << "netsense-bench: not clear: " << not_clear_.back() << "\n";
+  return true;
 }
 
 void MatrixRun::AddSuspects(const std::vector<Suspect>& suspects, const std::string& transport, Metric metric) {
@@ -259,27 +311,45 @@ void MatrixRun::AddSuspects(const std::vector<Suspect>& suspects, const std::str
   for (const Suspect& suspect : suspects) {
     Json names = Json::array();
     for (int node : suspect.nodes) names.push_back(nodes_[static_cast<size_t>(node)].name);
-    // One suspect a cause: what another metric or transport has shown already gets more evidence.
-    auto explained = std::find_if(suspects_.begin(), suspects_.end(), [&](const Json& known) {
-      if (known.at("nodes") == names) return true;
-      return known.at("what") == "node" && std::find(names.begin(), names.end(), known.at("nodes")[0]) != names.end();
-    });
+    auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+    Json added = {{"what", words[static_cast<int>(suspect.what)]},
+                  {"nodes", std::move(names)},
+                  {"transport", transport},
+                  {"metric", metric == Metric::kRtt ? "rtt" : "bw"},
+                  {"measured", or_null(suspect.measured)},
+                  {"class_median", or_null(suspect.class_median)},
+                  {"expected", or_null(suspect.expected)},
+                  {"unit", metric == Metric::kRtt ? "us" : "gbps"},
+                  {"evidence", suspect.evidence}};
+    // One suspect a cause: what another metric or transport has shown already gets more evidence, and links that a node
+    // explains go into it. Of paths nobody knows.
+    auto explains = [](const Json& cause, const Json& other) {
+      if (cause["what"] == "path" || other["what"] == "path") return false;
+      const Json& ends = other["nodes"];
+      return cause["nodes"] == ends ||
+             (cause["what"] == "node" && std::find(ends.begin(), ends.end(), cause["nodes"][0]) != ends.end());
+    };
+    auto give_evidence = [](const Json& from, Json* to) {
+      for (const Json& line : from["evidence"])
+        (*to)["evidence"].push_back(fmt::format("{}, {}: {}", from["transport"].get<std::string>(),
+                                                from["metric"] == "rtt" ? "round trip" : "bandwidth",
+                                                line.get<std::string>()));
+    };
+    auto explained =
+        std::find_if(suspects_.begin(), suspects_.end(), [&](const Json& known) { return explains(known, added); });
     if (explained != suspects_.end()) {
-      for (const std::string& line : suspect.evidence)
-        (*explained)["evidence"].push_back(
-            fmt::format("{}, {}: {}", transport, metric == Metric::kRtt ? "round trip" : "bandwidth", line));
+      give_evidence(added, &*explained);
       continue;
     }
-    auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
-    suspects_.push_back({{"what", words[static_cast<int>(suspect.what)]},
-                         {"nodes", std::move(names)},
-                         {"transport", transport},
-                         {"metric", metric == Metric::kRtt ? "rtt" : "bw"},
-                         {"measured", or_null(suspect.measured)},
-                         {"class_median", or_null(suspect.class_median)},
-                         {"expected", or_null(suspect.expected)},
-                         {"unit", metric == Metric::kRtt ? "us" : "gbps"},
-                         {"evidence", suspect.evidence}});
+    Json others = Json::array();
+    for (Json& known : suspects_) {
+      if (explains(added, known))
+        give_evidence(known, &added);
+      else
+        others.push_back(std::move(known));
+    }
+    others.push_back(std::move(added));
+    suspects_ = std::move(others);
   }
 }
 
@@ -290,34 +360,39 @@ void MatrixRun::FindSuspects(const std::stop_token& stop) {
   for (const std::string& transport : flags_.settings.transports) {
     for (Metric metric : {Metric::kBandwidth, Metric::kRtt}) {
       Verdict verdict(metric, flags_.rules, names, LooksOf(rows_, nodes_, transport, metric));
+      compared_ = compared_ || verdict.Compares();
       while (auto pair = verdict.NextLook()) {
         progress.Show(fmt::format("looking again: {} - {}", names[static_cast<size_t>(pair->a)],
                                   names[static_cast<size_t>(pair->b)]));
-        Look look = LookAlone(*pair, transport, metric, stop);
-        if (stop.stop_requested()) break;
-        bool all_alive = true;
-        for (int end : {pair->a, pair->b}) {
-          if (nodes_[static_cast<size_t>(end)].alive) continue;
-          verdict.Forget(end);
-          all_alive = false;
-        }
-        if (all_alive) verdict.Add(*pair, look);
+        if (!LookAgain(&verdict, *pair, transport, metric, stop)) return;
       }
       AddSuspects(verdict.Suspects(), transport, metric);
-      if (stop.stop_requested()) return;
     }
   }
+}
+
+// Empty when the suspects are all there are.
+std::string MatrixRun::WhyNotJudged(bool interrupted) const {
+  if (interrupted) return "interrupted";
+  if (rows_.empty()) return "nothing was measured";
+  if (std::all_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); }))
+    return "every measurement failed";
+  if (!not_clear_.empty())
+    return absl::StrCat("not clear: ", not_clear_.front(),
+                        not_clear_.size() > 1 ? fmt::format(", and {} more", not_clear_.size() - 1) : "");
+  if (!compared_ && suspects_.empty())
+    return "nothing to compare: no two pairs are of one class, and what they could carry is not known";
+  return "";
 }
 
 // What is known only at the end.
 Json MatrixRun::Tail(bool interrupted) const {
   Json plan = head_.at("plan");
   plan["rounds_done"] = rounds_done_;
-  return {{"ended_at_ms", EpochMillis()},
-          {"interrupted", interrupted},
-          {"nodes", NodesJson(nodes_)},
-          {"plan", std::move(plan)},
-          {"suspects", suspects_}};
+  const std::string why_not = WhyNotJudged(interrupted);
+  return {{"ended_at_ms", EpochMillis()}, {"interrupted", interrupted}, {"nodes", NodesJson(nodes_)},
+          {"plan", std::move(plan)},      {"suspects", suspects_},      {"judged", why_not.empty()},
+          {"not_judged_reason", why_not}};
 }
 
 Json MatrixRun::DocumentOf(bool interrupted) const {
@@ -344,7 +419,8 @@ int MatrixRun::Finish(bool interrupted) {
   if (!measured) return kCouldNotMeasure;
   const bool failed = std::any_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); });
   const bool dead = std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return !node.alive; });
-  return dead || failed || !suspects_.empty() ? kBelowThreshold : kGood;
+  if (dead || failed || !suspects_.empty() || !not_clear_.empty()) return kBelowThreshold;
+  return interrupted ? kCouldNotMeasure : kGood;
 }
 
 int MatrixRun::Run(const std::stop_token& stop) {
@@ -373,6 +449,8 @@ int MatrixRun::Run(const std::stop_token& stop) {
 }
 
 int Matrix(Flags flags, const std::stop_token& stop) {
+  if (flags.json && flags.jsonl == "-")
+    return Fail(absl::InvalidArgumentError("--json and --jsonl - both write to stdout: take one of them"));
   auto token = FindToken(flags.door.token_file);
   if (!token.ok()) return Fail(token.status());
   flags.settings.token = flags.sources.token = token->secret;
@@ -408,7 +486,8 @@ Command AddMatrix(CLI::App& program) {
       "On each node an engine or `netsense-bench serve` runs. Engines give a share of their ports only, and streams "
       "of\n"
       "few bytes; `serve` has no such limit. Bad pairs are measured again, alone, and then with a good partner.\n"
-      "Exit codes: 0 good, 1 suspects, failures or nodes that are not there, 2 usage, 3 could not measure.");
+      "Exit codes: 0 good, 1 suspects, failures or nodes that are not there, 2 usage,\n"
+      "3 could not measure, or interrupted and good so far.");
   AddDoorFlags(app, &flags->door);
   app->add_option("nodes", flags->sources.hosts, "HOST:PORT of each node's door (port 18590 where none is given)");
   app->add_option("--hosts", flags->sources.hosts_file, "file with one node a line; # starts a comment")

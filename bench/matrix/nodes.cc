@@ -8,6 +8,7 @@
 #include <fstream>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -26,22 +27,31 @@ absl::StatusOr<std::string> Resolve(const std::string& host) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (int rc = getaddrinfo(host.c_str(), nullptr, &hints, &found); rc != 0)
-    return absl::UnavailableError(absl::StrCat("'", host, "' cannot be resolved: ", gai_strerror(rc)));
+    return absl::UnavailableError(absl::StrCat("'", Printable(host), "' cannot be resolved: ", gai_strerror(rc)));
   std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
   char address[NI_MAXHOST];
   if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), nullptr, 0, NI_NUMERICHOST) != 0)
-    return absl::UnavailableError(absl::StrCat("'", host, "' has an address that cannot be read"));
+    return absl::UnavailableError(absl::StrCat("'", Printable(host), "' has an address that cannot be read"));
   return std::string(address);
 }
 
 Node NodeAt(const std::string& host, uint16_t port) {
-  Node node{.name = FormatHostPort(host, port), .host = host, .port = port};
-  auto address = Resolve(host);
-  if (address.ok())
-    node.address = *address;
-  else
-    node.reason = std::string(address.status().message());
-  return node;
+  return {.name = FormatHostPort(Printable(host), port), .host = host, .port = port};
+}
+
+// All names at once: each may take seconds.
+void ResolveAll(std::vector<Node>* nodes) {
+  std::vector<std::jthread> threads;
+  for (Node& node : *nodes) {
+    if (!node.reason.empty()) continue;
+    threads.emplace_back([&node] {
+      auto address = Resolve(node.host);
+      if (address.ok())
+        node.address = *address;
+      else
+        node.reason = std::string(address.status().message());
+    });
+  }
 }
 
 absl::StatusOr<Node> ParseNode(const std::string& text) {
@@ -76,7 +86,8 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
     return absl::UnavailableError(absl::StrCat(url, " does not answer: ", httplib::to_string(answer.error())));
   auto body = nlohmann::json::parse(answer->body, nullptr, false);
   if (answer->status != 200) {
-    std::string why = body.is_object() ? body.value("msg", "") : "";
+    const auto msg = body.is_object() ? body.find("msg") : body.end();
+    const std::string why = msg != body.end() && msg->is_string() ? msg->get<std::string>() : "";
     return absl::UnavailableError(absl::StrCat(url, " answers ", answer->status, ": ", Printable(why)));
   }
   return NodesOfTopology(body);
@@ -125,12 +136,13 @@ absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer) 
         continue;
       }
       const std::string host = entry.value("address", "");
-      Node& node = nodes.emplace_back(Node{.name = FormatHostPort(host, kUsualPort), .host = host, .port = kUsualPort});
+      Node& node = nodes.emplace_back(NodeAt(host, kUsualPort));
       node.reason = "the cluster knows no door of this node: " + Printable(entry.value("reason", ""));
     }
   } catch (const nlohmann::json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("the answer is no network topology: ", error.what()));
+    return absl::InvalidArgumentError(absl::StrCat("the answer is no network topology: ", Printable(error.what())));
   }
+  ResolveAll(&nodes);
   return nodes;
 }
 
@@ -147,6 +159,7 @@ absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources) {
     if (!node.ok()) return node.status();
     found.push_back(*std::move(node));
   }
+  ResolveAll(&found);
   if (!sources.cluster.empty()) {
     auto nodes = NodesOfCluster(sources.cluster, sources.token);
     if (!nodes.ok()) return nodes.status();

@@ -55,6 +55,7 @@ absl::StatusOr<EarlierRun> ReadEarlierRun(const std::string& path) {
 
 absl::StatusOr<Lines> Lines::Create(const std::string& path) {
   Lines lines;
+  lines.path_ = path;
   lines.to_stdout_ = path == "-";
   if (path.empty() || lines.to_stdout_) return lines;
   lines.file_.open(path, std::ios::trunc);
@@ -68,6 +69,7 @@ absl::StatusOr<Lines> Lines::Append(const std::string& path) {
   std::error_code error;
   std::filesystem::resize_file(path, *length, error);
   Lines lines;
+  lines.path_ = path;
   if (!error) lines.file_.open(path, std::ios::app);
   if (error || !lines.file_)
     return absl::InvalidArgumentError(
@@ -77,7 +79,11 @@ absl::StatusOr<Lines> Lines::Append(const std::string& path) {
 
 void Lines::Write(const nlohmann::json& object) {
   if (to_stdout_) std::cout << Dump(object) << std::endl;
-  if (file_.is_open()) file_ << Dump(object) << std::endl;
+  if (!file_.is_open() || !file_) return;
+  errno = 0;
+  if (!(file_ << Dump(object) << std::endl))
+    std::cerr << "netsense-bench: cannot write " << path_ << ": " << strerror(errno)
+              << ": what comes from now on is not in it\n";
 }
 
 }  // namespace netsense::matrix

@@ -28,9 +28,11 @@ class Lines {
   static absl::StatusOr<Lines> Create(const std::string& path);
   // Behind the last whole line: what is left of one that was cut off is removed.
   static absl::StatusOr<Lines> Append(const std::string& path);
+  // Says so once when it cannot, as when the disk is full, and leaves it.
   void Write(const nlohmann::json& object);
 
  private:
+  std::string path_;
   std::ofstream file_;
   bool to_stdout_ = false;
 };

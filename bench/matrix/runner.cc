@@ -5,7 +5,9 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/logging.h"
 #include "base/process.h"
+#include "bench/result_file.h"
 #include "bench/rows.h"
 
 namespace netsense::matrix {
@@ -18,6 +20,10 @@ constexpr std::chrono::milliseconds kFirstPause{10}, kLongestPause{500};
 constexpr double kSlowestGbps = 0.05;
 constexpr double kSlowestPingSeconds = 5e-3;
 constexpr double kDrainSeconds = 2;
+// A node gives up by itself, with its own reason: that is waited for (as engine/measure.cc).
+constexpr std::chrono::seconds kConnectLimit{5};
+// A pair too slow for the number of pings is given so much time instead.
+constexpr std::chrono::seconds kSlowPairTime{2};
 // From then on an order that has no answer yet is a reason to look whether both its nodes are there.
 constexpr std::chrono::milliseconds kLate{250};
 
@@ -36,7 +42,7 @@ absl::Status Runs(const Node& node, const std::string& transport) {
   for (const v1::TransportInfo& info : node.description.transports())
     if (info.name() == transport)
       return info.available() ? absl::OkStatus()
-                              : absl::UnimplementedError(absl::StrCat(node.name, ": ", info.reason()));
+                              : absl::UnimplementedError(absl::StrCat(node.name, ": ", Printable(info.reason())));
   return absl::UnimplementedError(absl::StrCat(node.name, " has no transport '", transport, "'"));
 }
 
@@ -153,12 +159,16 @@ void Runner::LookWhoIsDead(Pair pair, const std::stop_token& stop) {
   for (int end : {pair.a, pair.b})
     threads.emplace_back([this, end, &stop] {
       Node& node = nodes_[static_cast<size_t>(end)];
-      auto answer = Ask(node, stop);
-      if (answer.ok() || stop.stop_requested()) return;
+      absl::Status status;
+      for (int attempt = 0; attempt < 2; ++attempt) {
+        status = Ask(node, stop).status();
+        // A node that refuses us is there.
+        if (stop.stop_requested() || !(absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status))) return;
+      }
       std::lock_guard lock(mutex_);
       if (!node.alive) return;
       node.alive = false;
-      node.reason = absl::StrCat("died in mid-run: ", answer.status().message());
+      node.reason = absl::StrCat("died in mid-run: ", status.message());
     });
 }
 
@@ -184,7 +194,6 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
     std::lock_guard lock(mutex_);
     on_row(std::move(row));
   };
-  const PingRequest ping = PingTo(b, task.transport);
   // Each way by the node that sends: when its peer dies, it lets go of its port as soon as it is told to.
   struct Way {
     const Node& from;
@@ -193,51 +202,78 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
   std::vector<Way> ways;
   if (task.stream_to_b) ways.push_back({a, b});
   if (task.stream_to_a) ways.push_back({b, a});
-  size_t next_way = 0;
 
-  // What is left of the task fails for the same reason: it would only cost more timeouts.
-  auto fail = [&](const absl::Status& status, bool ping_too) {
-    if (stop.stop_requested()) return;
+  // What is left of the task is not tried: it would only cost more timeouts.
+  auto failed = [&](const absl::Status& status) {
+    if (status.ok() || stop.stop_requested()) return !status.ok();
     if (MayBeTheNetwork(status.code()) && Alive(task.pair)) LookWhoIsDead(task.pair, stop);
-    if (stop.stop_requested() || !Alive(task.pair)) return;
-    if (task.ping && ping_too) tell(a, b, PingFailureRow(ping, status));
-    for (; next_way < ways.size(); ++next_way)
-      tell(ways[next_way].from, ways[next_way].to,
-           BandwidthFailureRow(StreamTo(ways[next_way].to, task.transport), status));
+    return true;
   };
-  auto open = [&](const Node& node) {
-    return OrderSession::Open({node.address, node.port, {}, settings_.token}, MonotonicNow() + settings_.timeout, stop);
-  };
-
-  for (const Node* node : {&a, &b})
-    if (auto status = Runs(*node, task.transport); !status.ok()) return fail(status, true);
-  if (task.ping) {
-    auto session = open(a);
-    if (!session.ok()) return fail(session.status(), true);
-    const double allowed = kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup);
-    auto result = UnlessDead(task.pair, PingSeconds(settings_.load()), stop, [&](const std::stop_token& token) {
-      return session->Ping(ping, MonotonicNow() + settings_.timeout + Seconds(allowed), token);
-    });
-    if (!result.ok()) return fail(result.status(), true);
-    tell(a, b, PingRow(ping, *result));
-  }
-  for (; next_way < ways.size(); ++next_way) {
-    const Way& way = ways[next_way];
-    const BandwidthRequest stream = StreamTo(way.to, task.transport);
-    auto session = open(way.from);
-    if (!session.ok()) return fail(session.status(), false);
-    double allowed = kDrainSeconds + settings_.stream_seconds.value_or(0);
-    if (settings_.stream_bytes) allowed = static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9);
-    auto result = WhenFree(
-        [&] {
-          return UnlessDead(task.pair, StreamSeconds(settings_.load(), {}), stop, [&](const std::stop_token& token) {
-            return session->Bandwidth(stream, MonotonicNow() + settings_.timeout + Seconds(allowed), token);
-          });
+  auto is_told = [&] { return !stop.stop_requested() && Alive(task.pair); };
+  absl::Status runs = Runs(a, task.transport);
+  if (runs.ok()) runs = Runs(b, task.transport);
+  // Over a session of its own, and again while the port is busy.
+  auto order = [&](const Node& node, double planned_seconds, auto measure) {
+    using Result = decltype(measure(std::declval<OrderSession&>(), stop));
+    return WhenFree(
+        [&]() -> Result {
+          if (!runs.ok()) return runs;
+          auto session = OrderSession::Open({node.address, node.port, {}, settings_.token},
+                                            MonotonicNow() + settings_.timeout, stop);
+          if (!session.ok()) return session.status();
+          return UnlessDead(task.pair, planned_seconds, stop,
+                            [&](const std::stop_token& token) { return measure(*session, token); });
         },
         stop);
-    if (!result.ok()) return fail(result.status(), false);
+  };
+  const auto slack = settings_.timeout + kConnectLimit;
+
+  if (task.ping) {
+    PingRequest ping = PingTo(b, task.transport);
+    bool late = false;
+    const double allowed = kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup);
+    auto result = order(a, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
+      auto figures = session.Ping(ping, MonotonicNow() + slack + Seconds(allowed), token);
+      late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
+      return figures;
+    });
+    if (late && is_told()) {
+      ping.bounds = {.iterations = {}, .duration = kSlowPairTime};
+      ping.warmup = 1;
+      const auto most = kSlowPairTime + 2 * ping.timeout;  // with a ping that is lost at either end
+      result = order(a, std::chrono::duration<double>(most).count(),
+                     [&](OrderSession& session, const std::stop_token& token) {
+                       return session.Ping(ping, MonotonicNow() + slack + most, token);
+                     });
+    }
+    if (failed(result.status())) {
+      if (is_told()) tell(a, b, PingFailureRow(ping, result.status()));
+      return;
+    }
+    tell(a, b, PingRow(ping, *result));
+  }
+  for (const Way& way : ways) {
+    const BandwidthRequest stream = StreamTo(way.to, task.transport);
+    double allowed = kDrainSeconds + settings_.stream_seconds.value_or(0);
+    if (settings_.stream_bytes) allowed = static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9);
+    auto result =
+        order(way.from, StreamSeconds(settings_.load(), {}), [&](OrderSession& session, const std::stop_token& token) {
+          return session.Bandwidth(stream, MonotonicNow() + slack + Seconds(allowed), token);
+        });
+    if (failed(result.status())) {
+      if (is_told()) tell(way.from, way.to, BandwidthFailureRow(stream, result.status()));
+      return;
+    }
     tell(way.from, way.to, BandwidthRow(stream, *result));
   }
+}
+
+std::optional<std::string> FailureOfItsOwn(const nlohmann::json& row) {
+  if (!row.contains("error")) return {};
+  const nlohmann::json& error = ObjectOf(row, "error");
+  const std::string code = TextOf(error, "code");
+  if (code == "UNAVAILABLE" || code == "DEADLINE_EXCEEDED" || code == "DATA_LOSS" || code == "NOT_FOUND") return {};
+  return absl::StrCat(code, ": ", TextOf(error, "message"));
 }
 
 std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const std::vector<Node>& nodes,
@@ -247,31 +283,30 @@ std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const st
     if (nodes[i].alive) index[nodes[i].name] = static_cast<int>(i);
   std::map<Pair, FirstLook> looks;
   for (const nlohmann::json& row : rows) {
-    if (row.value("kind", "") != (metric == Metric::kRtt ? "ping" : "bw") || row.value("transport", "") != transport)
+    if (TextOf(row, "kind") != (metric == Metric::kRtt ? "ping" : "bw") || TextOf(row, "transport") != transport)
       continue;
-    auto source = index.find(row.value("source", "")), target = index.find(row.value("target", ""));
-    if (source == index.end() || target == index.end()) continue;
+    auto source = index.find(TextOf(row, "source")), target = index.find(TextOf(row, "target"));
+    if (source == index.end() || target == index.end() || FailureOfItsOwn(row)) continue;
     const Pair pair = MakePair(source->second, target->second);
-    std::optional<double> value;
+    std::optional<double> value, expected;
     std::string failure;
-    std::optional<double> expected;
     if (row.contains("error")) {
-      const std::string code = row["error"].value("code", "");
-      if (code != "UNAVAILABLE" && code != "DEADLINE_EXCEEDED" && code != "DATA_LOSS" && code != "NOT_FOUND") continue;
-      failure = row["error"].value("message", code);
+      failure = TextOf(ObjectOf(row, "error"), "message");
+      if (failure.empty()) failure = "failed";
     } else if (metric == Metric::kRtt) {
-      value = row.value(nlohmann::json::json_pointer("/network_rtt_us/p50"), 0.0);
+      value = NumberOf(ObjectOf(row, "network_rtt_us"), "p50");
     } else {
-      value = row.value(nlohmann::json::json_pointer("/bw_gbps/avg"), 0.0);
-      auto gbps = row.find("expected");
-      if (gbps != row.end() && gbps->is_object() && (*gbps)["gbps"].is_number()) expected = (*gbps)["gbps"];
+      value = NumberOf(ObjectOf(row, "bw_gbps"), "avg");
+      expected = NumberOf(ObjectOf(row, "expected"), "gbps");
+      if (NumberOf(row, "bytes") == 0) failure = "no byte arrived";
     }
+    if (failure.empty() && value.value_or(0) <= 0) continue;  // too little arrived for a figure
     auto [found, fresh] = looks.try_emplace(pair);
     FirstLook& look = found->second;
     look.pair = pair;
     look.link_class = LinkClass(transport, nodes[static_cast<size_t>(pair.a)], nodes[static_cast<size_t>(pair.b)]);
     // Clocks are not compared with each other: user space sees a longer round trip than the kernel.
-    if (metric == Metric::kRtt) look.link_class += ", clock: " + row.value("timestamp_source", "");
+    if (metric == Metric::kRtt) look.clock = TextOf(row, "timestamp_source");
     if (expected) look.expected_gbps = expected;
     if (!failure.empty()) {
       look.look = {{}, failure};

@@ -57,8 +57,8 @@ class Runner {
     bool stream_to_b = true;
     bool stream_to_a = true;
   };
-  // The tasks of each pair one after another, all pairs at once: the caller sees to it that no node is in two. Rows of
-  // failures too, but of none that a stop or a dead node explains.
+  // The tasks of each pair one after another, all pairs at once: the caller sees to it that no node is in two. A task
+  // ends with its first failure, which is a row too, but for one that a stop or a dead node explains.
   void Run(const std::vector<std::vector<Task>>& pairs, const std::stop_token& stop, const OnRow& on_row);
 
   const Settings& settings() const { return settings_; }
@@ -68,9 +68,9 @@ class Runner {
   void RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row);
   void RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row);
   bool Alive(Pair pair);
-  // Asks both ends at once, and marks who does not answer.
+  // Asks both ends at once, and those that do not answer once more; marks who is silent then too.
   void LookWhoIsDead(Pair pair, const std::stop_token& stop);
-  // Gives the measurement up when it is late and one of the two nodes is dead: such a node costs one timeout.
+  // Gives the measurement up when it is late and one of the two nodes is dead: such a node costs two timeouts.
   template <typename Measure>
   auto UnlessDead(Pair pair, double planned_seconds, const std::stop_token& stop, Measure measure);
   MeasureTarget TargetAt(const Node& node, const std::string& transport) const;
@@ -82,9 +82,12 @@ class Runner {
   std::mutex mutex_;  // of nodes_ and on_row while pairs are measured
 };
 
-// What rows say to a verdict. Rows of measurements that failed for a reason other than the network are left out, and
-// those with a node that is not alive.
+// What rows say to a verdict. Rows of measurements that failed for a reason other than the network are left out, those
+// without a figure, and those with a node that is not alive.
 std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const std::vector<Node>& nodes,
                                const std::string& transport, Metric metric);
+
+// Why a measurement failed, if the network was not the reason.
+std::optional<std::string> FailureOfItsOwn(const nlohmann::json& row);
 
 }  // namespace netsense::matrix

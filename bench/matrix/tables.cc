@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include "bench/result_file.h"
+
 namespace netsense::matrix {
 namespace {
 
@@ -22,12 +24,12 @@ struct Cell {
 // What rows of one transport hold of one metric: bandwidth from one node to another, or the round trip, both ways.
 std::vector<Cell> CellsOf(const Json& document, const std::string& transport, bool rtt) {
   std::vector<Cell> cells;
-  const Json::json_pointer value(rtt ? "/network_rtt_us/p50" : "/bw_gbps/avg");
   for (const Json& row : document.at("results")) {
-    if (row.value("transport", "") != transport || row.value("kind", "") != (rtt ? "ping" : "bw")) continue;
-    if (!row.contains(value) || !row.at(value).is_number()) continue;
-    Cell cell{row.value("source", ""), row.value("target", ""), row.at(value)};
-    if (row.value("direction", "") == "from_peer") std::swap(cell.from, cell.to);
+    if (TextOf(row, "transport") != transport || TextOf(row, "kind") != (rtt ? "ping" : "bw")) continue;
+    auto value = NumberOf(ObjectOf(row, rtt ? "network_rtt_us" : "bw_gbps"), rtt ? "p50" : "avg");
+    if (!value) continue;
+    Cell cell{TextOf(row, "source"), TextOf(row, "target"), *value};
+    if (TextOf(row, "direction") == "from_peer") std::swap(cell.from, cell.to);
     cells.push_back(cell);
     if (rtt) cells.push_back({cell.to, cell.from, cell.value});
   }
@@ -101,8 +103,8 @@ std::string TablesOf(const Json& document) {
   for (const Json& row : document.at("results")) {
     if (!row.contains("error")) continue;
     if (++failures <= kWorst)
-      text += fmt::format("failed: {} → {} over {}: {}\n", row.value("source", ""), row.value("target", ""),
-                          row.value("transport", ""), row["error"].value("message", ""));
+      text += fmt::format("failed: {} → {} over {}: {}\n", TextOf(row, "source"), TextOf(row, "target"),
+                          TextOf(row, "transport"), TextOf(ObjectOf(row, "error"), "message"));
   }
   if (failures > kWorst) text += fmt::format("failed: {} more\n", failures - kWorst);
   for (const Json& suspect : document.at("suspects")) {
@@ -112,7 +114,10 @@ std::string TablesOf(const Json& document) {
                         suspect.value("metric", "") == "rtt" ? "round trip" : "bandwidth");
     for (const Json& line : suspect.at("evidence")) text += fmt::format("    {}\n", line.get<std::string>());
   }
-  if (document.at("suspects").empty() && !document.value("interrupted", false)) text += "no suspects\n";
+  if (!document.value("judged", false))
+    text += fmt::format("not judged: {}\n", TextOf(document, "not_judged_reason"));
+  else if (document.at("suspects").empty())
+    text += "no suspects\n";
   return text;
 }
 
