@@ -54,7 +54,7 @@ struct RttSample {
   std::optional<std::chrono::nanoseconds> responder_hold;
   // From departure to arrival by a better clock than user space's, where both sides have one: the hold is then counted
   // by the responder's, from arrival to the call that sends.
-  std::optional<std::chrono::nanoseconds> stamped_rtt;
+  std::optional<std::chrono::nanoseconds> stamped_rtt = {};
   v1::TimestampSource source = v1::TIMESTAMP_SOURCE_USER;
 
   // What is left of the round trip, by the best clock, when the responder's hold is taken out; never negative.
