@@ -210,7 +210,7 @@ def page(results, arguments):
     return (
         "# netsense beside the field's tools\n\n"
         f"Made by `bench/versus/versus.py`: {arguments.rounds} interleaved rounds, {time.strftime('%Y-%m-%d', time.gmtime())}, "
-        f"kernel {platform.release().split("-")[0]}, {os.cpu_count()} × {cpu}. Median, in brackets the smallest and the largest; the ratio is the median of the "
+        f"kernel {platform.release().split('-')[0]}, {os.cpu_count()} × {cpu}. Median, in brackets the smallest and the largest; the ratio is the median of the "
         f"rounds' ratios, ours / theirs. Full round trips, decimal Gb/s of payload, `{CONGESTION_CONTROL}` on both sides.\n\n" + table(results)
     )
 
