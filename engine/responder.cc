@@ -22,11 +22,11 @@ namespace {
 // A stream session holds its port: whoever opens one must use it at once.
 constexpr std::chrono::seconds kStreamIdleLimit{2};
 
-// A peer that has died in the middle of one must not keep the port for as long as other sessions bear with it: some 3
-// s, whichever side sends.
+// A peer that has died in the middle of one must not keep the port for as long as other sessions bear with it: 6 s
+// or so, whichever side sends.
 void NoticeDeathSoon(int fd) {
   const std::pair<int, int> options[] = {
-      {TCP_KEEPIDLE, 1}, {TCP_KEEPINTVL, 1}, {TCP_KEEPCNT, 2}, {TCP_USER_TIMEOUT, 3000}};
+      {TCP_KEEPIDLE, 2}, {TCP_KEEPINTVL, 2}, {TCP_KEEPCNT, 2}, {TCP_USER_TIMEOUT, 6000}};
   for (auto [name, value] : options) setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value));
 }
 
