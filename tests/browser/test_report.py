@@ -12,6 +12,7 @@ from pathlib import Path
 import documents
 import pytest
 from browser import Browser, missing
+from conftest import skip_or_fail
 
 BENCH = Path(os.environ["NETSENSE_BIN"]) / "netsense-bench"
 FIRST_PAINT_LIMIT_MS = 10000  # of 256 nodes, on a loaded machine of CI
@@ -21,8 +22,7 @@ ARROW_RIGHT, ARROW_DOWN = "\ue014", "\ue015"
 @pytest.fixture(scope="module")
 def browser():
     if why := missing():
-        reason = f"no browser: {why}"
-        pytest.fail(reason, pytrace=False) if os.environ.get("CI") else pytest.skip(reason)
+        skip_or_fail(f"no browser: {why}")
     with Browser() as opened:
         yield opened
 

@@ -243,7 +243,9 @@ def test_ctrl_c_while_it_looks_again_blames_nobody(hosts, slow, directory):
     path = directory / "looking.jsonl"
     running = hosts.popen("--jsonl", path, "--no-ping", "-D", 0.3)
     wait_until("all rows", lambda: path.exists() and len(path.read_text().splitlines()) > 28 * 2, 60, every=0.01)
-    time.sleep(0.5)
+    sent = lambda: hosts.lab.packets(SLOW_NODE, "e0")[0]  # noqa: E731 - by the node whose pairs get second looks
+    before = sent()
+    wait_until("a second look", lambda: sent() > before + 1000, 30, every=0.01)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 3, out + err
