@@ -8,6 +8,7 @@
 
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
+#include "bench/matrix/suspects.h"
 #include "bench/matrix/verdict.h"
 
 namespace netsense::matrix {
@@ -354,6 +355,24 @@ TEST(MatrixNodes, EachOnceAndWithTheUsualPort) {
   EXPECT_EQ((*nodes)[0].name, "127.0.0.1:18590");
   EXPECT_EQ((*nodes)[1].name, "127.0.0.2:7");
   EXPECT_EQ((*nodes)[2].name, "[::1]:18590");
+}
+
+nlohmann::json SuspectOf(const char* what, std::vector<std::string> nodes, const char* metric) {
+  return {{"what", what}, {"nodes", nodes}, {"transport", "tcp"}, {"metric", metric}, {"evidence", {what}}};
+}
+
+TEST(MatrixSuspects, OneACause) {
+  nlohmann::json suspects = nlohmann::json::array();
+  MergeSuspect(SuspectOf("link", {"a", "b"}, "bw"), &suspects);
+  MergeSuspect(SuspectOf("path", {"a", "c"}, "bw"), &suspects);
+  MergeSuspect(SuspectOf("link", {"c", "d"}, "bw"), &suspects);
+  MergeSuspect(SuspectOf("node", {"a"}, "rtt"), &suspects);  // explains the link, and nobody knows of the path
+  MergeSuspect(SuspectOf("link", {"c", "d"}, "rtt"), &suspects);
+  ASSERT_EQ(suspects.size(), 3u) << suspects;
+  EXPECT_EQ(suspects[0]["what"], "path");
+  EXPECT_EQ(suspects[1]["evidence"], (std::vector<std::string>{"link", "tcp, round trip: link"}));
+  EXPECT_EQ(suspects[2]["what"], "node");
+  EXPECT_EQ(suspects[2]["evidence"], (std::vector<std::string>{"node", "tcp, bandwidth: link"}));
 }
 
 }  // namespace
