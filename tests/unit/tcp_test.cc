@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <functional>
 #include <thread>
 
@@ -30,7 +31,7 @@ class ScriptedPeer {
     DoorConnection connection;
     connection.fd = *std::move(near);
     connection.grant.set_session_nonce(kNonce);
-    connection.request = LoopbackResponder::StreamRequest(1 << 20);
+    connection.request = LoopbackResponder::StreamRequest(uint64_t{1} << 40);
     session = *MakeTcpTransport()->Connect(std::move(connection), In(seconds(5)), {});
     thread_ = std::jthread([this, script] { script(far_.get()); });
   }
@@ -110,6 +111,55 @@ TEST(TcpFaults, AnEchoThatAnnouncesTooMuchIsRefused) {
     send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   });
   EXPECT_TRUE(absl::IsInvalidArgument(peer.session->Ping({}, In(seconds(5)), {}).status()));
+}
+
+// Each piece that goes through starts the kernel's own timeout anew.
+TEST(TcpFaults, APeerThatReadsInDripsDoesNotMoveTheDeadline) {
+  std::atomic<bool> done = false;
+  ScriptedPeer peer([&](int fd) {
+    std::vector<uint8_t> some(32 * 1024);
+    do std::this_thread::sleep_for(milliseconds(20));
+    while (!done && recv(fd, some.data(), some.size(), 0) > 0);
+  });
+  const MonotonicTime start = MonotonicNow();
+  auto sample =
+      peer.session->Stream({.duration = seconds(30), .message_bytes = 8 << 20}, start + milliseconds(300), {});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(sample.status())) << sample.status();
+  EXPECT_LT(MonotonicNow() - start, milliseconds(1300));
+  done = true;
+}
+
+TEST(TcpFaults, APeerThatSendsInDripsDoesNotMoveTheDeadline) {
+  ScriptedPeer peer([&](int fd) {
+    std::vector<uint8_t> order, bytes(kHeaderBytes);
+    ScriptedPeer::ReadPing(fd, &order);
+    EncodeHeader({.kind = FrameKind::kChunk, .payload_bytes = 1 << 20, .nonce = ScriptedPeer::kNonce}, bytes.data());
+    while (send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
+      bytes.resize(1);
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+  });
+  const MonotonicTime start = MonotonicNow();
+  auto sample =
+      peer.session->Stream({.direction = Direction::kFromPeer, .duration = seconds(30)}, start + milliseconds(300), {});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(sample.status())) << sample.status();
+  EXPECT_LT(MonotonicNow() - start, milliseconds(1300));
+  peer.session.reset();
+}
+
+// Its stamp waits where a poll for room would find it at once, again and again.
+TEST(TcpFaults, APingThatWasGivenUpDoesNotMakeTheStreamSpin) {
+  ScriptedPeer peer([&](int fd) {
+    std::vector<uint8_t> ping;
+    ScriptedPeer::ReadPing(fd, &ping);
+  });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(peer.session->Ping({}, In(milliseconds(30)), {}).status()));
+  timespec before{}, after{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+  auto sample = peer.session->Stream({.duration = seconds(30)}, In(seconds(1)), {});
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(sample.status())) << sample.status();
+  EXPECT_LT((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1'000'000, 300) << "ms of CPU";
 }
 
 TEST(TcpFaults, AResetIsUnavailable) {

@@ -1,11 +1,13 @@
 #include "transports/tcp/channel.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "transports/busy_poll.h"
 #include "transports/socket.h"
@@ -22,12 +24,6 @@ absl::Status ReceiveFailure(ssize_t n, int error, const std::stop_token& stop) {
   return SocketError(error, "receive");
 }
 
-absl::Status SendFailure(int error, const std::stop_token& stop) {
-  if (stop.stop_requested()) return absl::CancelledError("stopped");
-  if (error == EAGAIN) return absl::DeadlineExceededError("the peer does not read");
-  return SocketError(error, "send");
-}
-
 }  // namespace
 
 Channel::Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode)
@@ -35,13 +31,18 @@ Channel::Channel(UniqueFd fd, uint64_t nonce, v1::WaitMode wait_mode)
       nonce_(nonce),
       busy_poll_(wait_mode == v1::WAIT_MODE_BUSY_POLL),
       buffer_(kHeaderBytes + 1024) {
-  // Blocking from here on: one receive that sleeps costs one system call, where poll and receive would cost two.
-  fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) & ~O_NONBLOCK);
+  SetBlocking(true);
   // Who spins is awake when the message comes: a stamp would say the same and cost more.
   if (!busy_poll_) stamps_.Enable(fd_.get());
 }
 
+void Channel::SetBlocking(bool blocking) {
+  const int flags = fcntl(fd_.get(), F_GETFL);
+  fcntl(fd_.get(), F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
 void Channel::SetTimeout(MonotonicTime deadline) {
+  deadline_ = deadline;
   auto ms = std::max<int64_t>(std::chrono::ceil<std::chrono::milliseconds>(deadline - MonotonicNow()).count(), 1);
   if (ms == timeout_ms_) return;
   timeout_ms_ = ms;
@@ -50,13 +51,27 @@ void Channel::SetTimeout(MonotonicTime deadline) {
   setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value));
 }
 
+// After a send that failed with `error`: OK when it is to be tried again.
+absl::Status Channel::AwaitWritable(int error, const std::stop_token& stop) {
+  if (stop.stop_requested()) return absl::CancelledError("stopped");
+  if (error == EINTR) return absl::OkStatus();
+  if (error != EAGAIN) return SocketError(error, "send");
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - MonotonicNow()).count();
+  if (left <= 0) return absl::DeadlineExceededError("the peer does not read");
+  pollfd writable{fd_.get(), POLLOUT, 0};
+  poll(&writable, 1, static_cast<int>(std::min<int64_t>(left, std::numeric_limits<int>::max())));
+  // The stamp of a ping that was given up: until it is taken, poll does not wait.
+  if ((writable.revents & POLLERR) != 0) TakeDeparture();
+  return absl::OkStatus();
+}
+
 absl::Status Channel::Send(std::span<const uint8_t> bytes, const std::stop_token& stop, int flags) {
   while (!bytes.empty()) {
     ssize_t n = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
     if (n >= 0) {
       bytes = bytes.subspan(static_cast<size_t>(n));
-    } else if (errno != EINTR) {
-      return SendFailure(errno, stop);
+    } else if (auto status = AwaitWritable(errno, stop); !status.ok()) {
+      return status;
     }
   }
   return absl::OkStatus();
@@ -65,7 +80,8 @@ absl::Status Channel::Send(std::span<const uint8_t> bytes, const std::stop_token
 absl::Status Channel::SendStamped(std::span<const uint8_t> bytes, const std::stop_token& stop) {
   if (!stamps_.enabled()) return Send(bytes, stop);
   ssize_t n = KernelStamps::SendStamped(fd_.get(), bytes);
-  if (n < 0 && errno != EINTR) return SendFailure(errno, stop);
+  if (n < 0)
+    if (auto status = AwaitWritable(errno, stop); !status.ok()) return status;
   return Send(bytes.subspan(static_cast<size_t>(std::max<ssize_t>(n, 0))), stop);
 }
 
@@ -74,8 +90,8 @@ absl::Status Channel::SendPages(PageSender& pages, size_t bytes, const std::stop
     ssize_t n = pages.Send(fd_.get(), bytes, false);
     if (n >= 0) {
       bytes -= static_cast<size_t>(n);
-    } else if (errno != EINTR) {
-      return SendFailure(errno, stop);
+    } else if (auto status = AwaitWritable(errno, stop); !status.ok()) {
+      return status;
     }
   }
   return absl::OkStatus();

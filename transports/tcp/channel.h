@@ -27,9 +27,13 @@ class Channel {
   int fd() const { return fd_.get(); }
   uint64_t nonce() const { return nonce_; }
 
-  // Bounds the blocking calls below. No system call when the bound, rounded up to milliseconds, is that of the last
-  // time.
+  // Bounds the calls below that take no deadline of their own. No system call when the bound, rounded up to
+  // milliseconds, is that of the last time.
   void SetTimeout(MonotonicTime deadline);
+
+  // Blocking is what a ping wants: one receive that sleeps costs one system call, where poll and receive would cost
+  // two. What is sent in many pieces is sent without: the kernel's own timeout starts anew with each of them.
+  void SetBlocking(bool blocking);
 
   // All of it, or Unavailable / DeadlineExceeded / Cancelled; then the connection is of no more use.
   absl::Status Send(std::span<const uint8_t> bytes, const std::stop_token& stop, int flags = 0);
@@ -60,6 +64,7 @@ class Channel {
  private:
   absl::Status FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
                           MonotonicTime* received_at, int64_t* arrival);
+  absl::Status AwaitWritable(int error, const std::stop_token& stop);
   void Consume(size_t bytes);
   void WakeLate(bool late);
 
@@ -67,6 +72,7 @@ class Channel {
   const uint64_t nonce_;
   const bool busy_poll_;
   KernelStamps stamps_;
+  MonotonicTime deadline_{};
   int64_t timeout_ms_ = -1;
   bool wakes_late_ = false;
   std::vector<uint8_t> buffer_;

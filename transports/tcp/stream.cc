@@ -16,9 +16,7 @@ uint32_t ChunkBytesOf(uint32_t message_bytes) {
   return message_bytes >= kShared ? message_bytes : std::min(kShared / message_bytes, kMessages) * message_bytes;
 }
 
-}  // namespace
-
-absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
+absl::Status SendChunks(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                         const std::stop_token& stop) {
   auto [left, end] = BoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
@@ -29,10 +27,8 @@ absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_b
   while (left > 0 && MonotonicNow() < end) {
     header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, chunk_bytes));
     EncodeHeader(header, encoded.data());
-    channel.SetTimeout(deadline);
     if (auto status = channel.Send(encoded, stop, MSG_MORE); !status.ok()) return status;
     for (uint32_t in_chunk = header.payload_bytes; in_chunk > 0;) {
-      if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the peer does not read");
       const uint32_t bytes = std::min(in_chunk, message_bytes);
       if (auto status = channel.SendPages(pages, bytes, stop); !status.ok()) return status;
       in_chunk -= bytes;
@@ -44,6 +40,17 @@ absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_b
   header.payload_bytes = 0;
   EncodeHeader(header, encoded.data());
   return channel.Send(encoded, stop);
+}
+
+}  // namespace
+
+absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
+                        const std::stop_token& stop) {
+  channel.SetTimeout(deadline);
+  channel.SetBlocking(false);
+  auto status = SendChunks(channel, spec, max_bytes, deadline, stop);
+  channel.SetBlocking(true);
+  return status;
 }
 
 absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanoseconds window, uint64_t max_bytes,
@@ -65,6 +72,7 @@ absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanose
     if (!late_echo) announced += header.payload_bytes;
     for (size_t left = header.payload_bytes; left > 0;) {
       size_t dropped = 0;
+      channel.SetTimeout(deadline);
       if (auto status = channel.DropPayload(left, stop, &dropped); !status.ok()) return status;
       const MonotonicTime now = MonotonicNow();
       if (!late_echo) meter.Add(dropped, now);
