@@ -17,10 +17,12 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/bridge_setup.h"
+#include "raylet_bridge/bridge_state.h"
 #include "raylet_bridge/cluster_reader.h"
 #include "raylet_bridge/dead_keys.h"
 #include "raylet_bridge/engine_driver.h"
 #include "raylet_bridge/engine_host.h"
+#include "raylet_bridge/http_api.h"
 #include "raylet_bridge/http_server.h"
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/kv_keys.h"
@@ -33,11 +35,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kHeartbeat{1000};      // of a standalone node
-constexpr milliseconds kNewsPause{250};       // between two reports, when states change in a row
-constexpr milliseconds kWriteAgain{1000};     // after a write of the publisher failed
-constexpr milliseconds kLeaveTimeout{300};    // of each of the last words to the GCS
-constexpr int64_t kGcsSilenceLimitMs = 5000;  // and at least three ticks
+constexpr milliseconds kHeartbeat{1000};    // of a standalone node
+constexpr milliseconds kNewsPause{250};     // between two reports, when states change in a row
+constexpr milliseconds kWriteAgain{1000};   // after a write of the publisher failed
+constexpr milliseconds kLeaveTimeout{300};  // of each of the last words to the GCS
 
 class Bridge {
  public:
@@ -64,12 +65,12 @@ class Bridge {
   void RefreshSettings(const std::optional<std::string>& config);
   void RefreshPlan();
   void RefreshDoor();
+  absl::Status RefreshApi();
   void PublishReport();
   void NoteGcs(const absl::Status& status);
   void Leave(const std::string& why);
   void RemoveOwnKeys();
-  std::string AnswerTopology() const;
-  HttpServer::Health AnswerHealth() const;
+  BridgeState state() const;
 
   const BridgeSetup setup_;
   Settings settings_;                  // written by the loop's thread with mutex_ held
@@ -91,6 +92,7 @@ class Bridge {
   std::unique_ptr<EngineDriver> driver_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<HttpServer> http_;
+  std::string http_address_;  // where others reach it
 };
 
 absl::Status Bridge::Run(std::stop_token stop) {
@@ -164,13 +166,13 @@ void Bridge::StartEngine() {
 }
 
 absl::Status Bridge::StartHttp() {
-  if (!setup_.serves_http()) return absl::OkStatus();
-  HttpServer::Options http{.host = setup_.self.address,
-                           .port = static_cast<uint16_t>(settings_.http_port),
-                           .token = setup_.token.secret,
-                           .topology = [this] { return AnswerTopology(); },
-                           .health = [this] { return AnswerHealth(); }};
-  bool chosen = settings_.http_port != Settings().http_port;
+  HttpServer::Options http{
+      .host = setup_.self.address,
+      .port = static_cast<uint16_t>(settings_.http_port),
+      .token = setup_.token.secret,
+      .routes = HttpApiRoutes({.state = [this] { return state(); }, .whole_cluster = setup_.shows_cluster()})};
+  // Readers know the head's port by its number; the others' stands in their door records.
+  bool chosen = setup_.self.is_head && settings_.http_port != Settings().http_port;
   if (!setup_.options.http_listen.empty()) {
     auto listen = SplitHostPort(setup_.options.http_listen, "--http-listen");
     if (!listen.ok()) return listen.status();
@@ -186,7 +188,9 @@ absl::Status Bridge::StartHttp() {
   }
   if (!server.ok()) return server.status();
   http_ = *std::move(server);
-  spdlog::info("HTTP API: http://{}/api/v0/network_topology", JoinHostPort(http.host, http_->port()));
+  const bool everywhere = http.host == "0.0.0.0" || http.host == "::";
+  http_address_ = JoinHostPort(everywhere ? setup_.self.address : http.host, http_->port());
+  spdlog::info("HTTP: http://{}{}", http_address_, setup_.shows_cluster() ? "/api/v0/network_topology" : "/healthz");
   return absl::OkStatus();
 }
 
@@ -231,7 +235,7 @@ absl::Status Bridge::Tick() {
   auto config = setup_.gcs->Get(kConfigKey);
   if (!config.ok()) return config.status();
   RefreshSettings(*config);
-  if (auto polled = reader_.Poll(setup_.serves_http()); !polled.ok()) return polled;
+  if (auto polled = reader_.Poll(setup_.shows_cluster()); !polled.ok()) return polled;
   {
     std::lock_guard lock(mutex_);
     view_ = std::make_shared<ClusterView>(reader_.view());
@@ -242,6 +246,7 @@ absl::Status Bridge::Tick() {
                    [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
     return LookForOurselves();
   RefreshPlan();
+  if (auto status = RefreshApi(); !status.ok()) return status;
   return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
 }
 
@@ -288,11 +293,25 @@ void Bridge::RefreshDoor() {
   const std::string& listens = info->door_address();
   bool specific = !listens.empty() && listens != "0.0.0.0" && listens != "::";
   DoorRecord door = MakeDoorRecord(setup_.self.node_id, specific ? listens : setup_.self.address, *info, EpochMillis());
+  door.http = http_address_;
   if (!UsesRails())
     for (v1::Port& port : door.ports) port.clear_rail();
   auto written = doors_.find(setup_.self.node_id);
   if (written == doors_.end() || !SameDoor(written->second, door))
     publisher_->Publish(DoorKey(setup_.self.node_id), DumpJson(DoorToJson(door)));
+}
+
+// Where the cluster's API is, for those who ask the GCS. Written anew now and then: a GCS may have forgotten it.
+absl::Status Bridge::RefreshApi() {
+  if (!setup_.self.is_head) return absl::OkStatus();
+  auto listens = SplitHostPort(http_address_, "the HTTP API");
+  if (!listens.ok()) return listens.status();
+  const nlohmann::ordered_json api = {
+      {"node_id", setup_.self.node_id}, {"address", listens->host}, {"port", listens->port}};
+  auto written = setup_.gcs->Get(kHttpApiKey);
+  if (!written.ok() || *written == DumpJson(api)) return written.status();
+  publisher_->Publish(kHttpApiKey, DumpJson(api));
+  return absl::OkStatus();
 }
 
 void Bridge::PublishReport() {
@@ -321,49 +340,19 @@ void Bridge::RemoveOwnKeys() {
   if (!gcs.ok()) return;
   absl::Status status = (*gcs)->Delete(ReportKey(setup_.self.node_id));
   status.Update((*gcs)->Delete(DoorKey(setup_.self.node_id)));
+  if (setup_.self.is_head) status.Update((*gcs)->Delete(kHttpApiKey));
   if (setup_.standalone()) status.Update((*gcs)->UnregisterNode(setup_.self.node_id));
   if (!status.ok()) spdlog::info("this node's keys stay in the GCS: {}", std::string(status.message()));
 }
 
-std::string Bridge::AnswerTopology() const {
-  std::shared_ptr<const ClusterView> view;
-  Settings settings;
-  std::optional<MonotonicTime> heard;
-  {
-    std::lock_guard lock(mutex_);
-    view = view_;
-    settings = settings_;
-    heard = gcs_heard_;
-  }
-  MonotonicTime now = MonotonicNow();
-  std::string message;
-  if (!heard) {
-    message = "the GCS has not answered yet";
-  } else if (MillisSince(*heard, now) > kGcsSilenceLimitMs + 3 * int64_t{settings.tick_ms}) {
-    message = fmt::format("the GCS has not answered for {} ms: this is what it said then", MillisSince(*heard, now));
-  }
-  return EnvelopeJson(BuildTopology(*view, settings, EpochMillis(), now), message);
-}
-
-HttpServer::Health Bridge::AnswerHealth() const {
-  std::optional<int64_t> gcs_age_ms;
-  int64_t limit_ms = 0;
-  {
-    std::lock_guard lock(mutex_);
-    if (gcs_heard_) gcs_age_ms = MillisSince(*gcs_heard_);
-    limit_ms = std::max<int64_t>(kGcsSilenceLimitMs, 3 * int64_t{settings_.tick_ms});
-  }
-  nlohmann::ordered_json health = {
-      {"status", "ok"}, {"reason", ""}, {"node_id", setup_.self.node_id}, {"version", NETSENSE_VERSION}};
-  std::string reason = driver_->state().problem;
-  if (reason.empty() && gcs_age_ms.value_or(limit_ms + 1) > limit_ms) {
-    reason =
-        gcs_age_ms ? fmt::format("the GCS has not answered for {} ms", *gcs_age_ms) : "the GCS has not answered yet";
-  }
-  if (!reason.empty()) health["status"] = "unhealthy";
-  health["reason"] = reason;
-  gcs_age_ms ? health["gcs_age_ms"] = *gcs_age_ms : health["gcs_age_ms"] = nullptr;
-  return {reason.empty(), DumpJson(health)};
+BridgeState Bridge::state() const {
+  BridgeState state{
+      .node_id = setup_.self.node_id, .settings = {}, .view = {}, .gcs_heard = {}, .engine = driver_->state()};
+  std::lock_guard lock(mutex_);
+  state.settings = settings_;
+  state.view = view_;
+  state.gcs_heard = gcs_heard_;
+  return state;
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ struct BridgeSetup {
   std::unique_ptr<GcsClient> writer_gcs;  // of the publisher, with a shorter timeout
 
   bool standalone() const { return self.raylet_pid == 0; }
-  bool serves_http() const { return self.is_head || !options.http_listen.empty(); }
+  // Reads every node's report and answers for the whole cluster.
+  bool shows_cluster() const { return self.is_head || !options.http_listen.empty(); }
 };
 
 // FailedPrecondition: other hosts could reach the door or the embedded GCS, there is no token, and `insecure` was not

@@ -95,7 +95,8 @@ Json DoorToJson(const DoorRecord& door) {
                      {"rail", port.has_rail() ? Json(port.rail()) : Json(nullptr)}});
   return {{"schema_version", 1},       {"node_id", door.node_id},         {"address", door.address},
           {"port", door.port},         {"incarnation", door.incarnation}, {"version", door.version},
-          {"ports", std::move(ports)}, {"transports", door.transports},   {"ts_ms", door.ts_ms}};
+          {"ports", std::move(ports)}, {"transports", door.transports},   {"http", door.http},
+          {"ts_ms", door.ts_ms}};
 }
 
 absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::string& node_id) {
@@ -114,6 +115,7 @@ absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::s
     for (const Json& entry : *ports)
       if (entry.is_object() && door.ports.size() < kMaxEntries) AddPort(ParsePort(entry), &door);
   door.transports = StringsAt(*document, "transports");
+  door.http = StringAt(*document, "http").value_or("");
   door.ts_ms = IntegerAt(*document, "ts_ms").value_or(0);
   return door;
 }

@@ -24,6 +24,7 @@ struct DoorRecord {
   std::string version;
   std::vector<v1::Port> ports;
   std::vector<std::string> transports;  // those that can run there
+  std::string http;                     // ADDRESS:PORT of the bridge's HTTP server; empty = none
   int64_t ts_ms = 0;                    // milliseconds since the Unix epoch, when the record was made
 };
 

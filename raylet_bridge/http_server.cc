@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -16,15 +17,14 @@
 namespace netsense {
 namespace {
 
-constexpr char kJson[] = "application/json";
 constexpr size_t kThreads = 8;
 constexpr std::chrono::seconds kIoTimeout{2};
 constexpr size_t kMaxBody = 8 << 10;
 
-void Refuse(httplib::Response& response, int code, const std::string& reason) {
-  response.status = code;
-  response.set_content(DumpJson({{"result", false}, {"msg", reason}, {"data", nlohmann::ordered_json::object()}}),
-                       kJson);
+void Send(const HttpResponse& answer, httplib::Response& response) {
+  response.status = answer.code;
+  for (const auto& [name, value] : answer.headers) response.set_header(name, value);
+  response.set_content(answer.body, answer.content_type);
 }
 
 bool SameSecret(const std::string& shown, const std::string& wanted) {
@@ -47,18 +47,9 @@ class Server final : public HttpServer {
     server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
     server_.set_pre_routing_handler([this](const auto& request, auto& response) { return Admit(request, response); });
     server_.set_error_handler(httplib::Server::Handler([](const auto&, auto& response) {
-      if (!response.body.empty()) return;
-      const char* reason = response.status == 404 ? "there is only GET /api/v0/network_topology and GET /healthz"
-                                                  : "the request can't be served";
-      Refuse(response, response.status, reason);
+      if (response.body.empty()) Send(RefuseHttp(response.status, "the request can't be served"), response);
     }));
-    server_.Get("/api/v0/network_topology",
-                [this](const auto&, auto& response) { response.set_content(options_.topology(), kJson); });
-    server_.Get("/healthz", [this](const auto&, auto& response) {
-      Health health = options_.health();
-      response.status = health.ok ? 200 : 503;
-      response.set_content(health.json, kJson);
-    });
+    server_.Get(".*", [this](const auto& request, auto& response) { Send(AnswerTo(request), response); });
   }
 
   ~Server() override {
@@ -91,18 +82,37 @@ class Server final : public HttpServer {
   uint16_t port() const override { return port_; }
 
  private:
+  // A path that does not exist is told to those only who show the token.
   httplib::Server::HandlerResponse Admit(const httplib::Request& request, httplib::Response& response) const {
     using enum httplib::Server::HandlerResponse;
-    if (options_.token.empty() || !request.path.starts_with("/api")) return Unhandled;
+    const HttpRoute* route = Find(request.path);
+    const bool open = route != nullptr && route->open;
+    if (options_.token.empty() || open) return Unhandled;
     std::string shown = request.get_header_value("Authorization");
     if (shown.empty()) {
       response.set_header("WWW-Authenticate", "Bearer");
-      Refuse(response, 401, "this cluster has a token: send it as 'Authorization: Bearer <token>'");
+      Send(RefuseHttp(401, "this cluster has a token: send it as 'Authorization: Bearer <token>'"), response);
       return Handled;
     }
     if (SameSecret(shown, "Bearer " + options_.token)) return Unhandled;
-    Refuse(response, 403, "that is not the cluster's token");
+    Send(RefuseHttp(403, "that is not the cluster's token"), response);
     return Handled;
+  }
+
+  const HttpRoute* Find(const std::string& path) const {
+    auto route = std::find_if(options_.routes.begin(), options_.routes.end(),
+                              [&path](const HttpRoute& candidate) { return candidate.path == path; });
+    return route == options_.routes.end() ? nullptr : &*route;
+  }
+
+  HttpResponse AnswerTo(const httplib::Request& request) const {
+    if (const HttpRoute* route = Find(request.path))
+      return route->answer({[&request](const std::string& name) {
+        return request.has_param(name) ? std::optional(request.get_param_value(name)) : std::nullopt;
+      }});
+    std::string paths;
+    for (const HttpRoute& route : options_.routes) paths += (paths.empty() ? "" : ", ") + route.path;
+    return RefuseHttp(404, "there is only GET " + paths);
   }
 
   const Options options_;
@@ -112,6 +122,11 @@ class Server final : public HttpServer {
 };
 
 }  // namespace
+
+HttpResponse RefuseHttp(int code, const std::string& reason) {
+  return {.code = code,
+          .body = DumpJson({{"result", false}, {"msg", reason}, {"data", nlohmann::ordered_json::object()}})};
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(Options options) {
   auto server = std::make_unique<Server>(std::move(options));

@@ -1,31 +1,45 @@
-// The HTTP API of the head's bridge.
+// HTTP/1.1 with a token in front of it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
 namespace netsense {
 
-// GET /api/v0/network_topology and GET /healthz; every answer is JSON. A request waits for at most 2 s for its bytes;
-// URLs, headers and bodies are bounded at 8 KiB each.
+struct HttpRequest {
+  std::function<std::optional<std::string>(const std::string& name)> query;  // ?name=value, decoded
+};
+
+struct HttpResponse {
+  int code = 200;
+  std::string body;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+struct HttpRoute {
+  std::string path;                                        // whole; GET only
+  bool open = false;                                       // to those without the token
+  std::function<HttpResponse(const HttpRequest&)> answer;  // called on the server's threads
+};
+
+// {"result":false,"msg":reason,"data":{}}: what an error looks like, here and on Ray's dashboard.
+HttpResponse RefuseHttp(int code, const std::string& reason);
+
+// A request waits for at most 2 s for its bytes; URLs, headers and bodies are bounded at 8 KiB each.
 class HttpServer {
  public:
-  struct Health {
-    bool ok = false;
-    std::string json;
-  };
   struct Options {
     std::string host;
     uint16_t port = 0;  // 0 = any free one
-    std::string token;  // empty = anybody may ask; else /api needs `Authorization: Bearer <token>`: 401 without, 403
-                        // with another
-    // Called on the server's threads.
-    std::function<std::string()> topology;
-    std::function<Health()> health;  // answers 200, or 503 when not ok
+    std::string token;  // empty = anybody may ask; else `Authorization: Bearer <token>`: 401 without, 403 with another
+    std::vector<HttpRoute> routes;
   };
 
   // Unavailable: the port is taken, or the address is not this host's.

@@ -9,6 +9,7 @@ namespace netsense {
 inline constexpr char kReportKeyPrefix[] = "edge_samples:";
 inline constexpr char kDoorKeyPrefix[] = "door:";
 inline constexpr char kConfigKey[] = "config";
+inline constexpr char kHttpApiKey[] = "http_api";
 
 inline std::string ReportKey(const std::string& node_id) { return kReportKeyPrefix + node_id; }
 inline std::string DoorKey(const std::string& node_id) { return kDoorKeyPrefix + node_id; }

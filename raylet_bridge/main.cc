@@ -60,7 +60,7 @@ void AddRun(CLI::App* app, Arguments& arguments) {
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
   app->add_option("--http-listen", arguments.run.http_listen,
-                  "ADDRESS:PORT of the HTTP API (default: on the head, the node's address, port 18591)");
+                  "ADDRESS:PORT of the HTTP API (default: the node's address, port 18591)");
   app->add_flag("--insecure", arguments.run.insecure, "without a token, serve anyone who can reach this node's ports");
   app->add_option("--engine", arguments.run.engine_program,
                   "netsense-engine (default: beside this program, then PATH)");

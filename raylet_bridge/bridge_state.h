@@ -1,0 +1,23 @@
+// What a bridge knows at one moment: everything that its HTTP API answers from.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "raylet_bridge/engine_driver.h"
+#include "raylet_bridge/settings.h"
+#include "raylet_bridge/topology.h"
+
+namespace netsense {
+
+struct BridgeState {
+  std::string node_id;
+  Settings settings;
+  std::shared_ptr<const ClusterView> view;  // never null; reports of others only where is_head
+  std::optional<MonotonicTime> gcs_heard;   // nothing = the GCS has not answered yet
+  EngineDriver::State engine;
+};
+
+}  // namespace netsense
