@@ -1,0 +1,207 @@
+"""The node that a task's objects reach soonest, by what was measured.
+
+What is not known is never taken for good: only edges in state OK that have a bandwidth count as measured.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .programs import NetsenseError
+from .ranking import NodeRanking, Pair, rank_nodes
+from .topology import Topology
+from .topology import topology as read_topology
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+__all__ = ["NodeChoice", "NodeRanking", "best_node_for", "rank_nodes"]
+
+# A task is kept from where Ray would put it only for a gain that is worth what this takes away: a task with a node affinity waits for
+# that node, while one that is left to Ray goes elsewhere when the node is busy. Measured bandwidths of equal links differ by some per cent.
+LEAST_GAIN_RATIO = 1.2
+LEAST_GAIN_S = 0.05
+
+_DEFAULT = "DEFAULT"
+_RAYS_OWN = ("grpc", "tcp")  # what Ray's objects travel by: gRPC over TCP. Nothing is told of it by RDMA.
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in Ray's object stores."""
+
+    size: int  # bytes
+    node_ids: frozenset[str]  # where a copy is
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChoice:
+    """Where a task should run, and why."""
+
+    node_id: str | None  # the node chosen; None = Ray chooses
+    strategy: NodeAffinitySchedulingStrategy | str  # for `.options(scheduling_strategy=...)`; "DEFAULT" = Ray chooses
+    seconds: dict[str, float]  # node id -> estimate for fetching what the node lacks; empty = no bandwidth is measured
+    reason: str  # in words
+
+
+def best_node_for(
+    object_refs: ObjectRef | Iterable[ObjectRef],
+    *,
+    topology: Topology | None = None,
+    candidates: Iterable[str] | None = None,
+    soft: bool = True,
+) -> NodeChoice:
+    """Where a task that needs these objects should run: where they arrive soonest, by measured bandwidth.
+
+    The estimate for a node is the sum, over the objects that it lacks, of size / bandwidth from the best copy: as if they came one after
+    another. That is right where the node's own link or one slow link limits, and too much where several sources could send at once.
+    A pair of nodes with no measured bandwidth counts as the slowest measured pair of the cluster, one in state UNREACHABLE as endless.
+
+    Ray's own rule is the node with most bytes of the arguments. Where that node's estimate is within 20 % or 50 ms of the best one, the
+    choice is left to Ray (strategy "DEFAULT"), as then with equal links always. Among nodes that close to the best, one with free CPUs is
+    taken; how long a busy node stays busy is not known, and not part of the estimate.
+
+    `candidates`: node ids to choose from, never left to Ray; by default the alive nodes with CPUs. `soft`: as NodeAffinitySchedulingStrategy
+    has it. Objects that are not made yet, or so small that Ray keeps them with their owner, have no place and do not count.
+    The topology is read at most once a second; `topology` gives one instead. May be called from any thread of a process that called `ray.init`.
+    """
+    from ray import ObjectRef
+    from ray.experimental import get_object_locations
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    refs = [object_refs] if isinstance(object_refs, ObjectRef) else list(dict.fromkeys(object_refs))
+    found = get_object_locations(refs) if refs else {}
+    located = [(found.get(ref) or {}) for ref in refs]
+    objects = [StoredObject(at["object_size"], frozenset(at["node_ids"])) for at in located if at.get("node_ids") and at.get("object_size")]
+    view = _views.get(topology)
+    chosen, seconds, reason = choose(objects, view, None if candidates is None else list(candidates))
+    if len(objects) < len(refs):
+        reason += f"; {len(refs) - len(objects)} of {len(refs)} objects have no place yet, or are small, and do not count"
+    if chosen is None:
+        return NodeChoice(None, _DEFAULT, seconds, reason)
+    view.placed[chosen] += 1
+    return NodeChoice(chosen, NodeAffinitySchedulingStrategy(chosen, soft=soft), seconds, reason)
+
+
+class View:
+    """What choices are made by: read once, used for a second."""
+
+    def __init__(self, topology: Topology, free_cpus: Mapping[str, float]):
+        """`free_cpus`: node id -> free now, of every alive node that has CPUs."""
+        self.free_cpus = free_cpus
+        self.addresses = {node.node_id: node.address for node in topology.nodes}
+        self.bandwidth, self.transport = _object_bandwidths(topology)  # pair -> bytes a second, 0 = unreachable
+        self.slowest = min((value for value in self.bandwidth.values() if value > 0), default=None)
+        self.placed: Counter[str] = Counter()  # by this process since the reading, so that one reading does not send all to one node
+
+    def name(self, node_id: str) -> str:
+        return self.addresses.get(node_id) or node_id[:8]
+
+    def fetch_seconds(self, stored: StoredObject, node_id: str) -> float:
+        if node_id in stored.node_ids:
+            return 0.0
+        assert self.slowest is not None
+        best = max(self.bandwidth.get((source, node_id), self.slowest) for source in stored.node_ids)
+        return stored.size / best if best > 0 else float("inf")
+
+
+def choose(objects: Sequence[StoredObject], view: View, candidates: Sequence[str] | None = None) -> tuple[str | None, dict[str, float], str]:
+    """The node, the estimate of each, and the reason; None as the node = left to Ray."""
+    nodes = sorted(view.free_cpus) if candidates is None else list(candidates)
+    if not nodes:
+        raise NetsenseError("no node to choose from: no candidate was named, or no alive node has CPUs")
+    local = {node: sum(stored.size for stored in objects if node in stored.node_ids) for node in nodes}
+    most = max(local.values())
+    if candidates is None and not objects:
+        return None, {}, "left to Ray: no object has a place that matters"
+    if view.slowest is None:
+        if candidates is None:
+            return None, {}, "left to Ray: no bandwidth is measured (netsense-bridge config set network_sense_bw_enabled true)"
+        node = _with_most_room([node for node in nodes if local[node] == most], view)
+        return node, {}, f"{view.name(node)} has most of the bytes; no bandwidth is measured"
+    seconds = {node: sum(view.fetch_seconds(stored, node) for stored in objects) for node in nodes}
+    least = min(seconds.values())
+    near = [node for node in nodes if _not_much_longer(seconds[node], least)]
+    rays = max((node for node in nodes if local[node] == most), key=seconds.__getitem__)
+    if candidates is None and most > 0 and rays in near:
+        return None, seconds, f"left to Ray: where most of the bytes are, the rest takes {seconds[rays]:.2f} s, and {least:.2f} s at best"
+    node = _with_most_room(near, view)
+    reason = f"{view.name(node)} can have all in {seconds[node]:.2f} s over {view.transport}"
+    if most > 0 and rays not in near:
+        reason += f"; {view.name(rays)}, where most of the bytes are, in {seconds[rays]:.2f} s"
+    return node, seconds, reason
+
+
+def _not_much_longer(seconds: float, least: float) -> bool:
+    return seconds <= least * LEAST_GAIN_RATIO or seconds - least < LEAST_GAIN_S
+
+
+def _with_most_room(nodes: Sequence[str], view: View) -> str:
+    return max(nodes, key=lambda node: view.free_cpus.get(node, 0) - view.placed[node])
+
+
+def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
+    """Of the pairs that are known, by the one transport among Ray's own that most pairs have; and its name.
+
+    Of several rails the slowest counts: which one Ray's address lies on is not known here.
+    """
+    by_transport: dict[str, dict[Pair, float]] = {name: {} for name in _RAYS_OWN}
+    silent: set[Pair] = set()
+    answering: set[Pair] = set()
+    for edge in topology.edges:
+        if edge.transport not in by_transport:
+            continue
+        pair = edge.src_node_id, edge.dst_node_id
+        (silent if edge.state == "UNREACHABLE" else answering if edge.state in ("OK", "DEGRADED") else set()).add(pair)
+        if edge.state == "OK" and edge.bw_p50_mbps:
+            known = by_transport[edge.transport]
+            known[pair] = min(known.get(pair, float("inf")), edge.bw_p50_mbps * 1e6 / 8)
+    transport = max(_RAYS_OWN, key=lambda name: len(by_transport[name]))
+    return by_transport[transport] | dict.fromkeys(silent - answering, 0.0), transport
+
+
+class _Views:
+    """The last reading, for all threads of the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._view: View | None = None
+        self._session: object = None  # of the Ray that it is about
+        self._good_until = 0.0
+
+    def get(self, topology: Topology | None) -> View:
+        if topology is not None:
+            return View(topology, _free_cpus())
+        import ray
+
+        session = ray.get_runtime_context().gcs_address
+        with self._lock:
+            begun = time.monotonic()
+            if self._view is None or begun > self._good_until or self._session != session:
+                self._view = View(read_topology(), _free_cpus())
+                self._session = session
+                now = time.monotonic()
+                # Reading a large cluster's takes seconds: at most a twentieth of the time goes into it.
+                self._good_until = now + max(1.0, 20 * (now - begun))
+            return self._view
+
+
+_views = _Views()
+
+
+def _free_cpus() -> dict[str, float]:
+    import ray
+    from ray._private.state import available_resources_per_node  # Ray has it nowhere else
+
+    available = available_resources_per_node()
+    return {
+        node["NodeID"]: available.get(node["NodeID"], {}).get("CPU", 0.0)
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU")
+    }
