@@ -234,10 +234,11 @@ class EmbeddedCluster(Cluster):
 
 
 class RayCluster(Cluster):
-    """Three raylets of a real Ray. `ray` is the path of Ray's command."""
+    """A raylet of a real Ray on each node. `ray` is the path of Ray's command; `store_bytes` is the size of a node's object store."""
 
-    def __init__(self, lab, bin_dir, directory, ray, ray_environment=None, **options):
+    def __init__(self, lab, bin_dir, directory, ray, ray_environment=None, store_bytes=80_000_000, **options):
         super().__init__(lab, bin_dir, directory, **options)
+        self.store_bytes = store_bytes
         self.ray = Path(ray).absolute()  # not resolved: a venv's python is a link
         self.ray_environment = self.environment | (ray_environment or {})
         self.gcs_address = f"{lab.address(1)}:6379"
@@ -251,7 +252,7 @@ class RayCluster(Cluster):
 
     def start_ray(self, i, *flags):
         command = [self.ray, "start", f"--node-ip-address={self.lab.address(i)}", "--num-cpus=1",
-                   "--object-store-memory=80000000", "--disable-usage-stats", *flags]  # fmt: skip
+                   f"--object-store-memory={self.store_bytes}", "--disable-usage-stats", *flags]  # fmt: skip
         done = self.lab.run(i, command, env=self.ray_environment)
         if done.returncode != 0:
             raise RuntimeError(f"ray start on node {i}: {done.stdout}\n{done.stderr}")
