@@ -184,8 +184,3 @@ def test_ctrl_c_keeps_what_was_measured(server, tmp_path):
     process.send_signal(signal.SIGINT)
     result = json.loads(process.communicate(timeout=5)[0])
     assert result["interrupted"] and len(result["results"]) >= 2
-
-
-def test_one_run_after_another_is_not_in_its_own_way(server):
-    rows = document("bw", server, "-n", 1, "-s", 1000, "--repeat", 60)["results"]
-    assert len(rows) == 60
