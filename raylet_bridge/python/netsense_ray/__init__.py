@@ -8,7 +8,8 @@
 Importing this package imports no Ray: only what needs Ray does, when it is called.
 """
 
+from .cluster import BridgeStatus, bridge_states, down, up
 from .programs import NetsenseError, program
 from .topology import Edge, Node, Topology, topology
 
-__all__ = ["Edge", "NetsenseError", "Node", "Topology", "program", "topology"]
+__all__ = ["BridgeStatus", "Edge", "NetsenseError", "Node", "Topology", "bridge_states", "down", "program", "topology", "up"]
