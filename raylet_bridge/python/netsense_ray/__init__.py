@@ -9,7 +9,23 @@ Importing this package imports no Ray: only what needs Ray does, when it is call
 """
 
 from .cluster import BridgeStatus, bridge_states, down, up
+from .placement import NodeChoice, NodeRanking, best_node_for, rank_nodes
 from .programs import NetsenseError, program
 from .topology import Edge, Node, Topology, topology
 
-__all__ = ["BridgeStatus", "Edge", "NetsenseError", "Node", "Topology", "bridge_states", "down", "program", "topology", "up"]
+__all__ = [
+    "BridgeStatus",
+    "Edge",
+    "NetsenseError",
+    "Node",
+    "NodeChoice",
+    "NodeRanking",
+    "Topology",
+    "best_node_for",
+    "bridge_states",
+    "down",
+    "program",
+    "rank_nodes",
+    "topology",
+    "up",
+]

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable
 
 from . import cluster
+from .placement import rank_nodes
 from .programs import NetsenseError, gcs_flags, program
-from .topology import Topology, topology_payload
+from .topology import Topology, topology, topology_payload
 
 GOOD, BAD, USAGE, FAILED = 0, 1, 2, 3
 
@@ -64,11 +65,19 @@ def _scaled(value: float | None, factor: float, digits: int) -> str:
 
 
 def _rank(arguments: argparse.Namespace) -> int:
-    from .placement import rank_nodes
-
-    with cluster.connected(arguments.address):
-        ranking = rank_nodes(arguments.count, by=arguments.by)
-    print(json.dumps(dataclasses.asdict(ranking)) if arguments.json else ranking)
+    seen = topology(arguments.address)
+    ranking = rank_nodes(arguments.count, by=arguments.by, topology=seen)
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(ranking)))
+        return GOOD
+    name = {node.node_id: node.address for node in seen.nodes}
+    print(f"ring of {arguments.count} nodes by {arguments.by}, each sends to the next:")
+    for link in ranking.links:
+        print(f"  {link.src_node_id[:8]}  {name[link.src_node_id]:<15} -> {name[link.dst_node_id]:<15}  {link.transport:<5}"
+              f"  {_scaled(link.rtt_p50_ms, 1e3, 1):>9} µs  {_scaled(link.bw_p50_mbps, 1e-3, 3):>8} Gb/s"
+              f"{'  (the worst link)' if link is ranking.worst_link else ''}")  # fmt: skip
+    if not ranking.exact:
+        print("a better ring may exist: not all of so many can be looked at")
     return GOOD
 
 
@@ -93,8 +102,15 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _at_least_two(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of nodes, two or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m netsense_ray", description=__doc__.split("\n")[0],
+    started_as = "python -m netsense_ray" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+    parser = argparse.ArgumentParser(prog=started_as, description=__doc__.split("\n")[0].partition(": ")[2].capitalize(),
                                      epilog=__doc__.split("\n", 1)[1].strip())  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -121,8 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     shown = on_cluster("topology", _topology, "every edge as a row")
     shown.add_argument("--json", action="store_true", help="one JSON document, as GET /api/v0/network_topology gives it")
     rank = on_cluster("rank", _rank, "the best connected nodes, and the ring through them with the best worst link")
-    rank.add_argument("count", type=int, help="how many nodes")
-    rank.add_argument("--by", default="bandwidth", help="bandwidth (default) or latency")
+    rank.add_argument("count", type=_at_least_two, help="how many nodes")
+    rank.add_argument("--by", choices=["bandwidth", "rtt"], default="bandwidth", help="what the worst link is judged by (bandwidth)")
     rank.add_argument("--json", action="store_true", help="one JSON document")
     command("enable-cli", _enable_cli, "add `ray network` to the `ray` command of this Python environment")
     command("disable-cli", _disable_cli, "remove it again")
