@@ -15,7 +15,8 @@ def site_packages(ray):
     return site
 
 
-def ray_overlay(ray, directory):
+def ray_alone(ray, directory):
+    """Without netsense."""
     base = Path(ray).absolute().parents[1]  # not resolved: a venv's python is a link
     made = Path(directory)
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", made], check=True)
@@ -26,7 +27,22 @@ def ray_overlay(ray, directory):
     script = (base / "bin/ray").read_text().splitlines(keepends=True)
     (made / "bin/ray").write_text(f"#!{made}/bin/python\n" + "".join(script[1:]))
     (made / "bin/ray").chmod(0o755)
+    return made / "bin/ray"
+
+
+def ray_overlay(ray, directory):
+    """With netsense's Python files, as they are in the source tree."""
+    made = ray_alone(ray, directory)
+    site = site_packages(made)
     without_caches = shutil.ignore_patterns("__pycache__")
     shutil.copytree(SOURCES / "netsense_ray", site / "netsense_ray", ignore=without_caches)
     shutil.copytree(SOURCES / "ray_dashboard_module", site / "ray/dashboard/modules/netsense", ignore=without_caches)
-    return made / "bin/ray"
+    return made
+
+
+def ray_with_wheel(ray, wheel, directory):
+    """With the wheel, as `pip install` does it."""
+    made = ray_alone(ray, directory)
+    pip = [Path(ray).absolute().parent / "pip", "--python", made.parent / "python", "--disable-pip-version-check", "--no-cache-dir"]
+    subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", wheel], check=True)
+    return made
