@@ -3,7 +3,11 @@
 SHELL := /bin/bash
 PRESET := $(if $(CI),ci,dev)
 VENV := build/venv
+NEWEST := build/venv-newest
 JOBS := $(shell nproc)
+# A source is compiled once: the same in another folder of build/ comes from ccache.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,15 +26,29 @@ $(VENV)/stamp: tests/requirements.txt
 	$(VENV)/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
+$(NEWEST)/stamp: tests/requirements-newest.txt
+	rm -rf $(NEWEST)
+	/usr/bin/python3 -m venv $(NEWEST)
+	$(NEWEST)/bin/pip install -q --disable-pip-version-check -r tests/requirements-newest.txt
+	touch $@
+
 venv: deps
-	@$(MAKE) --no-print-directory $(VENV)/stamp
+	@$(MAKE) --no-print-directory $(VENV)/stamp $(NEWEST)/stamp
+
+# With the flags of the tests' build, whose objects it shares by ccache. What the programs link comes along; UCX and verbs are the host's.
+wheel: deps venv  ## the Python package ray-netsense with the programs inside (build/wheel)
+	rm -rf build/wheel/unrepaired build/wheel/*.whl
+	$(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel/unrepaired \
+	    --config-settings=build-dir=$(CURDIR)/build/wheel/cmake --config-settings=cmake.define.NETSENSE_WERROR=$(if $(CI),ON,OFF) ./raylet_bridge/python
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/auditwheel repair -w build/wheel \
+	    --exclude 'libuc*.so.*' --exclude 'libibverbs.so.*' build/wheel/unrepaired/*.whl
 
 # The kernel of the VM for the RDMA tests: downloaded and unpacked, not installed. Without it those tests say so.
 vm: deps
 	@tests/vm/run_in_vm.sh --prepare || test $$? = 77
 
 # Some tests look at the clock, and CI's machine is not its own: there a failure is tried once more, and counts the second time.
-test: build venv vm  ## pass every test
+test: build venv wheel vm  ## pass every test
 	ctest --preset $(PRESET) --no-tests=error -j $(JOBS) $(if $(CI),--repeat until-pass:2)
 
 release: deps
@@ -76,4 +94,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help deps build venv vm test release demo demo-rdma demo-ray versus install asan tsan format format-check tidy clean
+.PHONY: help deps build venv wheel vm test release demo demo-rdma demo-ray versus install asan tsan format format-check tidy clean
