@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/service_manager.h"
 #include "base/token.h"
 #include "engine/control_server.h"
 #include "engine/engine.h"
@@ -121,13 +122,18 @@ int Run(const Flags& flags) {
                FormatHostPort(listen->host, (*engine)->door_port()), token->secret.empty() ? "none" : token->origin,
                control ? ", control socket " + flags.control_socket : "");
 
+  TellReady();
+  TellStatus("answers on " + FormatHostPort(listen->host, (*engine)->door_port()));
+  Watchdog watchdog;
   while (!SleepUnlessStopped(stop.token(), std::chrono::milliseconds(500))) {
+    watchdog.Turn();
     auto since = (*engine)->no_lease_since();
     if (flags.exit_without_lease_s > 0 && since && MillisSince(*since) >= int64_t{flags.exit_without_lease_s} * 1000) {
       spdlog::info("no plan for {} s: leaving", flags.exit_without_lease_s);
       break;
     }
   }
+  TellStopping();
   return 0;
 }
 

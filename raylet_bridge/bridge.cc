@@ -29,6 +29,7 @@
 #include "raylet_bridge/mesh_plan.h"
 #include "raylet_bridge/publisher.h"
 #include "raylet_bridge/raylet.h"
+#include "raylet_bridge/service_report.h"
 
 namespace netsense {
 namespace {
@@ -209,12 +210,15 @@ void Bridge::BeatHeart(std::stop_token stop) {
 }
 
 void Bridge::Leave(const std::string& why) {
-  if (leave_.request_stop()) spdlog::info("leaving: {}", why);
+  if (!leave_.request_stop()) return;
+  TellStopping();
+  spdlog::info("leaving: {}", why);
 }
 
 void Bridge::Loop() {
   const std::stop_token leave = leave_.get_token();
   MonotonicTime next_tick = MonotonicNow();
+  ServiceReport service;
   while (!leave.stop_requested()) {
     MonotonicTime now = MonotonicNow();
     if (now >= next_tick) {
@@ -224,9 +228,10 @@ void Bridge::Loop() {
     if (leave.stop_requested()) return;
     RefreshDoor();
     PublishReport();
+    service.Turn(driver_->state(), reader_.view().nodes.size(), gcs_problem_);
     if (SleepUnlessStopped(leave, std::min<MonotonicTime::duration>(kNewsPause, next_tick - now))) return;
     std::unique_lock lock(mutex_);
-    wake_.wait_until(lock, leave, next_tick, [this] { return news_; });
+    wake_.wait_until(lock, leave, std::min(next_tick, service.due()), [this] { return news_; });
     news_ = false;
   }
 }

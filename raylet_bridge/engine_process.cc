@@ -18,6 +18,7 @@
 
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/service_manager.h"
 
 namespace netsense {
 namespace {
@@ -50,6 +51,17 @@ std::string Reap(int pid) {
   if (WIFSIGNALED(status))
     return fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return fmt::format("ended with exit code {}", WEXITSTATUS(status));
+}
+
+// Ours, but for what a service manager says to this process alone.
+std::vector<char*> EnvironmentOfTheEngine() {
+  std::vector<char*> variables;
+  for (char** each = environ; *each != nullptr; ++each) {
+    std::string variable = *each;
+    if (!IsServiceManagerVariable(variable.substr(0, variable.find('=')))) variables.push_back(*each);
+  }
+  variables.push_back(nullptr);
+  return variables;
 }
 
 }  // namespace
@@ -125,7 +137,8 @@ int EngineProcess::Start() {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   pid_t pid = -1;
-  int error = posix_spawnp(&pid, options_.program.c_str(), &actions, &attributes, argv.data(), environ);
+  int error =
+      posix_spawnp(&pid, options_.program.c_str(), &actions, &attributes, argv.data(), EnvironmentOfTheEngine().data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error == 0) return pid;

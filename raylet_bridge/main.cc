@@ -25,6 +25,7 @@ struct Arguments {
   std::map<std::string, std::string> setting_flags;
   double watch_seconds = 0;
   int raylet_pid = 0;
+  bool wait_for_raylet = false;
   bool json = false;
   bool unset_all = false;
   std::string key, value, log_level;
@@ -57,6 +58,8 @@ void AddRun(CLI::App* app, Arguments& arguments) {
   app->add_option("--node-name", arguments.run.identity.node_name,
                   "with --standalone: the name shown (default: the host's)");
   app->add_option("--raylet-pid", arguments.raylet_pid, "which raylet, where several run")->check(CLI::PositiveNumber);
+  app->add_flag("--wait-for-raylet", arguments.wait_for_raylet,
+                "where no such raylet runs yet, wait for it (with --standalone: nothing to wait for)");
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
   app->add_option("--http-listen", arguments.run.http_listen,
@@ -101,6 +104,8 @@ int Run(Arguments& arguments, const SettingsSources& sources) {
   if (arguments.raylet_pid != 0) options.identity.raylet_pid = arguments.raylet_pid;
   options.token_file = arguments.gcs.token_file;
   options.log_level = arguments.log_level;
+  if (arguments.wait_for_raylet) WaitForRaylet(options.identity, stop.token());
+  if (stop.token().stop_requested()) return 0;
   auto status = RunBridge(options, stop.token());
   return status.ok() ? 0 : FailCommand(status);
 }

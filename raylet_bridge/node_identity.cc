@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
 #include "absl/strings/escaping.h"
 #include "base/logging.h"
+#include "base/process.h"
+#include "base/service_manager.h"
 #include "base/unique_fd.h"
 #include "raylet_bridge/gcs_client.h"
 #include "raylet_bridge/raylet.h"
@@ -20,6 +23,7 @@ namespace netsense {
 namespace {
 
 constexpr size_t kNodeIdBytes = 28;
+constexpr std::chrono::seconds kLookForRaylets{1};
 
 std::string RandomNodeId() {
   std::string bytes(kNodeIdBytes, '\0');
@@ -83,19 +87,39 @@ absl::StatusOr<NodeIdentity> Standalone(const IdentityOptions& options) {
   return identity;
 }
 
+RayletSelectors Selectors(const IdentityOptions& options) {
+  RayletSelectors selectors;
+  selectors.pid = options.raylet_pid;
+  if (!options.node_ip.empty()) selectors.node_ip = options.node_ip;
+  if (!options.gcs_address.empty()) selectors.gcs_address = options.gcs_address;
+  return selectors;
+}
+
 }  // namespace
 
 absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options) {
   if (options.standalone) return Standalone(options);
   if (options.head || !options.node_name.empty())
     return absl::InvalidArgumentError("--head and --node-name go with --standalone: with Ray they are Ray's to say");
-  RayletSelectors selectors;
-  selectors.pid = options.raylet_pid;
-  if (!options.node_ip.empty()) selectors.node_ip = options.node_ip;
-  if (!options.gcs_address.empty()) selectors.gcs_address = options.gcs_address;
-  auto raylet = ChooseRaylet(FindRaylets(), selectors);
+  auto raylet = ChooseRaylet(FindRaylets(), Selectors(options));
   if (!raylet.ok()) return raylet.status();
   return NodeIdentity{raylet->node_id, raylet->node_ip, "", raylet->gcs_address, raylet->is_head, raylet->pid};
+}
+
+void WaitForRaylet(const IdentityOptions& options, std::stop_token stop) {
+  if (options.standalone) return;
+  Watchdog watchdog;
+  for (bool told = false;; told = true) {
+    auto raylet = ChooseRaylet(FindRaylets(), Selectors(options));
+    if (!absl::IsNotFound(raylet.status())) return;
+    if (!told) {
+      spdlog::info("waiting: {}", std::string(raylet.status().message()));
+      TellReady();
+      TellStatus("waiting for a raylet on this host");
+    }
+    watchdog.Turn();
+    if (SleepUnlessStopped(stop, kLookForRaylets)) return;
+  }
 }
 
 bool IsLoopbackAddress(const std::string& address) {

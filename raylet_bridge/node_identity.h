@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -31,6 +32,10 @@ struct NodeIdentity {
 // missing or wrong. The node's address is then --node-ip, else the one that packets to the GCS leave from; a head's is
 // 127.0.0.1.
 absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options);
+
+// Returns when FindIdentity finds more than nothing, or at `stop`; at once when standalone. Meanwhile the service
+// manager hears that the program is ready, and waits.
+void WaitForRaylet(const IdentityOptions& options, std::stop_token stop);
 
 // True for 127.0.0.0/8, ::1 and localhost.
 bool IsLoopbackAddress(const std::string& address);
