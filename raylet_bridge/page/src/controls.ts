@@ -1,0 +1,44 @@
+// What the person chooses: layer, metric, order of nodes, pause.
+
+import { button, make, setText } from "./dom.ts";
+import { layerTitle, type LayerName } from "./matrix.ts";
+import { METRICS } from "./metrics.ts";
+import { layerKey, type View } from "./view.ts";
+
+function labelled(label: string, control: HTMLElement): HTMLElement {
+  return make("label", {}, make("span", { class: "quiet" }, label), control);
+}
+
+export class Controls {
+  readonly element: HTMLElement;
+  readonly #layer = make("select");
+  readonly #sort = make("select", {}, make("option", { value: "name" }, "by name"), make("option", { value: "worst" }, "worst first"));
+  readonly #metrics: HTMLInputElement[];
+  readonly #pause: HTMLButtonElement;
+  #layers = "";
+
+  constructor(change: (chosen: Partial<View>) => void, pause: () => void) {
+    this.#layer.addEventListener("change", () => change({ layer: this.#layer.value, state: "", reason: "" }));
+    this.#sort.addEventListener("change", () => change({ sort: this.#sort.value as View["sort"] }));
+    this.#metrics = METRICS.map(({ id }) => make("input", { type: "radio", name: "metric", id: `metric-${id}`, value: id }));
+    for (const input of this.#metrics) input.addEventListener("change", () => change({ metric: input.value }));
+    this.#pause = button("Pause", pause);
+    const radios = METRICS.map((metric, i) =>
+      make("span", {}, this.#metrics[i]!, make("label", { for: `metric-${metric.id}`, title: metric.explains }, metric.label)));
+    this.element = make("div", { class: "controls" }, labelled("Layer ", this.#layer),
+      make("fieldset", { class: "metrics" }, make("legend", { class: "spoken" }, "Figure"), ...radios), labelled("Nodes ", this.#sort), this.#pause);
+  }
+
+  show(view: View, layers: LayerName[], paused: boolean): void {
+    const known = JSON.stringify(layers);
+    if (known !== this.#layers) {
+      this.#layers = known;
+      this.#layer.replaceChildren(...layers.map((layer) => make("option", { value: layerKey(layer) }, layerTitle(layer))));
+    }
+    this.#layer.value = view.layer;
+    this.#sort.value = view.sort;
+    for (const input of this.#metrics) input.checked = input.value === view.metric;
+    setText(this.#pause, paused ? "Go on" : "Pause");
+    this.#pause.setAttribute("aria-pressed", String(paused));
+  }
+}

@@ -1,0 +1,138 @@
+// One edge: every figure that is known of it, both ways, and its last hour.
+
+import { getEdge, type Json } from "./api.ts";
+import { button, make } from "./dom.ts";
+import { age, count, isNumber, percent, rate, time, NOT_KNOWN } from "./format.ts";
+import { HistoryCharts } from "./history.ts";
+import { layerTitle } from "./matrix.ts";
+import { isOk, lookOf } from "./states.ts";
+import { layerKey } from "./view.ts";
+
+type Show = (edge: Json) => string;
+const words = (name: string): Show => (edge) => (edge[name] === undefined || edge[name] === null || edge[name] === "" ? "–" : String(edge[name]));
+const number = (name: string): Show => (edge) => (isNumber(edge[name]) ? count(edge[name]) : NOT_KNOWN);
+const of = (name: string, show: (value: unknown) => string): Show => (edge) => show(edge[name]);
+const samples = (name: string): Show => (edge) => `${number(`${name}_samples`)(edge)} of ${number(`${name}_window`)(edge)}`;
+
+function distribution(name: string): Show {
+  return (edge) => {
+    const told = edge[name];
+    if (!told) return NOT_KNOWN;
+    return `${time(told.min)} / ${time(told.p50)} / ${time(told.p90)} / ${time(told.p99)} / ${time(told.max)}, ${count(told.count)} samples of ${age(told.span_ms)}`;
+  };
+}
+
+function counters(edge: Json): string {
+  const moved = Object.entries(edge.counters ?? {});
+  return moved.length === 0 ? "none moved" : moved.map(([name, value]) => `${name} +${isNumber(value) ? count(value) : value}`).join(", ");
+}
+
+function pings(edge: Json): string {
+  return isNumber(edge.pings_sent) ? `${count(edge.pings_sent)} sent, ${number("pings_lost")(edge)} lost` : NOT_KNOWN;
+}
+
+function probes(edge: Json): string {
+  return isNumber(edge.bw_probes) ? `${count(edge.bw_probes)} done, ${number("bw_busy")(edge)} busy, ${number("bw_deferred")(edge)} put off` : NOT_KNOWN;
+}
+
+const GROUPS: [title: string, rows: [label: string, show: Show][]][] = [
+  ["State", [
+    ["state", words("state")], ["reason", words("reason")], ["for", of("state_age_ms", age)], ["last OK", (edge) => (isNumber(edge.last_ok_age_ms) ? `${age(edge.last_ok_age_ms)} ago` : "never")],
+    ["report's age", of("age_ms", age)],
+  ]],
+  ["Round trip", [
+    ["p50 of the window", of("rtt_p50_ms", time)], ["smoothed", of("rtt_ms", time)], ["jitter (p95 − p50)", of("jitter_ms", time)],
+    ["network p50", of("network_rtt_p50_ms", time)], ["network smoothed", of("network_rtt_ms", time)], ["network jitter", of("network_rtt_jitter_ms", time)],
+    ["age", of("rtt_age_ms", age)], ["samples", samples("rtt")], ["clock", words("timestamp_source")], ["pings", pings],
+    ["min / p50 / p90 / p99 / max", distribution("rtt_distribution_ms")], ["network, the same", distribution("network_rtt_distribution_ms")],
+    ["peer's hold, the same", distribution("responder_hold_distribution_ms")],
+  ]],
+  ["Bandwidth", [
+    ["p50 of the window", of("bw_p50_mbps", rate)], ["smoothed", of("bw_mbps", rate)], ["expected at best", of("bw_expected_mbps", rate)],
+    ["of expected", of("bw_percent", percent)], ["limit", words("bw_limit")], ["age", of("bw_age_ms", age)], ["samples", samples("bw")],
+    ["probes", probes], ["why no sample", words("bw_reason")],
+  ]],
+  ["Path", [
+    ["from port", words("src_port")], ["to port", words("dst_port")], ["crosses rails", (edge) => (edge.cross_rail ? "yes" : "no")],
+    ["bound to", words("binding")], ["peer bound to", words("peer_binding")], ["counters", counters],
+  ]],
+];
+
+/** Of all edges of a pair, the one of the layer on the map; else the first. */
+function pick(edges: Json[], layer: string): Json {
+  return edges.find((edge) => layerKey({ ...edge, rail: edge.rail ?? null }) === layer) ?? edges[0] ?? {};
+}
+
+function table(columns: { name: string; edge: Json }[]): HTMLElement {
+  const bodies = GROUPS.map(([title, rows]) => make("tbody", {},
+    make("tr", {}, make("th", { colspan: columns.length + 1, scope: "rowgroup", class: "group" }, title)),
+    ...rows.map(([label, show]) => make("tr", {}, make("th", { scope: "row" }, label), ...columns.map(({ edge }) => {
+      const look = label === "state" && !isOk(edge.state) ? `state-${lookOf(String(edge.state)).colour}` : null;
+      return make("td", { class: look }, show(edge));
+    })))));
+  const head = make("tr", {}, make("td"), ...columns.map(({ name }) => make("th", { scope: "col" }, name)));
+  return make("div", { class: "scroll" }, make("table", { class: "figures" }, make("thead", {}, head), ...bodies));
+}
+
+/** The pair's other paths in a line each. */
+function others(edges: Json[], shown: Json): HTMLElement {
+  const lines = edges.filter((edge) => edge !== shown).map((edge) => {
+    const title = layerTitle({ transport: String(edge.transport), fabric: String(edge.fabric ?? ""), rail: edge.rail ?? null });
+    const figures = isOk(edge.state) ? `${time(edge.rtt_p50_ms)}, ${rate(edge.bw_p50_mbps)}` : String(edge.reason ?? "");
+    return make("li", {}, make("b", {}, title), ` ${edge.state} `, make("span", { class: "quiet" }, figures));
+  });
+  return lines.length === 0 ? make("div") : make("div", {}, make("h3", {}, "The same pair in other layers"), make("ul", {}, ...lines));
+}
+
+export interface EdgeEnds {
+  src: { id: string; name: string };
+  dst: { id: string; name: string };
+}
+
+export class EdgePanel {
+  readonly element = make("section", { class: "panel", "aria-labelledby": "panel-title", tabindex: -1 });
+  readonly #title = make("h2", { id: "panel-title" });
+  readonly #nodes = make("p", { class: "ends-of-edge" });
+  readonly #problem = make("p", { class: "state-bad" });
+  readonly #figures = make("div");
+  readonly #others = make("div");
+  readonly #charts = new HistoryCharts();
+  #key = "";
+
+  constructor(close: () => void, readonly openNode: (id: string) => void) {
+    const bar = make("div", { class: "panel-bar" }, this.#title, button("Close", close));
+    this.element.append(bar, this.#nodes, this.#problem, make("h3", {}, "The last hour"), this.#charts.element, this.#figures, this.#others);
+  }
+
+  /** Fetches both directions and shows them; throws ApiError of a token. A later call overtakes an earlier one. */
+  async show({ src, dst }: EdgeEnds, layer: string): Promise<void> {
+    const key = `${src.id} ${dst.id} ${layer}`;
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#title.textContent = `${src.name} → ${dst.name}`;
+      this.#nodes.replaceChildren("Nodes: ", button(src.name, () => this.openNode(src.id), { class: "link" }), " and ", button(dst.name, () => this.openNode(dst.id), { class: "link" }));
+      this.#charts.clear();
+      this.#figures.replaceChildren(make("p", { class: "quiet" }, "asking …"));
+      this.#others.replaceChildren();
+      this.#problem.textContent = "";
+    }
+    const there = await getEdge(src.id, dst.id), back = await getEdge(dst.id, src.id);
+    if (key !== this.#key) return;
+    this.#problem.textContent = "";
+    const edges: Json[] = there.edges ?? [], shown = pick(edges, layer), shownBack = pick(back.edges ?? [], layer);
+    const names = [`${src.name} → ${dst.name}`, `${dst.name} → ${src.name}`];
+    const history = (told: Json) => (told.history ?? []).find((each: Json) => layerKey({ ...each, rail: each.rail ?? null }) === layer) ?? null;
+    this.#charts.show(key, names, [history(there), history(back)]);
+    this.#figures.replaceChildren(table([{ name: names[0]!, edge: shown }, { name: names[1]!, edge: shownBack }]));
+    this.#others.replaceChildren(others(edges, shown));
+  }
+
+  /** The next show() asks and draws anew: the colours changed. */
+  restart(): void {
+    this.#key = "";
+  }
+
+  fail(message: string): void {
+    this.#problem.textContent = message;
+  }
+}

@@ -1,0 +1,220 @@
+// The node × node map on one canvas: pointer, keyboard, zoom. heatmap_paint.ts draws it.
+
+import { tellCell, type Board } from "./board.ts";
+import { button, make, setText } from "./dom.ts";
+import { makePixels, margins, needsPatternPixels, paint, type Frame } from "./heatmap_paint.ts";
+import { Inks } from "./patterns.ts";
+
+const LARGEST_FIT = 130, LARGEST_ZOOM = 96; // pixels of a cell
+
+export interface HeatMapEvents {
+  /** By node index: the pointer or the keyboard chose a cell. */
+  select: (src: number, dst: number) => void;
+  open: (src: number, dst: number) => void;
+}
+
+export class HeatMap {
+  readonly element: HTMLElement;
+  readonly #canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "heat map", "aria-describedby": "told" });
+  readonly #cursor = make("div", { class: "cursor", hidden: true });
+  readonly #tip = make("div", { class: "tip", hidden: true });
+  /** The chosen cell in words. */
+  readonly told = make("output", { id: "told", "aria-live": "polite" });
+  readonly #stage = make("div", { class: "stage" });
+  #board: Board | null = null;
+  #pixels: OffscreenCanvas | null = null;
+  #patterned = false;
+  #inks: Inks | null = null;
+  #place: Uint32Array = new Uint32Array(); // node index -> place on the map
+  #frame: Frame = { left: 0, top: 0, side: 0, cell: 1, firstRow: 0, firstColumn: 0 };
+  #zoom = 1;
+  #selected: [row: number, column: number] | null = null;
+  #drag: { x: number; y: number; row: number; column: number; moved: boolean } | null = null;
+  #due = 0;
+
+  constructor(readonly events: HeatMapEvents) {
+    this.#stage.append(this.#canvas, this.#cursor, this.#tip);
+    const tools = make("div", { class: "zoom", role: "group", "aria-label": "Zoom" },
+      button("+", () => this.#zoomBy(2), { "aria-label": "Zoom in" }), button("−", () => this.#zoomBy(0.5), { "aria-label": "Zoom out" }),
+      button("whole", () => this.#zoomBy(0), { "aria-label": "Show the whole map" }),
+      make("span", { class: "quiet" }, "Row measures column. Wheel zooms, drag moves, arrow keys choose, Enter opens."));
+    this.element = make("div", { class: "heatmap" }, tools, this.#stage);
+    this.#listen();
+    new ResizeObserver(() => this.#draw()).observe(this.element);
+  }
+
+  /** A new theme has new colours. */
+  repaint(): void {
+    this.#inks = null;
+    this.#pixels = null;
+    this.#draw();
+  }
+
+  show(board: Board, src: number, dst: number): void {
+    this.#board = board;
+    this.#pixels = null;
+    this.#place = new Uint32Array(board.order.length);
+    board.order.forEach((node, place) => (this.#place[node] = place));
+    this.#selected = src >= 0 && dst >= 0 ? [this.#place[src]!, this.#place[dst]!] : null;
+    const n = board.order.length;
+    this.#canvas.setAttribute("aria-label", `${board.metric.label}, ${n} by ${n} nodes`);
+    this.#draw();
+    this.#tell();
+  }
+
+  focus(): void {
+    this.#canvas.focus();
+  }
+
+  // Once a frame, whatever happens in it.
+  #draw(): void {
+    if (this.#due === 0) this.#due = requestAnimationFrame(() => this.#paint());
+  }
+
+  #paint(): void {
+    this.#due = 0;
+    const board = this.#board, width = this.element.clientWidth;
+    if (board === null || width === 0) return;
+    const n = Math.max(1, board.order.length);
+    // Names take room from the cells, and cells decide whether there are names.
+    let room = margins(board, 0), fit = 1;
+    const highest = Math.max(300, window.innerHeight - 270);
+    for (const guess of [99, 0]) {
+      room = margins(board, guess);
+      fit = Math.max(1, Math.min(LARGEST_FIT, Math.floor(Math.min(width - room.left - 14, highest - room.top) / n)));
+      if (guess === 0 || fit >= 11) break;
+    }
+    if (fit >= 11) room = margins(board, fit);
+    const cell = Math.max(fit, Math.min(LARGEST_ZOOM, fit * this.#zoom));
+    if (fit < 11 && cell >= 11) room = margins(board, cell);
+    const whole = fit * n, side = Math.min(whole, Math.max(120, width - room.left - 14));
+    const most = Math.max(0, n - side / cell);
+    const { firstRow, firstColumn } = this.#frame;
+    this.#frame = { ...room, side, cell, firstRow: Math.min(most, firstRow), firstColumn: Math.min(most, firstColumn) };
+    this.#inks ??= new Inks();
+    if (this.#pixels === null || this.#patterned !== needsPatternPixels(cell)) {
+      this.#patterned = needsPatternPixels(cell);
+      this.#pixels = makePixels(board, this.#inks, this.#patterned);
+    }
+    // The last column's leaning name may reach beyond its cell.
+    paint(this.#canvas, Math.min(width, room.left + side + 90), room.top + side + 4, board, this.#inks, this.#pixels, this.#frame);
+    this.#canvas.dataset.drawn = `${room.left} ${room.top} ${cell}`;
+    if (performance.getEntriesByName("netsense-first-map").length === 0) performance.mark("netsense-first-map");
+    this.#placeCursor();
+  }
+
+  #placeCursor(): void {
+    const at = this.#selected, { left, top, side, cell, firstRow, firstColumn } = this.#frame;
+    this.#cursor.hidden = at === null;
+    if (at === null) return;
+    const grown = Math.max(cell, 8), shift = (grown - cell) / 2 + 2;
+    const x = (at[1] - firstColumn) * cell, y = (at[0] - firstRow) * cell;
+    this.#cursor.hidden = x + cell < 0 || y + cell < 0 || x > side || y > side;
+    this.#cursor.style.left = `${left + x - shift}px`;
+    this.#cursor.style.top = `${top + y - shift}px`;
+    this.#cursor.style.width = this.#cursor.style.height = `${grown + 4}px`;
+  }
+
+  #tell(): void {
+    const board = this.#board, at = this.#selected;
+    if (board === null) return;
+    setText(this.told, at === null ? "No edge is chosen." : tellCell(board, board.order[at[0]]!, board.order[at[1]]!).join("\n"));
+  }
+
+  #cellAt(event: MouseEvent): [number, number] | null {
+    const { left, top, side, cell, firstRow, firstColumn } = this.#frame, n = this.#board?.order.length ?? 0;
+    const x = event.offsetX - left, y = event.offsetY - top;
+    if (x < 0 || y < 0 || x >= side || y >= side) return null;
+    const row = Math.floor(firstRow + y / cell), column = Math.floor(firstColumn + x / cell);
+    return row < n && column < n ? [row, column] : null;
+  }
+
+  #choose(row: number, column: number): void {
+    this.#selected = [row, column];
+    const { side, cell, firstRow, firstColumn } = this.#frame, shown = side / cell;
+    const seen = (at: number, first: number) => (at < first ? at : at + 1 > first + shown ? at + 1 - shown : first);
+    this.#frame.firstRow = seen(row, firstRow);
+    this.#frame.firstColumn = seen(column, firstColumn);
+    if (this.#frame.firstRow !== firstRow || this.#frame.firstColumn !== firstColumn) this.#draw();
+    this.#placeCursor();
+    this.#tell();
+    const { order } = this.#board!;
+    this.events.select(order[row]!, order[column]!);
+  }
+
+  /** 0: back to the whole map. The place under the pointer, or the middle, stays where it is. */
+  #zoomBy(factor: number, x = this.#frame.side / 2, y = this.#frame.side / 2): void {
+    const { cell, firstRow, firstColumn } = this.#frame, fit = cell / this.#zoom;
+    this.#zoom = Math.max(1, Math.min(LARGEST_ZOOM / fit, factor === 0 ? 1 : this.#zoom * factor));
+    const after = Math.max(fit, fit * this.#zoom);
+    this.#frame.firstRow = Math.max(0, firstRow + y / cell - y / after);
+    this.#frame.firstColumn = Math.max(0, firstColumn + x / cell - x / after);
+    this.#draw();
+  }
+
+  #listen(): void {
+    const canvas = this.#canvas;
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    canvas.addEventListener("wheel", (event) => {
+      const { left, top, side, cell } = this.#frame, n = this.#board?.order.length ?? 0;
+      if (this.#cellAt(event) === null || (side / cell >= n && cell >= 48)) return; // nothing to see closer: the page scrolls
+      event.preventDefault();
+      this.#zoomBy(event.deltaY < 0 ? 1.5 : 1 / 1.5, event.offsetX - left, event.offsetY - top);
+    }, { passive: false });
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      this.#drag = { x: event.clientX, y: event.clientY, row: this.#frame.firstRow, column: this.#frame.firstColumn, moved: false };
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => {
+      const dragged = this.#drag?.moved === true;
+      this.#drag = null;
+      const at = this.#cellAt(event), board = this.#board;
+      if (dragged || at === null || board === null || event.button !== 0) return;
+      this.#choose(...at);
+      if (at[0] !== at[1]) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
+    });
+    canvas.addEventListener("pointerleave", () => (this.#tip.hidden = true));
+  }
+
+  #move(event: PointerEvent): void {
+    const drag = this.#drag;
+    if (drag !== null) {
+      const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
+      drag.moved ||= Math.hypot(dx, dy) > 4;
+      if (drag.moved) {
+        this.#frame.firstColumn = Math.max(0, drag.column - dx / this.#frame.cell);
+        this.#frame.firstRow = Math.max(0, drag.row - dy / this.#frame.cell);
+        this.#tip.hidden = true;
+        this.#draw();
+        return;
+      }
+    }
+    const at = this.#cellAt(event), board = this.#board;
+    this.#tip.hidden = at === null || board === null;
+    if (at === null || board === null) return;
+    setText(this.#tip, tellCell(board, board.order[at[0]]!, board.order[at[1]]!).join("\n"));
+    const { offsetWidth, offsetHeight } = this.#tip;
+    const x = event.offsetX + 14, y = event.offsetY + 14;
+    this.#tip.style.left = `${x + offsetWidth > this.element.clientWidth ? Math.max(0, event.offsetX - offsetWidth - 10) : x}px`;
+    this.#tip.style.top = `${y + offsetHeight > this.#stage.clientHeight ? Math.max(0, event.offsetY - offsetHeight - 10) : y}px`;
+  }
+
+  #key(event: KeyboardEvent): void {
+    const board = this.#board;
+    if (board === null || event.ctrlKey || event.altKey || event.metaKey) return;
+    const n = board.order.length, at = this.#selected;
+    const steps: Record<string, [number, number]> = {
+      ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0], PageDown: [10, 0], Home: [-n, -n], End: [n, n],
+    };
+    const step = steps[event.key], clamp = (x: number) => Math.max(0, Math.min(n - 1, x));
+    if (step) at === null ? this.#choose(0, 0) : this.#choose(clamp(at[0] + step[0]), clamp(at[1] + step[1]));
+    else if (event.key === "Enter" && at !== null && at[0] !== at[1]) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
+    else if (event.key === "+" || event.key === "=") this.#zoomBy(2);
+    else if (event.key === "-") this.#zoomBy(0.5);
+    else if (event.key === "0") this.#zoomBy(0);
+    else return;
+    event.preventDefault();
+  }
+}

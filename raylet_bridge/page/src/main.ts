@@ -1,0 +1,206 @@
+// Puts the page together: one view, one matrix, the parts that show them.
+
+import "./page.css";
+import { ApiError, getMatrix, token } from "./api.ts";
+import { BoardMaker, type Board } from "./board.ts";
+import { Controls } from "./controls.ts";
+import { byId, make } from "./dom.ts";
+import { EdgePanel } from "./edge_panel.ts";
+import { HeatMap } from "./heatmap.ts";
+import { legend } from "./legend.ts";
+import { Liveness } from "./liveness.ts";
+import { decodeMatrix, type Matrix } from "./matrix.ts";
+import { NodePanel } from "./node_panel.ts";
+import { NodesList } from "./nodes_list.ts";
+import { Poller } from "./polling.ts";
+import { ReasonsList } from "./reasons_list.ts";
+import { summary, warnings } from "./summary.ts";
+import { tokenForm } from "./token_form.ts";
+import { formatView, layerKey, parseView, type View } from "./view.ts";
+import { WorstList } from "./worst_list.ts";
+
+let view: View = parseView(location.hash);
+let matrix: Matrix | null = null, board: Board | null = null;
+let pausedByHand = false;
+
+const maker = new BoardMaker();
+const poller = new Poller(ask);
+const liveness = new Liveness(poller);
+const controls = new Controls((chosen) => change(chosen, chosen.layer !== undefined), () => {
+  pausedByHand = !pausedByHand;
+  poller.pause(pausedByHand);
+  liveness.tell();
+  showControls();
+});
+const heatmap = new HeatMap({ select: (src, dst) => select(src, dst), open: (src, dst) => (src === dst ? openNode(src) : openEdge(src, dst)) });
+const worstList = new WorstList(openEdge);
+const nodesList = new NodesList(openNode);
+const reasonsList = new ReasonsList((state, reason) => change({ state, reason }));
+const edgePanel = new EdgePanel(close, (id) => openNode(indexOf(id)));
+const nodePanel = new NodePanel(close, openEdge);
+
+const facts = make("div"), notes = make("div"), legendPlace = make("div"), panelPlace = make("div", { class: "panel-place" });
+const content = make("div", { class: "content" },
+  make("div", { class: "left" }, heatmap.element, legendPlace, heatmap.told),
+  make("aside", { class: "right", "aria-label": "Details" }, panelPlace, worstList.element, reasonsList.element, nodesList.element));
+
+function indexOf(id: string): number {
+  return matrix === null || id === "" ? -1 : matrix.nodes.findIndex((node) => node.node_id === id);
+}
+
+function idOf(index: number): string {
+  return matrix!.nodes[index]!.node_id;
+}
+
+// --- what is looked at ---
+
+/** `asks`: what is now looked at must be fetched first. `push`: the browser's back button comes back here. */
+function change(changes: Partial<View>, asks = false, push = false): void {
+  view = { ...view, ...changes };
+  const address = formatView(view);
+  if (push) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
+  if (asks) void poller.now();
+  else render();
+}
+
+function select(src: number, dst: number): void {
+  view = { ...view, src: idOf(src), dst: idOf(dst) };
+  history.replaceState(null, "", formatView(view));
+}
+
+function openEdge(src: number, dst: number): void {
+  change({ src: idOf(src), dst: idOf(dst), open: "edge", node: "" }, false, true);
+  edgePanel.element.focus({ preventScroll: false });
+  void showPanel(true);
+}
+
+function openNode(index: number): void {
+  if (index < 0) return;
+  change({ open: "node", node: idOf(index) }, false, true);
+  nodePanel.element.focus({ preventScroll: false });
+  void showPanel(true);
+}
+
+function close(): void {
+  change({ open: "", node: "" }, false, true);
+  heatmap.focus();
+}
+
+// --- asking ---
+
+async function ask(): Promise<void> {
+  try {
+    matrix = await fetchMatrix();
+    if (view.layer === "" && matrix.layer !== null) view.layer = layerKey(matrix.layer);
+    liveness.answered(matrix.generatedAtMs);
+    render();
+    await showPanel(false);
+  } catch (error) {
+    trouble(error);
+  }
+}
+
+async function fetchMatrix(): Promise<Matrix> {
+  const place = (names: Matrix["layerNames"]) => Math.max(0, names.findIndex((layer) => layerKey(layer) === view.layer));
+  const asked = place(matrix?.layerNames ?? []);
+  let answer: ArrayBuffer;
+  try {
+    answer = await getMatrix(asked);
+  } catch (error) {
+    // The layers are not those that they were.
+    if (!(error instanceof ApiError) || error.status !== 400 || asked === 0) throw error;
+    answer = await getMatrix(0);
+  }
+  const got = decodeMatrix(answer), wanted = place(got.layerNames);
+  if (got.layer === null || layerKey(got.layer) === layerKey(got.layerNames[wanted]!)) return got;
+  return decodeMatrix(await getMatrix(wanted));
+}
+
+function trouble(error: unknown): void {
+  if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+    askForToken(error.status === 403, error.message);
+    return;
+  }
+  liveness.failed(error instanceof Error ? error.message : String(error));
+}
+
+function askForToken(wrong: boolean, message: string): void {
+  token.forget();
+  poller.pause(true);
+  const form = tokenForm(wrong, message, (given) => {
+    token.set(given);
+    byId("main").replaceChildren(content);
+    poller.pause(pausedByHand);
+    void poller.now();
+  });
+  byId("main").replaceChildren(form);
+  form.querySelector("input")?.focus();
+}
+
+// --- showing ---
+
+function showControls(): void {
+  controls.show(view, matrix?.layerNames ?? [], pausedByHand);
+}
+
+function render(): void {
+  if (matrix === null) return;
+  // A link from elsewhere may name a layer that this cluster has not.
+  if (matrix.layer !== null && layerKey(matrix.layer) !== view.layer && !matrix.layerNames.some((layer) => layerKey(layer) === view.layer))
+    view.layer = layerKey(matrix.layer);
+  board = maker.make(matrix, view);
+  facts.replaceChildren(summary(board));
+  notes.replaceChildren(warnings(board));
+  showControls();
+  heatmap.show(board, indexOf(view.src), indexOf(view.dst));
+  legendPlace.replaceChildren(legend(board));
+  worstList.show(board);
+  reasonsList.show(board, view.state, view.reason);
+  nodesList.show(board);
+  const panel = view.open === "edge" ? edgePanel.element : view.open === "node" ? nodePanel.element : null;
+  if (panel === null) panelPlace.replaceChildren();
+  else if (panel.parentNode === null || panelPlace.firstChild !== panel) panelPlace.replaceChildren(panel);
+}
+
+let shownNode = "";
+
+/** What the open panel shows is asked of its own; an edge's with every update, a node's when it is opened. */
+async function showPanel(opened: boolean): Promise<void> {
+  if (board === null) return;
+  const panel = view.open === "edge" ? edgePanel : nodePanel;
+  try {
+    if (view.open === "edge") {
+      const src = indexOf(view.src), dst = indexOf(view.dst);
+      if (src < 0 || dst < 0) return edgePanel.fail("One of these nodes is no longer in the cluster.");
+      const end = (index: number) => ({ id: idOf(index), name: board!.labels[index]! });
+      await edgePanel.show({ src: end(src), dst: end(dst) }, view.layer);
+    } else if (view.open === "node") {
+      const index = indexOf(view.node);
+      if (index < 0) return nodePanel.fail("This node is no longer in the cluster.");
+      if (!opened && shownNode === view.node) return;
+      shownNode = view.node;
+      await nodePanel.show(board, index);
+    }
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) throw error;
+    panel.fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+byId("head").append(make("div", { class: "title" }, make("h1", {}, "netsense"), facts, liveness.element), controls.element, notes);
+byId("main").append(content);
+window.addEventListener("popstate", () => {
+  view = parseView(location.hash);
+  void poller.now();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && view.open !== "") close();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  heatmap.repaint();
+  edgePanel.restart();
+  render();
+});
+showControls();
+void poller.now();

@@ -1,0 +1,108 @@
+// The document of GET /api/v0/network_matrix: a JSON header and columns of n × n figures, one set a layer.
+//
+// Columns are views into the answer's own bytes, so 512 nodes cost their 8 MB once. Row = source, column = destination.
+
+export interface MatrixNode {
+  node_id: string;
+  address: string;
+  hostname: string;
+  is_head: boolean;
+  state: string;
+  reason: string;
+  reachable: boolean;
+  report_age_ms: number | null;
+}
+
+export const FIGURES = [
+  "rtt_p50_ms", "network_rtt_p50_ms", "jitter_ms", "bw_p50_mbps", "bw_percent", "rtt_age_ms", "bw_age_ms",
+] as const;
+export type FigureName = (typeof FIGURES)[number];
+
+export interface LayerName {
+  transport: string;
+  fabric: string;
+  rail: number | null;
+}
+
+/** One transport over one fabric and rail. NaN = not known. */
+export interface Layer extends LayerName {
+  state: Uint8Array; // indexes Matrix.states; NO_EDGE
+  reason: Uint16Array; // indexes Matrix.reasons; 0 = none
+  figures: Record<FigureName, Float32Array>;
+}
+
+export const NO_EDGE = 255;
+
+export interface Matrix {
+  generatedAtMs: number;
+  message: string;
+  warnings: string[];
+  version: string;
+  nodes: MatrixNode[];
+  states: string[];
+  reasons: string[];
+  layerNames: LayerName[];
+  /** Only the layer that was asked for is here; null = the document has no figures. */
+  layer: Layer | null;
+}
+
+interface Column {
+  name: string;
+  type: string;
+  offset: number;
+}
+
+const SIZES: Record<string, number> = { u8: 1, u16: 2, f32: 4 };
+
+function view(bytes: ArrayBuffer, column: Column, length: number): Uint8Array | Uint16Array | Float32Array {
+  const size = SIZES[column.type];
+  if (size === undefined) throw new Error(`column ${column.name} has the type ${column.type}`);
+  if (!Number.isInteger(column.offset) || column.offset < 0 || column.offset % size !== 0 || column.offset + length * size > bytes.byteLength)
+    throw new Error(`column ${column.name} lies outside of the document`);
+  if (column.type === "u8") return new Uint8Array(bytes, column.offset, length);
+  if (column.type === "u16") return new Uint16Array(bytes, column.offset, length);
+  return new Float32Array(bytes, column.offset, length);
+}
+
+function decodeLayer(bytes: ArrayBuffer, name: LayerName, columns: Column[], n: number): Layer {
+  const found = new Map(columns.map((column) => [column.name, view(bytes, column, n * n)]));
+  const state = found.get("state"), reason = found.get("reason");
+  if (!(state instanceof Uint8Array)) throw new Error("the document has no column of states");
+  const figures = {} as Record<FigureName, Float32Array>;
+  for (const each of FIGURES) {
+    const column = found.get(each);
+    figures[each] = column instanceof Float32Array ? column : new Float32Array(n * n).fill(NaN);
+  }
+  return { ...name, state, reason: reason instanceof Uint16Array ? reason : new Uint16Array(n * n), figures };
+}
+
+/** Throws what is wrong with a document that is not one. */
+export function decodeMatrix(bytes: ArrayBuffer): Matrix {
+  const data = new DataView(bytes);
+  if (bytes.byteLength < 8 || data.getUint32(0, false) !== 0x4e534d31) throw new Error("the answer is no NSM1 document");
+  const headerBytes = data.getUint32(4, true);
+  if (8 + headerBytes > bytes.byteLength) throw new Error("the document is cut off");
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, headerBytes)));
+  if (header.schema_version !== 1) throw new Error(`the document has schema version ${header.schema_version}, this page reads 1: reload the page`);
+  const nodes: MatrixNode[] = header.nodes, layers: (LayerName & { columns: Column[] })[] = header.layers;
+  const filled = layers.find((layer) => layer.columns.length > 0);
+  const nameOf = ({ transport, fabric, rail }: LayerName): LayerName => ({ transport, fabric, rail: rail ?? null });
+  return {
+    generatedAtMs: header.generated_at_ms,
+    message: header.message ?? "",
+    warnings: header.warnings ?? [],
+    version: header.version ?? "",
+    nodes,
+    states: header.states,
+    reasons: header.reasons,
+    layerNames: layers.map(nameOf),
+    layer: filled === undefined ? null : decodeLayer(bytes, nameOf(filled), filled.columns, nodes.length),
+  };
+}
+
+/** "tcp/ethernet/rail 0": what a layer is called, on the page and in its address. */
+export function layerTitle(layer: LayerName): string {
+  const parts = [layer.transport, layer.fabric || "fabric not known"];
+  if (layer.rail !== null) parts.push(`rail ${layer.rail}`);
+  return parts.join(" · ");
+}

@@ -1,0 +1,64 @@
+// The nodes that need a look, and a way to any other.
+
+import { fullName, type Board } from "./board.ts";
+import { button, make, setText } from "./dom.ts";
+import { plural } from "./format.ts";
+import { isOk, lookOf } from "./states.ts";
+
+const MOST = 20;
+
+export class NodesList {
+  readonly element: HTMLElement;
+  readonly #note = make("p", { class: "quiet" });
+  readonly #list = make("ul", { class: "nodes" });
+  readonly #names = make("datalist", { id: "node-names" });
+  readonly #find = make("input", { type: "search", list: "node-names", placeholder: "address or host name", "aria-label": "Open a node by address or host name", spellcheck: "false" });
+  #board: Board | null = null;
+  #known = "";
+  #shown = "";
+
+  constructor(readonly open: (index: number) => void) {
+    const form = make("form", { class: "find" }, this.#find, make("button", {}, "Open node"));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#search();
+    });
+    this.element = make("section", { "aria-labelledby": "nodes-title" }, make("h2", { id: "nodes-title" }, "Nodes"), form, this.#names, this.#note, this.#list);
+  }
+
+  show(board: Board): void {
+    this.#board = board;
+    const { nodes } = board.matrix, names = nodes.map(fullName), known = names.join("\n");
+    if (known !== this.#known) {
+      this.#known = known;
+      this.#names.replaceChildren(...names.map((name) => make("option", { value: name })));
+    }
+    const troubled = [...nodes.keys()].filter((i) => !isOk(nodes[i]!.state) || !nodes[i]!.reachable);
+    setText(this.#note, troubled.length === 0 ? `${plural(nodes.length, "node")}, all reporting and reachable.` : `${plural(troubled.length, "node")} of ${nodes.length} to look at${troubled.length > MOST ? `, the first ${MOST}` : ""}:`);
+    const shown = JSON.stringify(troubled.slice(0, MOST).map((i) => [names[i], nodes[i]!.state, nodes[i]!.reason, nodes[i]!.reachable]));
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const focused = [...this.#list.querySelectorAll("button")].indexOf(document.activeElement as HTMLButtonElement);
+    this.#list.replaceChildren(...troubled.slice(0, MOST).map((i) => {
+      const { state, reason, reachable } = nodes[i]!;
+      const what = [isOk(state) ? "" : state, reachable ? "" : "not reachable", reason].filter(Boolean).join(", ");
+      return make("li", {}, button(names[i]!, () => this.open(i), { class: "link" }), " ",
+        make("span", { class: `state-${isOk(state) ? "bad" : lookOf(state).colour}` }, what));
+    }));
+    if (focused >= 0) this.#list.querySelectorAll("button")[focused]?.focus();
+  }
+
+  #search(): void {
+    const wanted = this.#find.value.trim().toLowerCase();
+    if (this.#board === null || wanted === "") return;
+    const names = this.#board.matrix.nodes.map((node) => fullName(node).toLowerCase());
+    const exact = names.indexOf(wanted), near = names.findIndex((name) => name.includes(wanted));
+    const index = exact >= 0 ? exact : near;
+    this.#find.setCustomValidity(index >= 0 ? "" : "no node of this name");
+    if (index >= 0) this.open(index);
+    else {
+      this.#find.reportValidity();
+      this.#find.addEventListener("input", () => this.#find.setCustomValidity(""), { once: true });
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// Asks again and again: one question at a time, at most a fifth of the time busy with answers, none while nobody looks.
+
+const LEAST_MS = 2000;
+const BUSY_SHARE = 5;
+
+export class Poller {
+  #timer = 0;
+  #asking = false;
+  #again = false;
+  #paused = false;
+  /** Milliseconds between an answer and the next question. */
+  delayMs = LEAST_MS;
+
+  /** `ask` fetches and shows; what goes wrong is its own business, and it never throws. */
+  constructor(readonly ask: () => Promise<void>) {
+    document.addEventListener("visibilitychange", () => this.#wake());
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.#wake();
+  }
+
+  /** Now, or as soon as the question under way is answered. */
+  async now(): Promise<void> {
+    if (this.#asking) {
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#asking = true;
+    const begun = performance.now();
+    await this.ask();
+    this.#asking = false;
+    this.delayMs = Math.max(LEAST_MS, BUSY_SHARE * (performance.now() - begun));
+    if (this.#again) {
+      this.#again = false;
+      void this.now();
+    } else {
+      this.#schedule(this.delayMs);
+    }
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#paused && !document.hidden) this.#timer = window.setTimeout(() => void this.now(), ms);
+  }
+
+  #wake(): void {
+    if (!this.#asking) this.#schedule(0);
+  }
+}

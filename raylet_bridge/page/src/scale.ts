@@ -1,0 +1,81 @@
+// Colours of figures: viridis, which colour-blind people can read and which grows brighter all the way. Brighter is worse.
+
+const VIRIDIS = [
+  [68, 1, 84], [72, 36, 117], [65, 68, 135], [53, 95, 141], [42, 120, 142], [33, 145, 140], [34, 168, 132],
+  [68, 191, 112], [122, 209, 81], [189, 223, 38], [253, 231, 37],
+] as const;
+
+const SHADES = 256;
+
+/** Red, green, blue of a place between 0 (best) and 1 (worst). */
+export function viridis(place: number): [number, number, number] {
+  const at = Math.max(0, Math.min(1, place)) * (VIRIDIS.length - 1);
+  const low = Math.min(Math.floor(at), VIRIDIS.length - 2);
+  const mix = (c: 0 | 1 | 2) => Math.round(VIRIDIS[low]![c] + (at - low) * (VIRIDIS[low + 1]![c] - VIRIDIS[low]![c]));
+  return [mix(0), mix(1), mix(2)];
+}
+
+export interface Scale {
+  best: number;
+  worst: number;
+  /** 0 (best) to 1 (worst). */
+  place: (value: number) => number;
+  /** The value at a place. */
+  at: (place: number) => number;
+}
+
+/** The next of 1, 2, 5, 10, 20 … at or below (or at or above) a positive value. */
+export function round125(value: number, up: boolean): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const steps = [1, 2, 5, 10].map((step) => step * power);
+  const close = 1 + 1e-6; // 0.1 + 0.2 is no reason for a step of its own
+  return up ? steps.find((step) => step * close >= value) ?? 10 * power : steps.reverse().find((step) => step <= value * close) ?? power;
+}
+
+/**
+ * Of the least and the greatest value. Its ends are round numbers, so that it does not change with every update, and it
+ * spans at least a factor of four, so that it makes no picture of noise. null: there is no value to make one of.
+ */
+export function makeScale(low: number, high: number, lowIsWorse: boolean, logarithmic: boolean): Scale | null {
+  if (!(high >= low) || !Number.isFinite(high)) return null;
+  let from: number, to: number;
+  if (logarithmic) {
+    const floor = Math.max(low, 1e-6); // a jitter of 0 has no logarithm
+    from = round125(floor, false);
+    to = round125(Math.max(high, 1e-6), true);
+    while (to < 4 * from) {
+      if (to / Math.max(high, floor) < floor / from) to = round125(to * 1.9, true);
+      else from = round125(from / 1.9, false);
+    }
+  } else {
+    from = 0;
+    to = Math.max(100, high);
+  }
+  const span = logarithmic ? Math.log(to / from) : to - from;
+  const rising = logarithmic ? (value: number) => Math.log(Math.max(value, 1e-9) / from) / span : (value: number) => (value - from) / span;
+  const clamp = (x: number) => Math.max(0, Math.min(1, x));
+  const valueAt = (share: number) => (logarithmic ? from * Math.exp(share * span) : from + share * span);
+  return {
+    best: lowIsWorse ? to : from,
+    worst: lowIsWorse ? from : to,
+    place: lowIsWorse ? (value) => 1 - clamp(rising(value)) : (value) => clamp(rising(value)),
+    at: lowIsWorse ? (place) => valueAt(1 - place) : valueAt,
+  };
+}
+
+/** The scale's colours as ImageData wants them, in the machine's own byte order. */
+export const PALETTE = new Uint32Array(SHADES).map((_, i) => packed(...viridis(i / (SHADES - 1))));
+
+export function packed(red: number, green: number, blue: number): number {
+  return new Uint32Array(new Uint8Array([red, green, blue, 255]).buffer)[0]!;
+}
+
+export function shade(scale: Scale, value: number): number {
+  return PALETTE[Math.round(scale.place(value) * (SHADES - 1))]!;
+}
+
+/** Black or white, whichever can be read on a colour of the scale. */
+export function inkOn(place: number): string {
+  const [red, green, blue] = viridis(place);
+  return 0.21 * red + 0.72 * green + 0.07 * blue > 120 ? "#000" : "#fff";
+}

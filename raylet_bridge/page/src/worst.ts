@@ -1,0 +1,72 @@
+// The worst edges of a layer: first what is not OK, then the worst figures. One pass, and no list of all cells.
+
+import type { Matrix } from "./matrix.ts";
+import type { Metric } from "./metrics.ts";
+import { isOk, lookOf } from "./states.ts";
+
+const A_CAUSE = 5; // edges of one cause that come before the first of a milder one is left out
+
+export interface WorstEdge {
+  src: number; // indexes Matrix.nodes
+  dst: number;
+  cell: number;
+}
+
+export interface Worst {
+  notOk: WorstEdge[];
+  notOkInAll: number;
+  slow: WorstEdge[];
+}
+
+/** Keeps the cells with the least keys. */
+class Least {
+  readonly cells: { cell: number; key: number }[] = [];
+  constructor(readonly limit: number) {}
+
+  add(cell: number, key: number): void {
+    const { cells, limit } = this;
+    if (cells.length === limit && key >= cells[limit - 1]!.key) return;
+    let at = cells.length;
+    while (at > 0 && cells[at - 1]!.key > key) --at;
+    cells.splice(at, 0, { cell, key });
+    if (cells.length > limit) cells.pop();
+  }
+}
+
+/**
+ * At most `limit` edges in all. What is not OK gets half of the places, or more where there are fewer slow ones: a dead
+ * node of 512 must not push the one slow link from the list, nor one cause all others. `faultFreeToo`: also what is not measured by design (ISOLATED).
+ */
+export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number) => boolean) | null, limit: number, faultFreeToo = false): Worst {
+  const none: Worst = { notOk: [], notOkInAll: 0, slow: [] };
+  if (matrix.layer === null) return none;
+  const { state, reason, figures } = matrix.layer;
+  const n = matrix.nodes.length;
+  const ranks = matrix.states.map((name) => lookOf(name).rank); // NaN: no fault
+  const rank = (of: number) => (Number.isFinite(ranks[of]!) ? ranks[of]! : 99);
+  const ok = matrix.states.findIndex(isOk);
+  const column = metric.column === null ? null : figures[metric.column];
+  const bad = new Least(limit), slow = new Least(limit);
+  const seen = new Map<number, number>(); // cause -> how many edges so far
+  let notOkInAll = 0;
+  for (let cell = 0; cell < state.length; ++cell) {
+    const of = state[cell]!;
+    if (keep !== null && !keep(cell)) continue;
+    if (of === ok) {
+      const value = column === null ? NaN : column[cell]!;
+      if (!Number.isNaN(value)) slow.add(cell, metric.lowIsWorse ? value : -value);
+    } else if (of < ranks.length && (Number.isFinite(ranks[of]!) || faultFreeToo)) {
+      ++notOkInAll;
+      const cause = of * 65536 + reason[cell]!, before = seen.get(cause) ?? 0;
+      seen.set(cause, before + 1);
+      bad.add(cell, Math.floor(before / A_CAUSE) * 100 + rank(of));
+    }
+  }
+  const edge = ({ cell }: { cell: number }): WorstEdge => ({ src: Math.floor(cell / n), dst: cell % n, cell });
+  const slowPlaces = Math.min(slow.cells.length, Math.max(Math.ceil(limit / 2), limit - bad.cells.length));
+  return {
+    notOk: bad.cells.slice(0, limit - slowPlaces).map(edge).sort((a, b) => rank(state[a.cell]!) - rank(state[b.cell]!)),
+    notOkInAll,
+    slow: slow.cells.slice(0, slowPlaces).map(edge),
+  };
+}
