@@ -89,7 +89,19 @@ class Browser:
             raise RuntimeError(f"{method} {path}: {json.load(error)['value']['message']}") from None
 
     def open(self, file):
-        self._call("POST", "/url", {"url": file.resolve().as_uri()})
+        self.open_url(file.resolve().as_uri())
+
+    def open_url(self, url):
+        self._call("POST", "/url", {"url": url})
+
+    def devtools(self, command, **parameters):
+        """A command of the browser's own protocol, where WebDriver has none."""
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def resize(self, width, height):
+        """Of what the page is seen in."""
+        extra = self.script("return [outerWidth - innerWidth, outerHeight - innerHeight]")
+        self._call("POST", "/window/rect", {"width": width + extra[0], "height": height + extra[1]})
 
     def script(self, code, *arguments):
         """What `return`s of the code give."""
@@ -109,8 +121,17 @@ class Browser:
         # To the middle of the window: nothing that sticks to its edges lies over the place there.
         self.script("scrollBy(0, arguments[0].getBoundingClientRect().top + arguments[1] - innerHeight / 2)", element, y)
         box = self.script("const b = arguments[0].getBoundingClientRect(); return [b.left, b.top]", element)
-        move = {"type": "pointerMove", "duration": 0, "x": round(box[0] + x), "y": round(box[1] + y)}
-        self._call("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": [move]}]})
+        self._pointer({"type": "pointerMove", "duration": 0, "x": round(box[0] + x), "y": round(box[1] + y)})
+
+    def click(self, element, x=None, y=None):
+        """On a place in an element; its middle when none is given."""
+        if x is None:
+            x, y = self.script("const b = arguments[0].getBoundingClientRect(); return [b.width / 2, b.height / 2]", element)
+        self.point(element, x, y)
+        self._pointer({"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0})
+
+    def _pointer(self, *actions):
+        self._call("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": list(actions)}]})
 
     def keys(self, element, *keys):
         self._call("POST", f"/element/{element[ELEMENT]}/value", {"text": "".join(keys)})

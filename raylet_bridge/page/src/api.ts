@@ -1,5 +1,7 @@
 // The bridge's HTTP API, asked relative to the page's own address: so it works behind a proxy's prefix too.
 
+import { parseJson, type Json } from "./json.ts";
+
 const TOKEN_KEY = "netsense-token";
 const TIMEOUT_MS = 20_000;
 
@@ -27,7 +29,7 @@ async function ask(path: string): Promise<Response> {
     throw new ApiError(0, late ? `no answer within ${TIMEOUT_MS / 1000} s` : "the bridge cannot be reached");
   }
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => null);
+  const told = await answer.arrayBuffer().then(parseJson).catch(() => null);
   throw new ApiError(answer.status, typeof told?.msg === "string" && told.msg !== "" ? told.msg : `HTTP ${answer.status}`);
 }
 
@@ -43,11 +45,8 @@ export async function getMatrix(layer: number): Promise<ArrayBuffer> {
   return bytes(await ask(`api/v0/network_matrix?layer=${layer}`));
 }
 
-// These documents are read field by field: one that is missing is shown as not known.
-export type Json = any;
-
 async function result(path: string): Promise<Json> {
-  const told = JSON.parse(new TextDecoder().decode(await bytes(await ask(path))));
+  const told = parseJson(await bytes(await ask(path)));
   return told?.data?.result ?? {};
 }
 

@@ -2,6 +2,8 @@
 //
 // Columns are views into the answer's own bytes, so 512 nodes cost their 8 MB once. Row = source, column = destination.
 
+import { parseJson } from "./json.ts";
+
 export interface MatrixNode {
   node_id: string;
   address: string;
@@ -82,7 +84,7 @@ export function decodeMatrix(bytes: ArrayBuffer): Matrix {
   if (bytes.byteLength < 8 || data.getUint32(0, false) !== 0x4e534d31) throw new Error("the answer is no NSM1 document");
   const headerBytes = data.getUint32(4, true);
   if (8 + headerBytes > bytes.byteLength) throw new Error("the document is cut off");
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, headerBytes)));
+  const header = parseJson(new Uint8Array(bytes, 8, headerBytes));
   if (header.schema_version !== 1) throw new Error(`the document has schema version ${header.schema_version}, this page reads 1: reload the page`);
   const nodes: MatrixNode[] = header.nodes, layers: (LayerName & { columns: Column[] })[] = header.layers;
   const filled = layers.find((layer) => layer.columns.length > 0);

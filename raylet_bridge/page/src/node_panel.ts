@@ -1,10 +1,11 @@
 // One node: who it is, how it is, its worst edges, and its inventory.
 
-import { getNode, type Json } from "./api.ts";
+import { getNode } from "./api.ts";
 import { fullName, type Board } from "./board.ts";
 import { button, make } from "./dom.ts";
 import { age, NOT_KNOWN } from "./format.ts";
 import { inventory } from "./inventory.ts";
+import type { Json } from "./json.ts";
 import { isOk, lookOf } from "./states.ts";
 import { worstEdges } from "./worst.ts";
 

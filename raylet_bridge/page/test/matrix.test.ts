@@ -71,3 +71,8 @@ test("a state that this page does not know is no good state", () => {
 test("every metric has a column of the document or none", () => {
   assert.deepEqual(METRICS.filter((metric) => metric.column === null).map((metric) => metric.id), ["state"]);
 });
+
+test("names cannot turn or break the text around them", () => {
+  const warnings = ["a\u202eb\u0000c\nd <img src=x>"];
+  assert.deepEqual(decodeMatrix(document(1, TCP, () => ({}), { warnings })).warnings, ["a\ufffdb\ufffdc d <img src=x>"]);
+});
