@@ -1,0 +1,133 @@
+"""From nothing to a matrix: the wheel in a clean environment, a real Ray, `python -m netsense_ray up`; with two versions of Ray."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from cluster import wait_until
+from netlab import NetLab
+from wheel_cluster import WheelCluster, installed_ray
+
+# Rows as a program gets them, from within one process that called ray.init; then `up` once more, with other settings.
+PROGRAM = """
+import dataclasses, json, ray, netsense_ray
+ray.init(log_to_driver=False, logging_level="ERROR")
+seen = netsense_ray.topology()
+assert isinstance(seen, netsense_ray.Topology) and all(isinstance(edge, netsense_ray.Edge) for edge in seen.edges)
+rows = netsense_ray.up(settings={"tick_ms": 500, "network_sense_bw_slot_ms": 200, "rtt_ttl_ms": 3000})
+assert ray.is_initialized()
+ids = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+print("@@" + json.dumps([dataclasses.asdict(seen), [dataclasses.asdict(row) for row in rows], ids]))
+"""
+
+LEFT = """
+import json, ray
+from ray.experimental import internal_kv
+ray.init(log_to_driver=False, logging_level="ERROR")
+keys = [key.decode() for key in internal_kv._internal_kv_list(b"", namespace=b"network_sense")]
+print("@@" + json.dumps([keys, ray.util.list_named_actors(all_namespaces=True)]))
+"""
+
+
+def printed(output):
+    return json.loads(output.split("@@")[1])
+
+
+@pytest.fixture(scope="module", params=["pinned", "newest"])
+def cluster(request, namespaces, directory):
+    ray = installed_ray(request.param, directory)
+    here = directory / f"{request.param}-lab"
+    here.mkdir()
+    with NetLab(4) as lab, WheelCluster(lab, here, ray, nodes=3) as cluster:
+        yield cluster
+
+
+def test_up_gives_a_matrix(cluster, capsys):
+    version = subprocess.run([cluster.ray, "--version"], capture_output=True, text=True).stdout.strip()
+    with capsys.disabled():
+        print(f"\n{version}")
+    done = cluster.netsense(2, "up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "netsense runs on 3 of 3 nodes" in done.stdout and done.stdout.count("  reports") == 3
+    shown = cluster.netsense(3, "status")
+    assert shown.returncode == 0 and "3/3 reachable, 6 of 6 edges OK" in shown.stdout, shown.stdout + shown.stderr
+    wait_until("bandwidths", lambda: all(edge["bw_p50_mbps"] for edge in cluster.edges().values()), 60, every=0.5)
+
+
+def test_rows_are_typed_and_up_again_changes_settings(cluster):
+    seen, rows, ids = printed(cluster.python(1, PROGRAM))
+    assert {node["node_id"]: node["address"] for node in seen["nodes"]} == ids
+    assert [node["address"] for node in seen["nodes"] if node["is_head"]] == [cluster.lab.address(1)]
+    pairs = {(edge["src_node_id"], edge["dst_node_id"]) for edge in seen["edges"]}
+    assert pairs == {(a, b) for a in ids for b in ids if a != b} and len(seen["edges"]) == 6
+    for edge in seen["edges"]:
+        assert edge["state"] == "OK" and edge["transport"] == "tcp" and edge["rail"] is None
+        assert 0.001 < edge["rtt_p50_ms"] < 100 and 10 < edge["bw_p50_mbps"] < 1_000_000
+    assert {row["node_id"]: row["reporting"] for row in rows} == dict.fromkeys(ids, True)
+    config = json.loads(cluster.lab.run(1, [cluster.bin / "netsense-bridge", "config", "--json"], env=cluster.environment).stdout)
+    values = {setting["name"]: setting["value"] for setting in config["settings"]}
+    assert values["network_sense_tick_ms"] == "500" and values["network_sense_bw_enabled"] == "true"
+    ranked = cluster.netsense(2, "rank", "3", "--json")
+    assert ranked.returncode == 0 and sorted(json.loads(ranked.stdout)["node_ids"]) == sorted(ids)
+
+
+def test_a_wrong_setting_is_told_and_changes_nothing(cluster):
+    done = cluster.netsense(1, "up", "--set", "tick_ms=7")
+    assert done.returncode == 3 and "network_sense_tick_ms" in done.stderr and "Traceback" not in done.stderr
+    assert len(cluster.processes()) == 6
+
+
+def test_the_dashboard_shows_it_and_the_api_asks_for_the_token(cluster):
+    def on_rays_dashboard():
+        done = cluster.lab.run(2, ["curl", "-s", f"http://{cluster.lab.address(1)}:8265/api/v0/network_topology"])
+        return json.loads(done.stdout)["data"]["result"] if '"result": true' in done.stdout or '"result":true' in done.stdout else None
+
+    assert len(wait_until("the dashboard's answer", on_rays_dashboard, 30)["edges"]) == 6
+    secret = cluster.token_path().read_text().strip()
+    assert len(secret) == 64 and cluster.token_path().stat().st_mode & 0o777 == 0o600
+    assert cluster.http_get("/api/v0/network_topology", i=2)[0] == 401
+    assert cluster.http_get("/api/v0/network_topology", i=2, headers={"Authorization": "Bearer guessed"})[0] == 403
+    assert cluster.http_get("/api/v0/network_topology", i=2, headers={"Authorization": f"Bearer {secret}"})[0] == 200
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rpartition(")")[2].split()[1])
+
+
+def another_bridge(cluster, i, old):
+    def found():
+        pids = cluster.pids_of(i, "netsense-bridge")
+        return pids[0] if len(pids) == 1 and pids[0] != old else None
+
+    return wait_until(f"another bridge than {old} on node {i}", found, 60)
+
+
+def test_what_dies_comes_back(cluster):
+    (bridge,) = cluster.pids_of(2, "netsense-bridge")
+    actor = parent(bridge)
+    os.kill(bridge, signal.SIGKILL)
+    second = another_bridge(cluster, 2, bridge)
+    assert parent(second) == actor
+    os.kill(actor, signal.SIGKILL)  # its bridge goes with it, and Ray starts the actor again
+    third = another_bridge(cluster, 2, second)
+    assert parent(third) != actor and not os.path.exists(f"/proc/{second}")
+    cluster.wait_all_ok(nodes=3)
+
+
+def test_a_new_node_is_included(cluster):
+    cluster.join(4)
+    cluster.wait_all_ok(nodes=4)
+    assert "4/4 reachable, 12 of 12 edges OK" in cluster.netsense(4, "status").stdout
+
+
+def test_down_leaves_nothing(cluster):
+    done = cluster.netsense(3, "down")
+    assert done.returncode == 0 and "netsense ended on 4 nodes" in done.stdout, done.stdout + done.stderr
+    assert cluster.processes() == {}
+    assert printed(cluster.python(1, LEFT)) == [[], []]
+    assert not cluster.token_path().parent.exists()
+    again = cluster.netsense(1, "down")
+    assert again.returncode == 0 and "did not run" in again.stdout
