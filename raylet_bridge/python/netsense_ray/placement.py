@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NodeChoice", "NodeRanking", "best_node_for", "rank_nodes"]
 
-# A task is kept from where Ray would put it only for a gain that is worth what this takes away: a task with a node affinity waits for
-# that node, while one that is left to Ray goes elsewhere when the node is busy. Measured bandwidths of equal links differ by some per cent.
-LEAST_GAIN_RATIO = 1.2
+# A task is kept from where Ray would put it only for a gain that is worth what this takes away: a task with a node affinity waits for its
+# node, while one that is left to Ray goes elsewhere when that is busy. And measured bandwidths of equal links differ, on busy hosts by half.
+LEAST_GAIN_RATIO = 1.5
 LEAST_GAIN_S = 0.05
+# A node is far from objects that take this many times longer to it than all of them would at the median bandwidth.
+FAR_RATIO = 2.0
 
 _DEFAULT = "DEFAULT"
 _RAYS_OWN = ("grpc", "tcp")  # what Ray's objects travel by: gRPC over TCP. Nothing is told of it by RDMA.
@@ -63,13 +64,14 @@ def best_node_for(
     another. That is right where the node's own link or one slow link limits, and too much where several sources could send at once.
     A pair of nodes with no measured bandwidth counts as the slowest measured pair of the cluster, one in state UNREACHABLE as endless.
 
-    Ray's own rule is the node with most bytes of the arguments. Where that node's estimate is within 20 % or 50 ms of the best one, the
-    choice is left to Ray (strategy "DEFAULT"), as then with equal links always. Among nodes that close to the best, one with free CPUs is
-    taken; how long a busy node stays busy is not known, and not part of the estimate.
+    Ray's own rule is the node with most bytes of the arguments, and another one when that is busy. Where this does no harm, Ray chooses
+    (strategy "DEFAULT"): its node is about as good as the best, and none that it might take instead is far, behind a link that is slow for
+    these objects. Else the task goes to a node that is about as good as the best and has a CPU to spare, or else to another that is not far
+    and has, or else to the one with the shortest queue among them. A task is taken to need one CPU; how long it runs is not known here.
 
     `candidates`: node ids to choose from, never left to Ray; by default the alive nodes with CPUs. `soft`: as NodeAffinitySchedulingStrategy
     has it. Objects that are not made yet, or so small that Ray keeps them with their owner, have no place and do not count.
-    The topology is read at most once a second; `topology` gives one instead. May be called from any thread of a process that called `ray.init`.
+    The cluster is read at most once a second; `topology` gives one instead. May be called from any thread of a process that called `ray.init`.
     """
     from ray import ObjectRef
     from ray.experimental import get_object_locations
@@ -85,23 +87,47 @@ def best_node_for(
         reason += f"; {len(refs) - len(objects)} of {len(refs)} objects have no place yet, or are small, and do not count"
     if chosen is None:
         return NodeChoice(None, _DEFAULT, seconds, reason)
-    view.placed[chosen] += 1
+    view.placements.add(chosen, seconds.get(chosen, 0.0))
     return NodeChoice(chosen, NodeAffinitySchedulingStrategy(chosen, soft=soft), seconds, reason)
+
+
+class Placements:
+    """Tasks that this process sent to nodes lately, which do not show in their free CPUs yet."""
+
+    # Ray tells of used CPUs after some tenths of a second, and a task uses none before its objects are there.
+    KEPT_S = 1.0
+
+    def __init__(self) -> None:
+        self._until: dict[str, list[float]] = {}
+
+    def add(self, node_id: str, fetch_seconds: float) -> None:
+        self._until.setdefault(node_id, []).append(time.monotonic() + self.KEPT_S + min(fetch_seconds, 60))
+
+    def count(self, node_id: str) -> int:
+        now = time.monotonic()
+        self._until[node_id] = kept = [until for until in self._until.get(node_id, ()) if until > now]
+        return len(kept)
 
 
 class View:
     """What choices are made by: read once, used for a second."""
 
-    def __init__(self, topology: Topology, free_cpus: Mapping[str, float]):
+    def __init__(self, topology: Topology, free_cpus: Mapping[str, float], placements: Placements):
         """`free_cpus`: node id -> free now, of every alive node that has CPUs."""
         self.free_cpus = free_cpus
+        self.placements = placements
         self.addresses = {node.node_id: node.address for node in topology.nodes}
         self.bandwidth, self.transport = _object_bandwidths(topology)  # pair -> bytes a second, 0 = unreachable
-        self.slowest = min((value for value in self.bandwidth.values() if value > 0), default=None)
-        self.placed: Counter[str] = Counter()  # by this process since the reading, so that one reading does not send all to one node
+        measured = sorted(value for value in self.bandwidth.values() if value > 0)
+        self.slowest = measured[0] if measured else None
+        self.median = measured[len(measured) // 2] if measured else None
 
     def name(self, node_id: str) -> str:
         return self.addresses.get(node_id) or node_id[:8]
+
+    def room(self, node_id: str) -> float:
+        """CPUs to spare; below zero, tasks that wait for one."""
+        return self.free_cpus.get(node_id, 0.0) - self.placements.count(node_id)
 
     def fetch_seconds(self, stored: StoredObject, node_id: str) -> float:
         if node_id in stored.node_ids:
@@ -112,38 +138,43 @@ class View:
 
 
 def choose(objects: Sequence[StoredObject], view: View, candidates: Sequence[str] | None = None) -> tuple[str | None, dict[str, float], str]:
-    """The node, the estimate of each, and the reason; None as the node = left to Ray."""
+    """The node, the estimate of each in seconds, and the reason; None as the node = left to Ray."""
     nodes = sorted(view.free_cpus) if candidates is None else list(candidates)
     if not nodes:
         raise NetsenseError("no node to choose from: no candidate was named, or no alive node has CPUs")
-    local = {node: sum(stored.size for stored in objects if node in stored.node_ids) for node in nodes}
-    most = max(local.values())
     if candidates is None and not objects:
         return None, {}, "left to Ray: no object has a place that matters"
-    if view.slowest is None:
+    local = {node: sum(stored.size for stored in objects if node in stored.node_ids) for node in nodes}
+    most = [node for node in nodes if local[node] == max(local.values())]
+    if view.slowest is None or view.median is None:
         if candidates is None:
             return None, {}, "left to Ray: no bandwidth is measured (netsense-bridge config set network_sense_bw_enabled true)"
-        node = _with_most_room([node for node in nodes if local[node] == most], view)
+        node = max(most, key=view.room)
         return node, {}, f"{view.name(node)} has most of the bytes; no bandwidth is measured"
+
     seconds = {node: sum(view.fetch_seconds(stored, node) for stored in objects) for node in nodes}
     least = min(seconds.values())
-    near = [node for node in nodes if _not_much_longer(seconds[node], least)]
-    rays = max((node for node in nodes if local[node] == most), key=seconds.__getitem__)
-    if candidates is None and most > 0 and rays in near:
-        return None, seconds, f"left to Ray: where most of the bytes are, the rest takes {seconds[rays]:.2f} s, and {least:.2f} s at best"
-    node = _with_most_room(near, view)
+    near = [node for node in nodes if seconds[node] <= max(least * LEAST_GAIN_RATIO, least + LEAST_GAIN_S)]
+    limit = FAR_RATIO * sum(stored.size for stored in objects) / view.median + LEAST_GAIN_S
+    far = [node for node in nodes if seconds[node] > limit]
+    rays = max(most, key=seconds.__getitem__)  # Ray may take any of them
+    if candidates is None and local[rays] > 0 and rays in near and not far:
+        return None, seconds, f"left to Ray: {seconds[rays]:.2f} s where most of the bytes are, {least:.2f} s at best"
+
+    fit = [node for node in nodes if node in near or node not in far]
+    if ready := [node for node in near if view.room(node) >= 1]:
+        node = max(ready, key=lambda node: (view.room(node), -seconds[node]))
+    elif ready := [node for node in fit if view.room(node) >= 1]:
+        node = min(ready, key=seconds.__getitem__)
+    else:
+        node = max(fit, key=lambda node: (view.room(node), -seconds[node]))
     reason = f"{view.name(node)} can have all in {seconds[node]:.2f} s over {view.transport}"
-    if most > 0 and rays not in near:
+    if local[rays] > 0 and rays not in near:
         reason += f"; {view.name(rays)}, where most of the bytes are, in {seconds[rays]:.2f} s"
+    elif far:
+        worst = max(far, key=seconds.__getitem__)
+        reason += f"; {view.name(worst)}, where Ray might send it, in {seconds[worst]:.2f} s"
     return node, seconds, reason
-
-
-def _not_much_longer(seconds: float, least: float) -> bool:
-    return seconds <= least * LEAST_GAIN_RATIO or seconds - least < LEAST_GAIN_S
-
-
-def _with_most_room(nodes: Sequence[str], view: View) -> str:
-    return max(nodes, key=lambda node: view.free_cpus.get(node, 0) - view.placed[node])
 
 
 def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
@@ -159,9 +190,9 @@ def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
             continue
         pair = edge.src_node_id, edge.dst_node_id
         (silent if edge.state == "UNREACHABLE" else answering if edge.state in ("OK", "DEGRADED") else set()).add(pair)
-        if edge.state == "OK" and edge.bw_p50_mbps:
+        if edge.state == "OK" and edge.bw_mbps:
             known = by_transport[edge.transport]
-            known[pair] = min(known.get(pair, float("inf")), edge.bw_p50_mbps * 1e6 / 8)
+            known[pair] = min(known.get(pair, float("inf")), edge.bw_mbps * 1e6 / 8)
     transport = max(_RAYS_OWN, key=lambda name: len(by_transport[name]))
     return by_transport[transport] | dict.fromkeys(silent - answering, 0.0), transport
 
@@ -171,20 +202,21 @@ class _Views:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._placements = Placements()
         self._view: View | None = None
         self._session: object = None  # of the Ray that it is about
         self._good_until = 0.0
 
     def get(self, topology: Topology | None) -> View:
         if topology is not None:
-            return View(topology, _free_cpus())
+            return View(topology, _free_cpus(), self._placements)
         import ray
 
         session = ray.get_runtime_context().gcs_address
         with self._lock:
             begun = time.monotonic()
             if self._view is None or begun > self._good_until or self._session != session:
-                self._view = View(read_topology(), _free_cpus())
+                self._view = View(read_topology(), _free_cpus(), self._placements)
                 self._session = session
                 now = time.monotonic()
                 # Reading a large cluster's takes seconds: at most a twentieth of the time goes into it.
