@@ -70,6 +70,9 @@ demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
 install: release  ## install the three programs (PREFIX=/usr/local)
 	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
 
+deb: release  ## the Debian package: build/deb/netsense_*.deb
+	cd build && cpack -G DEB --config release/CPackConfig.cmake -B deb && rm -rf deb/_CPack_Packages
+
 asan: deps  ## unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	cmake --preset asan
 	cmake --build --preset asan -j $(JOBS)
@@ -94,4 +97,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help deps build venv wheel vm test release demo demo-rdma demo-ray versus install asan tsan format format-check tidy clean
+.PHONY: help deps build venv wheel vm test release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
