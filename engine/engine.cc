@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "engine/cumulative_histogram.h"
 #include "engine/inventory/to_proto.h"
 #include "engine/limits.h"
 #include "transports/socket.h"
@@ -99,6 +100,7 @@ v1::EngineInfo Engine::Info() const {
   WithdrawRails(responder_->door_options(), &info);
   *info.mutable_limits() = limits_;
   info.set_pid(getpid());
+  info.mutable_histogram_bounds_ns()->Assign(kHistogramBoundsNs.begin(), kHistogramBoundsNs.end());
   return info;
 }
 
@@ -136,6 +138,7 @@ Engine::Update Engine::Collect(uint64_t after) const {
   snapshot.set_lease_in_force(lease.in_force);
   snapshot.set_lease_left_ms(lease.left_ms);
   for (v1::PathResult& path : results.paths) *snapshot.add_paths() = std::move(path);
+  snapshot.mutable_totals()->Assign(results.totals.begin(), results.totals.end());
   snapshot.set_taken_at_epoch_ms(EpochMillis());
   snapshot.set_incarnation(responder_->incarnation());
   v1::EngineCounters& counters = *snapshot.mutable_counters();

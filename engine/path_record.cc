@@ -33,7 +33,7 @@ v1::PathState StateOf(const absl::Status& status) {
   }
 }
 
-double Count(std::chrono::nanoseconds value) { return static_cast<double>(value.count()); }
+double InNs(std::chrono::nanoseconds value) { return static_cast<double>(value.count()); }
 
 }  // namespace
 
@@ -67,15 +67,29 @@ void PathRecord::RememberOutcome(bool lost) {
   while (lost_.size() > window_size_) lost_.pop_front();
 }
 
+void PathRecord::Count(uint64_t PathTotals::*counter) {
+  ++(totals_.*counter);
+  if (kind_totals_ != nullptr) ++(kind_totals_->*counter);
+}
+
+void PathRecord::CountRoundTrip(const RttSample& sample) {
+  for (PathTotals* totals : {&totals_, kind_totals_}) {
+    if (totals == nullptr) continue;
+    totals->rtt.Add(sample.rtt);
+    totals->network_rtt.Add(sample.network_rtt());
+  }
+}
+
 void PathRecord::PingAnswered(const RttSample& sample, MonotonicTime now) {
   if (!healthy()) lost_.clear();  // back again: what was lost while it was away is known already
-  ++pings_sent_;
+  Count(&PathTotals::pings_sent);
   RememberOutcome(false);
   last_heard_ = last_ok_ = now;
   ever_heard_ = ever_ok_ = true;
   source_ = sample.source;
-  rtt_.Add(Count(sample.rtt), now);
-  network_rtt_.Add(Count(sample.network_rtt()), now);
+  rtt_.Add(InNs(sample.rtt), now);
+  network_rtt_.Add(InNs(sample.network_rtt()), now);
+  CountRoundTrip(sample);
   rtt_histogram_.Add(sample.rtt, now);
   network_rtt_histogram_.Add(sample.network_rtt(), now);
   if (sample.responder_hold) hold_histogram_.Add(*sample.responder_hold, now);
@@ -91,8 +105,8 @@ void PathRecord::PingAnswered(const RttSample& sample, MonotonicTime now) {
 }
 
 void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
-  ++pings_sent_;
-  ++pings_lost_;
+  Count(&PathTotals::pings_sent);
+  Count(&PathTotals::pings_lost);
   last_heard_ = now;
   ever_heard_ = true;
   bool was_healthy = healthy();
@@ -125,7 +139,7 @@ void PathRecord::SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTi
 }
 
 void PathRecord::StreamMeasured(const StreamSample& sample, MonotonicTime now) {
-  ++bandwidth_probes_;
+  Count(&PathTotals::bandwidth_probes);
   if (sample.bps() <= 0) {
     bandwidth_reason_ = "the whole payload arrived in one receipt: too small to be timed";
     return;
@@ -135,12 +149,14 @@ void PathRecord::StreamMeasured(const StreamSample& sample, MonotonicTime now) {
 }
 
 void PathRecord::StreamFailed(const absl::Status& status) {
-  ++bandwidth_probes_;
+  Count(&PathTotals::bandwidth_probes);
   bandwidth_reason_ = std::string(status.message());
 }
 
+void PathRecord::StreamBusy() { Count(&PathTotals::bandwidth_busy); }
+
 void PathRecord::StreamDeferred(const absl::Status& status) {
-  ++bandwidth_deferred_;
+  Count(&PathTotals::bandwidth_deferred);
   bandwidth_reason_ = std::string(status.message());
 }
 
@@ -163,12 +179,12 @@ v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::mi
   *result.mutable_network_rtt_distribution() = network_rtt_histogram_.Summarize(now);
   *result.mutable_responder_hold_distribution() = hold_histogram_.Summarize(now);
   result.set_timestamp_source(source_);
-  result.set_pings_sent(pings_sent_);
-  result.set_pings_lost(pings_lost_);
+  result.set_pings_sent(totals_.pings_sent);
+  result.set_pings_lost(totals_.pings_lost);
   *result.mutable_bandwidth() = bandwidth_.Summarize(now);
-  result.set_bandwidth_probes(bandwidth_probes_);
-  result.set_bandwidth_busy(bandwidth_busy_);
-  result.set_bandwidth_deferred(bandwidth_deferred_);
+  result.set_bandwidth_probes(totals_.bandwidth_probes);
+  result.set_bandwidth_busy(totals_.bandwidth_busy);
+  result.set_bandwidth_deferred(totals_.bandwidth_deferred);
   result.set_bandwidth_reason(bandwidth_reason_);
   result.set_source_port(source_port_);
   result.set_fabric(fabric_);
@@ -178,6 +194,8 @@ v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::mi
   *result.mutable_peer_binding() = peer_binding_;
   result.mutable_counters()->Assign(counters_.begin(), counters_.end());
   *result.mutable_expected_bandwidth() = expected_;
+  *result.mutable_rtt_histogram() = totals_.rtt.Export();
+  *result.mutable_network_rtt_histogram() = totals_.network_rtt.Export();
   return result;
 }
 

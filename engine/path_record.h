@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "engine/histogram.h"
+#include "engine/path_totals.h"
 #include "engine/sample_window.h"
 #include "netsense/engine.pb.h"
 #include "netsense/measurement.pb.h"
@@ -32,13 +33,17 @@ class PathRecord {
   void SetExpected(const v1::ExpectedBandwidth& expected) { expected_ = expected; }
   void SetBinding(const v1::Binding& binding) { binding_ = binding; }
   void StreamFailed(const absl::Status& status);
-  void StreamBusy() { ++bandwidth_busy_; }
+  void StreamBusy();
   void StreamDeferred(const absl::Status& status);
   void SetPeer(const v1::SessionReply::Grant& peer);
   void SetSourcePort(const std::string& name, v1::FabricKind fabric);
   // Two rails need not reach each other: until an answer has come once, having none is ISOLATED and not UNREACHABLE.
   void SetCrossRail(bool cross_rail) { cross_rail_ = cross_rail; }
 
+  // Whatever this path counts from now on is counted there too. `kind` outlives the record.
+  void AddTo(PathTotals* kind) { kind_totals_ = kind; }
+
+  v1::FabricKind fabric() const { return fabric_; }
   bool healthy() const { return state_ == v1::PATH_STATE_OK || state_ == v1::PATH_STATE_DEGRADED; }
   // How many of the newest pings in a row were lost.
   uint32_t losses_in_a_row() const { return losses_in_a_row_; }
@@ -49,6 +54,8 @@ class PathRecord {
  private:
   void SetState(v1::PathState state, std::string reason, MonotonicTime now);
   void RememberOutcome(bool lost);
+  void Count(uint64_t PathTotals::*counter);
+  void CountRoundTrip(const RttSample& sample);
 
   uint32_t window_size_ = 5;
   v1::PathState state_ = v1::PATH_STATE_UNKNOWN;
@@ -65,8 +72,8 @@ class PathRecord {
   SampleWindow rtt_, network_rtt_, bandwidth_;
   RollingHistogram rtt_histogram_, network_rtt_histogram_, hold_histogram_;
   v1::TimestampSource source_ = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
-  uint64_t pings_sent_ = 0, pings_lost_ = 0;
-  uint64_t bandwidth_probes_ = 0, bandwidth_busy_ = 0, bandwidth_deferred_ = 0;
+  PathTotals totals_;
+  PathTotals* kind_totals_ = nullptr;
   std::string bandwidth_reason_;
   std::string source_port_;
   v1::FabricKind fabric_ = v1::FABRIC_KIND_UNKNOWN;

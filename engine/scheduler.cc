@@ -29,6 +29,12 @@ std::chrono::milliseconds Interval(const v1::PlannedPath& spec) {
   return std::chrono::milliseconds(spec.ping_interval_ms());
 }
 
+PathKind KindOf(const v1::PlannedPath& spec, v1::FabricKind fabric) {
+  PathKind kind{spec.transport(), fabric, std::nullopt, spec.cross_rail()};
+  if (spec.has_rail()) kind.rail = spec.rail();
+  return kind;
+}
+
 }  // namespace
 
 struct Scheduler::Path {
@@ -82,6 +88,7 @@ void Scheduler::Apply(const v1::Plan& plan) {
     path->spec = spec;
     path->record.Configure(plan);
     path->record.SetCrossRail(spec.cross_rail());
+    path->record.AddTo(&totals_[KindOf(spec, path->record.fabric())]);
     Touch(*path);
     next.emplace(spec.path_id(), std::move(path));
   }
@@ -126,6 +133,7 @@ Scheduler::Results Scheduler::Collect(uint64_t after) const {
   std::lock_guard lock(mutex_);
   Results results;
   results.version = version_;
+  for (const auto& [kind, totals] : totals_) results.totals.push_back(ExportTotals(kind, totals));
   MonotonicTime now = MonotonicNow();
   for (const auto& [id, path] : paths_) {
     if (after != 0 && path->version <= after) continue;

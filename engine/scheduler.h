@@ -48,7 +48,8 @@ class Scheduler {
 
   struct Results {
     std::vector<v1::PathResult> paths;
-    uint64_t version = 0;  // pass it as `after` next time
+    std::vector<v1::PathTotals> totals;  // since the scheduler started, of every kind of path that there ever was
+    uint64_t version = 0;                // pass it as `after` next time
   };
   // Every path that was measured after version `after` (0: every path of the plan).
   Results Collect(uint64_t after) const;
@@ -76,6 +77,7 @@ class Scheduler {
   mutable std::condition_variable_any news_;
   std::condition_variable_any wake_;
   v1::Plan plan_;  // without its paths
+  std::map<PathKind, PathTotals> totals_;
   std::map<std::string, PathPtr> paths_;
   bool lease_in_force_ = false;
   MonotonicTime lease_end_{};

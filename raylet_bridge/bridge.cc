@@ -22,6 +22,7 @@
 #include "raylet_bridge/dead_keys.h"
 #include "raylet_bridge/engine_driver.h"
 #include "raylet_bridge/engine_host.h"
+#include "raylet_bridge/file_sd.h"
 #include "raylet_bridge/http_api.h"
 #include "raylet_bridge/http_server.h"
 #include "raylet_bridge/json_fields.h"
@@ -56,6 +57,7 @@ class Bridge {
 
  private:
   void StartEngine();
+  void StartFileSd();
   bool UsesRails() const;
   absl::Status StartHttp();
   void FollowRaylet(const UniqueFd& pidfd, std::stop_token stop);
@@ -94,6 +96,7 @@ class Bridge {
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<HttpServer> http_;
   std::string http_address_;  // where others reach it
+  std::optional<FileSd> file_sd_;
 };
 
 absl::Status Bridge::Run(std::stop_token stop) {
@@ -111,8 +114,9 @@ absl::Status Bridge::Run(std::stop_token stop) {
   }
   if (auto config = setup_.gcs->Get(kConfigKey); config.ok()) RefreshSettings(*config);
   StartEngine();
-  if (auto status = StartHttp(); !status.ok()) return status;
   publisher_ = std::make_unique<Publisher>(setup_.writer_gcs.get(), kWriteAgain);
+  if (auto status = StartHttp(); !status.ok()) return status;
+  StartFileSd();
   if (!settings_.enabled)
     spdlog::warn(
         "probing is disabled: turn it on by --network-sense-enabled true here, NETSENSE_ENABLED=true, or for the whole "
@@ -128,6 +132,7 @@ absl::Status Bridge::Run(std::stop_token stop) {
   host_->RequestStop();
   if (heart.joinable()) heart = {};
   http_.reset();
+  file_sd_.reset();
   publisher_.reset();
   driver_.reset();
   RemoveOwnKeys();
@@ -164,6 +169,14 @@ void Bridge::StartEngine() {
     news_ = true;
     wake_.notify_all();
   });
+}
+
+void Bridge::StartFileSd() {
+  std::string path = setup_.options.metrics_sd_file;
+  if (path.empty() && setup_.self.is_head) path = FileSdPath(setup_.self.session_dir);
+  if (path.empty() || path == "off") return;
+  file_sd_.emplace(path);
+  spdlog::info("Prometheus finds the bridges by file_sd: {}", path);
 }
 
 absl::Status Bridge::StartHttp() {
@@ -246,6 +259,7 @@ absl::Status Bridge::Tick() {
     view_ = std::make_shared<ClusterView>(reader_.view());
     gcs_heard_ = MonotonicNow();
   }
+  if (file_sd_) file_sd_->Update(reader_.view());
   const auto& nodes = reader_.view().nodes;
   if (std::none_of(nodes.begin(), nodes.end(),
                    [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
@@ -352,7 +366,7 @@ void Bridge::RemoveOwnKeys() {
 
 BridgeState Bridge::state() const {
   BridgeState state{
-      .node_id = setup_.self.node_id, .settings = {}, .view = {}, .gcs_heard = {}, .engine = driver_->state()};
+      .node_id = setup_.self.node_id, .settings = {}, .view = {}, .gcs_heard = {}, .engine = driver_->state(), .published = publisher_->counters()};
   std::lock_guard lock(mutex_);
   state.settings = settings_;
   state.view = view_;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "raylet_bridge/engine_driver.h"
+#include "raylet_bridge/publisher.h"
 #include "raylet_bridge/settings.h"
 #include "raylet_bridge/topology.h"
 
@@ -18,6 +19,7 @@ struct BridgeState {
   std::shared_ptr<const ClusterView> view;  // never null; reports of others only where is_head
   std::optional<MonotonicTime> gcs_heard;   // nothing = the GCS has not answered yet
   EngineDriver::State engine;
+  Publisher::Counters published;
 };
 
 }  // namespace netsense

@@ -50,7 +50,7 @@ void EngineDriver::SetPlan(v1::Plan plan) {
 EngineDriver::State EngineDriver::state() const {
   std::lock_guard lock(mutex_);
   MonotonicTime now = MonotonicNow();
-  State state{plan_, info_, {}, problem_, std::nullopt};
+  State state{plan_, info_, {}, problem_, std::nullopt, counters_, totals_};
   for (const auto& [id, known] : results_) state.results.emplace(id, Aged(known.result, MillisSince(known.at, now)));
   if (heard_) state.heard_age_ms = MillisSince(*heard_, now);
   if (state.problem.empty() && state.heard_age_ms.value_or(0) > kSilenceLimitMs)
@@ -122,6 +122,8 @@ void EngineDriver::Take(const v1::Snapshot& snapshot) {
     std::lock_guard lock(mutex_);
     MonotonicTime now = MonotonicNow();
     heard_ = now;
+    counters_ = snapshot.counters();
+    totals_.assign(snapshot.totals().begin(), snapshot.totals().end());
     const auto planned = [this](const std::string& id) {
       return std::any_of(plan_.paths().begin(), plan_.paths().end(),
                          [&](const auto& path) { return path.path_id() == id; });
@@ -145,6 +147,8 @@ void EngineDriver::Lose(const absl::Status& why) {
     bool lost = info_.has_value();
     info_.reset();
     results_.clear();
+    counters_.reset();
+    totals_.clear();
     if (std::string(why.message()) != problem_) {
       problem_ = std::string(why.message());
       if (!absl::IsCancelled(why)) spdlog::log(lost ? spdlog::level::warn : spdlog::level::info, Printable(problem_));

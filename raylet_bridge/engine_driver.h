@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "netsense/engine.pb.h"
@@ -38,6 +39,9 @@ class EngineDriver {
     std::map<std::string, v1::PathResult> results;  // by path id; ages as of now
     std::string problem;                            // why the results mean nothing now, in words; empty = they are good
     std::optional<int64_t> heard_age_ms;            // since the engine said anything; nothing = never
+    // Of the engine as a whole, as it said last.
+    std::optional<v1::EngineCounters> counters;
+    std::vector<v1::PathTotals> totals;
   };
   State state() const;
 
@@ -61,6 +65,8 @@ class EngineDriver {
   v1::Plan plan_;
   std::optional<v1::EngineInfo> info_;
   std::map<std::string, Known> results_;
+  std::optional<v1::EngineCounters> counters_;
+  std::vector<v1::PathTotals> totals_;
   std::string problem_ = "no engine was found yet";
   std::optional<MonotonicTime> heard_;
   bool watch_ended_ = false;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/metrics.h"
 
 namespace netsense {
 namespace {
@@ -37,6 +38,15 @@ HttpResponse AnswerHealth(const BridgeState& state) {
   return {.code = reason.empty() ? 200 : 503, .body = DumpJson(health)};
 }
 
+HttpResponse AnswerMetrics(const BridgeState& state, bool whole_cluster) {
+  const MonotonicTime now = MonotonicNow();
+  const int64_t now_epoch_ms = EpochMillis();
+  std::optional<Topology> cluster;
+  if (whole_cluster) cluster = BuildTopology(*state.view, state.settings, now_epoch_ms, now);
+  return {.body = MetricsText(state, cluster ? &*cluster : nullptr, now_epoch_ms, now),
+          .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+}
+
 }  // namespace
 
 std::vector<HttpRoute> HttpApiRoutes(const HttpApiOptions& options) {
@@ -44,6 +54,9 @@ std::vector<HttpRoute> HttpApiRoutes(const HttpApiOptions& options) {
     return [state, answer](const HttpRequest&) { return answer(state()); };
   };
   std::vector<HttpRoute> routes = {{"/healthz", true, from_state(AnswerHealth)}};
+  routes.push_back({"/metrics", false, from_state([whole = options.whole_cluster](const BridgeState& state) {
+                      return AnswerMetrics(state, whole);
+                    })});
   if (!options.whole_cluster) return routes;
   routes.push_back({"/api/v0/network_topology", false, from_state(AnswerTopology)});
   return routes;

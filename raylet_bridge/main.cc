@@ -64,6 +64,9 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
   app->add_option("--http-listen", arguments.run.http_listen,
                   "ADDRESS:PORT of the HTTP API (default: the node's address, port 18591)");
+  app->add_option("--metrics-sd-file", arguments.run.metrics_sd_file,
+                  "where to tell Prometheus of all bridges (file_sd), or `off` (default: a head's with Ray, beside "
+                  "Ray's own prom_metrics_service_discovery.json; none without Ray)");
   app->add_flag("--insecure", arguments.run.insecure, "without a token, serve anyone who can reach this node's ports");
   app->add_option("--engine", arguments.run.engine_program,
                   "netsense-engine (default: beside this program, then PATH)");

@@ -103,7 +103,8 @@ absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options) {
     return absl::InvalidArgumentError("--head and --node-name go with --standalone: with Ray they are Ray's to say");
   auto raylet = ChooseRaylet(FindRaylets(), Selectors(options));
   if (!raylet.ok()) return raylet.status();
-  return NodeIdentity{raylet->node_id, raylet->node_ip, "", raylet->gcs_address, raylet->is_head, raylet->pid};
+  return NodeIdentity{raylet->node_id, raylet->node_ip,    "", raylet->gcs_address, raylet->is_head,
+                      raylet->pid,     raylet->session_dir};
 }
 
 void WaitForRaylet(const IdentityOptions& options, std::stop_token stop) {

@@ -25,7 +25,8 @@ struct NodeIdentity {
   std::string hostname;     // standalone only: what it registers as
   std::string gcs_address;  // empty: a standalone head that serves it
   bool is_head = false;
-  int raylet_pid = 0;  // 0 = standalone
+  int raylet_pid = 0;       // 0 = standalone
+  std::string session_dir;  // Ray's; empty = standalone
 };
 
 // With Ray: this host's raylet; codes as ChooseRaylet. Standalone: InvalidArgument when the address of the GCS is

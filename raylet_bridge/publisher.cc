@@ -48,6 +48,7 @@ bool Publisher::WriteAll(std::stop_token stop) {
     std::lock_guard lock(mutex_);
     if (written.ok()) {
       ++counters_.written;
+      counters_.last_written = MonotonicNow();
       if (std::exchange(failing_, false)) spdlog::info("the GCS takes this node's keys again");
       continue;
     }

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stop_token>
 #include <string>
 #include <thread>
 
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "raylet_bridge/gcs_client.h"
 
 namespace netsense {
@@ -33,6 +35,7 @@ class Publisher {
     uint64_t written = 0;
     uint64_t failed = 0;   // tries
     uint64_t dropped = 0;  // values that a newer one replaced before they could be written
+    std::optional<MonotonicTime> last_written;
   };
   Counters counters() const;
 

@@ -70,6 +70,8 @@ const Row kTable[] = {
      &kTransportNames},
     {"rails", &Settings::rails, 0, 0, "rails that are measured one by one", &kPortNames},
     {"cpus", &Settings::cpus, 0, 0, "processors that an engine's probing threads run on", &kCpuNames},
+    {"metrics_detail", &Settings::metrics_detail, 0, 1,
+     "show each edge on /metrics too: up to 56 series for each of nodes x (nodes - 1) edges per transport and rail"},
 };
 
 const Row* FindRow(const std::string& full_name) {

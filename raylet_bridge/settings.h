@@ -36,6 +36,7 @@ struct Settings {
   std::string rails = "auto";
   // "auto" = those next to the port, "off" = any, else a list: "0-3,8".
   std::string cpus = "auto";
+  bool metrics_detail = false;  // node x node on /metrics, beside the roll-ups
 
   bool operator==(const Settings&) const = default;
 };

@@ -1,10 +1,13 @@
 #include "engine/histogram.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <random>
+
+#include "engine/cumulative_histogram.h"
 
 namespace netsense {
 namespace {
@@ -88,6 +91,29 @@ TEST(RollingHistogram, DropsBothHalvesAfterALongPause) {
   v1::Distribution summary = rolling.Summarize(start + std::chrono::hours(3));
   EXPECT_EQ(summary.count(), 1u);
   EXPECT_EQ(summary.span_ms(), 0u);
+}
+
+TEST(CumulativeHistogramTest, ABoundBelongsToTheBucketBelowIt) {
+  CumulativeHistogram histogram;
+  for (auto ns : {-5, 0, 1000, 1001, 2000}) histogram.Add(nanoseconds(ns));
+  const v1::CumulativeHistogram exported = histogram.Export();
+  EXPECT_THAT(exported.buckets(), testing::ElementsAre(3, 2));
+  EXPECT_EQ(exported.count(), 5u);
+  EXPECT_EQ(exported.sum_ns(), 4001u);
+}
+
+TEST(CumulativeHistogramTest, ReachesFromAMicrosecondToTenSecondsAndBeyond) {
+  EXPECT_EQ(kHistogramBoundsNs.front(), 1000u);
+  EXPECT_EQ(kHistogramBoundsNs.back(), 10'000'000'000u);
+  EXPECT_TRUE(std::is_sorted(kHistogramBoundsNs.begin(), kHistogramBoundsNs.end()));
+  CumulativeHistogram histogram;
+  histogram.Add(std::chrono::seconds(10));
+  histogram.Add(std::chrono::hours(1));
+  const v1::CumulativeHistogram exported = histogram.Export();
+  constexpr int kLast = static_cast<int>(kHistogramBoundsNs.size());
+  ASSERT_EQ(exported.buckets_size(), kLast + 1);
+  EXPECT_EQ(exported.buckets(kLast - 1), 1u);
+  EXPECT_EQ(exported.buckets(kLast), 1u);
 }
 
 }  // namespace

@@ -146,5 +146,39 @@ TEST_F(PathRecordTest, SaysWhyThereIsNoBandwidth) {
   EXPECT_EQ(Result().bandwidth().samples(), 0u) << "an untimeable payload is no sample";
 }
 
+TEST_F(PathRecordTest, CountsOnWhereTheWindowsStartAnew) {
+  Answer(microseconds(100), microseconds(10));
+  Fail(absl::UnavailableError("gone"));
+  EXPECT_EQ(Result().rtt().samples(), 0u);
+  Answer(microseconds(1500), microseconds(0));
+  const v1::CumulativeHistogram rtt = Result().rtt_histogram();
+  EXPECT_EQ(rtt.count(), 2u);
+  EXPECT_EQ(rtt.sum_ns(), 1'600'000u);
+  EXPECT_EQ(Result().network_rtt_histogram().sum_ns(), 1'590'000u);
+}
+
+TEST_F(PathRecordTest, CountsForItsKindToo) {
+  PathTotals kind;
+  PathRecord other(now);
+  record.AddTo(&kind);
+  other.AddTo(&kind);
+  Answer();
+  Fail(absl::DeadlineExceededError("lost"));
+  other.PingAnswered({.rtt = microseconds(100), .responder_hold = {}}, now);
+  record.StreamBusy();
+  record.StreamDeferred(absl::ResourceExhaustedError("budget"));
+  other.StreamFailed(absl::UnavailableError("gone"));
+  const v1::PathTotals totals = ExportTotals({"tcp", v1::FABRIC_KIND_ETHERNET, 3, false}, kind);
+  EXPECT_EQ(totals.transport(), "tcp");
+  EXPECT_EQ(totals.rail(), 3u);
+  EXPECT_EQ(totals.rtt().count(), 2u);
+  EXPECT_EQ(totals.pings_sent(), 3u);
+  EXPECT_EQ(totals.pings_lost(), 1u);
+  EXPECT_EQ(totals.bandwidth_probes(), 1u);
+  EXPECT_EQ(totals.bandwidth_busy(), 1u);
+  EXPECT_EQ(totals.bandwidth_deferred(), 1u);
+  EXPECT_EQ(Result().pings_sent(), 2u);
+}
+
 }  // namespace
 }  // namespace netsense

@@ -233,5 +233,20 @@ TEST_F(SchedulerTest, WithdrawsWhenThePlanIsEmpty) {
   EXPECT_TRUE(scheduler.lease().in_force);
 }
 
+TEST_F(SchedulerTest, WhatAPathCountedStaysWhenThePathIsGone) {
+  AddGoodPath("a");
+  AddGoodPath("b");
+  scheduler.Apply(plan);
+  for (const char* id : {"a", "b"}) Await(id, [](const auto& result) { return result.pings_sent() >= 2; });
+  plan.set_plan_id("second");
+  plan.mutable_paths()->DeleteSubrange(1, 1);
+  scheduler.Apply(plan);
+  auto results = scheduler.Collect(0);
+  ASSERT_EQ(results.paths.size(), 1u);
+  ASSERT_EQ(results.totals.size(), 1u) << "both were of one kind";
+  EXPECT_GE(results.totals[0].pings_sent(), results.paths[0].pings_sent() + 2);
+  EXPECT_GE(results.totals[0].rtt().count(), results.paths[0].rtt_histogram().count() + 2);
+}
+
 }  // namespace
 }  // namespace netsense

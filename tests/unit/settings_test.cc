@@ -44,7 +44,7 @@ TEST(Settings, TheTableHoldsEveryDefaultInItsOwnRange) {
     ASSERT_TRUE(resolved.ok()) << resolved.status();
     EXPECT_EQ(*resolved, Settings()) << setting.name;
   }
-  EXPECT_EQ(names.size(), 20u);
+  EXPECT_EQ(names.size(), 21u);
 }
 
 TEST(Settings, TransportsAreAListOfDistinctNames) {
@@ -64,7 +64,7 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
   set("bw_payload_bytes", "4096"), set("bw_m", "7"), set("bw_alpha", "1"), set("bw_concurrency_per_node", "4");
   set("rtt_timeout_ms", "99"), set("rtt_payload_bytes", "65"), set("bw_slot_ms", "501"), set("lease_ms", "302");
   set("door_port", "0"), set("http_port", "65535"), set("transports", "tcp,ucx"), set("rails", "mlx5_0,eth1.7"),
-      set("cpus", "0-3,8");
+      set("cpus", "0-3,8"), set("metrics_detail", "true");
   ASSERT_EQ(sources.flags.size(), DescribeSettings().size());
   auto settings = ResolveSettings(sources);
   ASSERT_TRUE(settings.ok()) << settings.status();
@@ -87,7 +87,8 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
                     .http_port = 65535,
                     .transports = "tcp,ucx",
                     .rails = "mlx5_0,eth1.7",
-                    .cpus = "0-3,8"};
+                    .cpus = "0-3,8",
+                    .metrics_detail = true};
   EXPECT_EQ(*settings, expected);
 }
 

@@ -1,0 +1,229 @@
+#include "raylet_bridge/metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <compare>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/metric_page.h"
+#include "raylet_bridge/report.h"
+
+namespace netsense {
+namespace {
+
+using Labels = MetricPage::Labels;
+
+double Seconds(int64_t ms) { return static_cast<double>(ms) / 1e3; }
+double BytesPerSecond(double mbps) { return mbps * 1e6 / 8; }
+
+// Paths that should be alike. Those between two different rails are a layer of their own.
+struct Layer {
+  std::string transport, fabric, rail;
+
+  auto operator<=>(const Layer&) const = default;
+};
+
+template <typename Rail>
+std::string RailText(const std::optional<Rail>& rail, bool cross_rail) {
+  if (cross_rail) return "cross";
+  return rail ? std::to_string(*rail) : "";
+}
+
+Layer LayerOf(const ReportEdge& edge) { return {edge.transport, edge.fabric, RailText(edge.rail, edge.cross_rail)}; }
+
+Layer LayerOf(const v1::PathTotals& totals) {
+  const auto rail = totals.has_rail() ? std::optional(totals.rail()) : std::nullopt;
+  return {totals.transport(), FabricName(totals.fabric()), RailText(rail, totals.cross_rail())};
+}
+
+Labels LabelsOf(const Layer& layer) {
+  return {{"transport", layer.transport}, {"fabric", layer.fabric}, {"rail", layer.rail}};
+}
+
+Labels operator+(Labels labels, const prometheus::ClientMetric::Label& more) {
+  labels.push_back(more);
+  return labels;
+}
+
+// What the edges of one layer come to.
+struct LayerEdges {
+  std::array<int64_t, v1::PathState_ARRAYSIZE> of_state{};
+  std::vector<double> bandwidths_mbps;
+  std::optional<double> worst_percent;
+  std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
+
+  void Add(const ReportEdge& edge) {
+    ++of_state[v1::PathState_IsValid(edge.state) ? static_cast<size_t>(edge.state) : v1::PATH_STATE_UNKNOWN];
+    if (edge.bw_p50_mbps) bandwidths_mbps.push_back(*edge.bw_p50_mbps);
+    if (edge.bw_percent) worst_percent = std::min(worst_percent.value_or(*edge.bw_percent), *edge.bw_percent);
+    if (edge.last_ok_age_ms) oldest_ok_ms = std::max(oldest_ok_ms.value_or(0), *edge.last_ok_age_ms);
+    if (edge.bw_age_ms) oldest_bandwidth_ms = std::max(oldest_bandwidth_ms.value_or(0), *edge.bw_age_ms);
+  }
+};
+
+// The mean of the two in the middle where their number is even.
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
+void AddStates(const std::string& name, const char* help, const Layer& layer, const LayerEdges& edges,
+               MetricPage& page) {
+  for (size_t state = 0; state < edges.of_state.size(); ++state)
+    page.Gauge(name, help,
+               LabelsOf(layer) + Labels::value_type{"state", PathStateName(static_cast<v1::PathState>(state))},
+               static_cast<double>(edges.of_state[state]));
+}
+
+void AddEngine(const BridgeState& state, MonotonicTime now, MetricPage& page) {
+  const EngineDriver::State& engine = state.engine;
+  page.Gauge("build_info", "1; what runs here stands in the labels",
+             {{"version", NETSENSE_VERSION}, {"engine_version", engine.info ? engine.info->software_version() : ""}},
+             1);
+  page.Gauge("probing_enabled", "1 when network_sense_enabled is true", {}, state.settings.enabled ? 1 : 0);
+  page.Gauge("engine_up", "1 while this node's engine can be heard", {}, engine.problem.empty() ? 1 : 0);
+  if (engine.heard_age_ms)
+    page.Gauge("engine_heard_age_seconds", "since this node's engine said anything", {}, Seconds(*engine.heard_age_ms));
+  if (state.gcs_heard)
+    page.Gauge("gcs_heard_age_seconds", "since the GCS answered", {}, Seconds(MillisSince(*state.gcs_heard, now)));
+  if (state.published.last_written)
+    page.Gauge("report_age_seconds", "since this node's bridge last wrote to the GCS", {},
+               Seconds(MillisSince(*state.published.last_written, now)));
+  page.Counter("gcs_writes_total", "writes that the GCS took", {}, state.published.written);
+  page.Counter("gcs_write_failures_total", "writes that the GCS did not take, each try", {}, state.published.failed);
+  if (!engine.counters) return;
+  const v1::EngineCounters& counters = *engine.counters;
+  page.Counter("door_accepted_total", "connections that passed this node's door", {}, counters.door_accepted());
+  page.Counter("door_rejected_total", "connections that this node's door closed at or before authentication", {},
+               counters.door_rejected());
+  page.Counter("door_token_refused_total", "of those, the ones with a wrong token", {}, counters.door_token_refused());
+  page.Counter("sessions_granted_total", "sessions that peers were granted", {}, counters.sessions_granted());
+  page.Counter("sessions_refused_total", "sessions that peers were refused: busy, budget, unknown node", {},
+               counters.sessions_refused());
+  page.Counter("leases_expired_total", "times that the bridge did not renew the plan in time", {},
+               counters.leases_expired());
+  page.Gauge("ping_lateness_max_seconds", "worst start of a ping behind its due time, since the plan was applied", {},
+             static_cast<double>(counters.max_ping_lateness_ms()) / 1e3);
+}
+
+constexpr char kRtt[] = "full round trips";
+constexpr char kNetworkRtt[] = "round trips without the time that the responder held them";
+constexpr char kPings[] = "pings sent";
+constexpr char kLost[] = "pings that no answer came to in time";
+
+void AddTotals(const EngineDriver::State& engine, MetricPage& page) {
+  if (!engine.info) return;
+  for (const v1::PathTotals& totals : engine.totals) {
+    const Labels labels = LabelsOf(LayerOf(totals));
+    page.Histogram("rtt_seconds", kRtt, labels, totals.rtt(), *engine.info);
+    page.Histogram("network_rtt_seconds", kNetworkRtt, labels, totals.network_rtt(), *engine.info);
+    page.Counter("pings_total", kPings, labels, totals.pings_sent());
+    page.Counter("pings_lost_total", kLost, labels, totals.pings_lost());
+    page.Counter("bandwidth_probes_total", "bandwidth probes made", labels, totals.bandwidth_probes());
+    page.Counter("bandwidth_busy_total", "bandwidth probes put off because the peer's port was taken", labels,
+                 totals.bandwidth_busy());
+    page.Counter("bandwidth_deferred_total", "bandwidth probes held back by a budget, ours or the peer's", labels,
+                 totals.bandwidth_deferred());
+  }
+}
+
+void AddLayers(const Report& report, MetricPage& page) {
+  std::map<Layer, LayerEdges> layers;
+  for (const ReportEdge& edge : report.edges) layers[LayerOf(edge)].Add(edge);
+  for (const auto& [layer, edges] : layers) {
+    const Labels labels = LabelsOf(layer);
+    AddStates("edges", "edges that leave this node, by state", layer, edges, page);
+    if (!edges.bandwidths_mbps.empty()) {
+      const double worst = *std::min_element(edges.bandwidths_mbps.begin(), edges.bandwidths_mbps.end());
+      page.Gauge("bandwidth_worst_bytes_per_second", "of the slowest edge that leaves this node", labels,
+                 BytesPerSecond(worst));
+      page.Gauge("bandwidth_median_bytes_per_second", "of the edges that leave this node", labels,
+                 BytesPerSecond(Median(edges.bandwidths_mbps)));
+    }
+    if (edges.worst_percent)
+      page.Gauge("bandwidth_expected_worst_ratio", "measured by expected bandwidth, of the edge where it is least",
+                 labels, *edges.worst_percent / 100);
+    if (edges.oldest_ok_ms)
+      page.Gauge("oldest_rtt_age_seconds", "since the last good round trip, of the edge where it is longest ago",
+                 labels, Seconds(*edges.oldest_ok_ms));
+    if (edges.oldest_bandwidth_ms)
+      page.Gauge("oldest_bandwidth_age_seconds", "since the last bandwidth sample, of the edge where it is longest ago",
+                 labels, Seconds(*edges.oldest_bandwidth_ms));
+  }
+}
+
+// Node x node. `report` has an edge for each path of the plan, in its order; a path's ports in the plan tell it from
+// every other one, also before it was measured.
+void AddDetail(const BridgeState& state, const Report& report, MetricPage& page) {
+  const EngineDriver::State& engine = state.engine;
+  std::map<std::string, std::string> addresses;
+  for (const ClusterNode& node : state.view->nodes) addresses[node.node_id] = node.address;
+  for (size_t i = 0; i < report.edges.size(); ++i) {
+    const ReportEdge& edge = report.edges[i];
+    const v1::PlannedPath& path = engine.plan.paths(static_cast<int>(i));
+    Labels labels = LabelsOf(LayerOf(edge));
+    labels.insert(labels.end(), {{"dst_node", edge.dst_node_id},
+                                 {"dst_address", addresses[edge.dst_node_id]},
+                                 {"src_port", path.source_port()},
+                                 {"dst_port", path.destination_port()}});
+    page.Gauge("edge_state", "1; the state stands in the label",
+               labels + Labels::value_type{"state", PathStateName(edge.state)}, 1);
+    if (edge.bw_p50_mbps)
+      page.Gauge("edge_bandwidth_bytes_per_second", "payload that the peer received", labels,
+                 BytesPerSecond(*edge.bw_p50_mbps));
+    if (edge.bw_percent)
+      page.Gauge("edge_bandwidth_expected_ratio", "measured by expected bandwidth", labels, *edge.bw_percent / 100);
+    if (edge.last_ok_age_ms)
+      page.Gauge("edge_rtt_age_seconds", "since the last good round trip", labels, Seconds(*edge.last_ok_age_ms));
+    auto result = engine.results.find(path.path_id());
+    if (result == engine.results.end() || !engine.info) continue;
+    page.Histogram("edge_rtt_seconds", kRtt, labels, result->second.rtt_histogram(), *engine.info);
+    page.Histogram("edge_network_rtt_seconds", kNetworkRtt, labels, result->second.network_rtt_histogram(),
+                   *engine.info);
+    page.Counter("edge_pings_total", kPings, labels, result->second.pings_sent());
+    page.Counter("edge_pings_lost_total", kLost, labels, result->second.pings_lost());
+  }
+}
+
+void AddCluster(const Topology& cluster, MetricPage& page) {
+  page.Gauge("cluster_nodes", "nodes that the GCS says are alive", {}, static_cast<double>(cluster.nodes.size()));
+  page.Gauge("cluster_reachable_nodes", "nodes that at least half of those that can tell reach", {},
+             static_cast<double>(cluster.num_reachable_nodes()));
+  page.Gauge("cluster_reporting_nodes", "nodes whose report is not stale", {},
+             static_cast<double>(std::count_if(cluster.nodes.begin(), cluster.nodes.end(),
+                                               [](const auto& node) { return node.state == v1::PATH_STATE_OK; })));
+  for (const TopologyNode& node : cluster.nodes) {
+    const Labels labels = {
+        {"node", node.node.node_id}, {"node_address", node.node.address}, {"node_hostname", node.node.hostname}};
+    page.Gauge("cluster_node_reachable", "1 when at least half of the nodes that can tell reach it", labels,
+               node.reachable ? 1 : 0);
+    if (node.report_age_ms)
+      page.Gauge("cluster_node_report_age_seconds", "of the node's newest report", labels,
+                 Seconds(*node.report_age_ms));
+  }
+  std::map<Layer, LayerEdges> layers;
+  for (const TopologyEdge& edge : cluster.edges) layers[LayerOf(edge.edge)].Add(edge.edge);
+  for (const auto& [layer, edges] : layers)
+    AddStates("cluster_edges", "edges of the whole cluster, by state", layer, edges, page);
+}
+
+}  // namespace
+
+std::string MetricsText(const BridgeState& state, const Topology* cluster, int64_t now_epoch_ms, MonotonicTime now) {
+  const Report report =
+      MakeReport(state.engine.plan, state.engine.results, state.engine.problem, {}, state.settings, now_epoch_ms);
+  MetricPage page;
+  AddEngine(state, now, page);
+  AddTotals(state.engine, page);
+  AddLayers(report, page);
+  if (state.settings.metrics_detail) AddDetail(state, report, page);
+  if (cluster != nullptr) AddCluster(*cluster, page);
+  return page.Text();
+}
+
+}  // namespace netsense

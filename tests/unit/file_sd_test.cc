@@ -1,0 +1,103 @@
+#include "raylet_bridge/file_sd.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "scratch_folder.h"
+
+namespace netsense {
+namespace {
+
+const std::string kA(56, 'a'), kB(56, 'b'), kC(56, 'c');
+
+void AddNode(ClusterView& view, const std::string& id, const std::string& http) {
+  view.nodes.push_back({id, "10.0.0.1", "host-" + id.substr(0, 1), true, id == kA, 0});
+  DoorRecord door;
+  door.node_id = id;
+  door.http = http;
+  view.doors.emplace(id, door);
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(FileSd, HasATargetForEachBridgeThatServesHttp) {
+  ClusterView view;
+  AddNode(view, kA, "10.0.0.1:18591");
+  AddNode(view, kB, "");
+  AddNode(view, kC, "[fd00::1]:40000");
+  view.nodes.push_back({std::string(56, 'd'), "10.0.0.4", "no door", true, false, 0});
+  auto targets = nlohmann::json::parse(FileSdJson(view));
+  ASSERT_EQ(targets.size(), 2u);
+  EXPECT_EQ(targets[0]["targets"], nlohmann::json::array({"10.0.0.1:18591"}));
+  EXPECT_EQ(targets[0]["labels"],
+            nlohmann::json({{"job", "ray_network_sense"}, {"node_id", kA}, {"hostname", "host-a"}, {"head", "true"}}));
+  EXPECT_EQ(targets[1]["targets"][0], "[fd00::1]:40000");
+  EXPECT_EQ(targets[1]["labels"]["head"], "false");
+}
+
+TEST(FileSd, AddressesThatAreNoneAreLeftOut) {
+  ClusterView view;
+  AddNode(view, kA, "http://elsewhere/");
+  AddNode(view, kB, "10.0.0.1:99999");
+  EXPECT_EQ(FileSdJson(view), "[]\n");
+}
+
+TEST(FileSd, StandsBesideRaysOwn) {
+  EXPECT_EQ(FileSdPath("/tmp/ray/session_2026"), "/tmp/ray/prom_metrics_service_discovery_netsense.json");
+  EXPECT_EQ(FileSdPath(""), "");
+}
+
+TEST(FileSd, IsWrittenWhenItChangesAndRemovedAtTheEnd) {
+  ScratchFolder folder;
+  const std::string path = folder.At("sd.json");
+  ClusterView view;
+  AddNode(view, kA, "10.0.0.1:1");
+  {
+    FileSd file(path);
+    file.Update(view);
+    EXPECT_EQ(ReadFile(path), FileSdJson(view));
+    struct stat first {
+    }, second{};
+    ASSERT_EQ(stat(path.c_str(), &first), 0);
+    EXPECT_EQ(first.st_mode & 0777, 0644u);
+    file.Update(view);
+    ASSERT_EQ(stat(path.c_str(), &second), 0);
+    EXPECT_EQ(first.st_ino, second.st_ino) << "nothing changed";
+    AddNode(view, kB, "10.0.0.2:1");
+    file.Update(view);
+    EXPECT_EQ(ReadFile(path), FileSdJson(view));
+    std::filesystem::remove(path);
+    file.Update(view);
+    EXPECT_TRUE(std::filesystem::exists(path)) << "somebody removed it";
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(FileSd, WhatSomebodyElseWroteIsLeft) {
+  ScratchFolder folder;
+  const std::string path = folder.At("sd.json");
+  {
+    FileSd file(path);
+    file.Update({});
+    folder.Write("sd.json", "[]");
+  }
+  EXPECT_EQ(ReadFile(path), "[]");
+}
+
+TEST(FileSd, AFolderThatIsNotThereEndsNothing) {
+  ScratchFolder folder;
+  FileSd file(folder.At("none/sd.json"));
+  file.Update({});
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace netsense

@@ -1,0 +1,191 @@
+// The page for Prometheus: what is on it, and that hostile names stay values.
+#include "raylet_bridge/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "raylet_bridge/metric_page.h"
+
+namespace netsense {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kA(56, 'a'), kB(56, 'b'), kC(56, 'c');
+constexpr int64_t kNow = 1'700'000'000'000;
+
+class MetricsTest : public testing::Test {
+ protected:
+  MetricsTest() {
+    state.node_id = kA;
+    state.settings.enabled = true;
+    auto view = std::make_shared<ClusterView>();
+    for (const std::string& id : {kA, kB, kC})
+      view->nodes.push_back({id, "10.0.0." + id.substr(0, 1), "n", true, id == kA, 0});
+    state.view = view;
+    state.gcs_heard = now - std::chrono::milliseconds(1500);
+    EngineDriver::State& engine = state.engine;
+    engine.plan.set_self_node_id(kA);
+    engine.info.emplace().set_software_version("9.9");
+    for (uint64_t bound : {1000, 2000, 5000}) engine.info->add_histogram_bounds_ns(bound);
+    engine.heard_age_ms = 250;
+    engine.counters.emplace().set_door_accepted(12);
+    AddPath(kB, 8000, 0.8);
+    AddPath(kC, 2000, 0.2);
+    v1::PathTotals& totals = engine.totals.emplace_back();
+    totals.set_transport("tcp");
+    totals.set_fabric(v1::FABRIC_KIND_ETHERNET);
+    Fill(totals.mutable_rtt());
+    totals.set_pings_sent(40);
+    totals.set_pings_lost(3);
+  }
+
+  static void Fill(v1::CumulativeHistogram* histogram) {
+    for (uint64_t bucket : {1, 0, 4, 2}) histogram->add_buckets(bucket);
+    histogram->set_count(7);
+    histogram->set_sum_ns(70'500);
+  }
+
+  v1::PathResult& AddPath(const std::string& dst, double mbps, double share) {
+    v1::PlannedPath* path = state.engine.plan.add_paths();
+    path->set_path_id(dst + "/tcp");
+    path->set_transport("tcp");
+    path->set_dst_node_id(dst);
+    v1::PathResult& result = state.engine.results[path->path_id()];
+    result.set_state(v1::PATH_STATE_OK);
+    result.set_fabric(v1::FABRIC_KIND_ETHERNET);
+    result.mutable_rtt()->set_samples(5);
+    result.mutable_rtt()->set_p50(70'000);
+    result.mutable_bandwidth()->set_samples(3);
+    result.mutable_bandwidth()->set_p50(mbps * 1e6);
+    result.mutable_bandwidth()->set_age_ms(4000);
+    result.mutable_expected_bandwidth()->set_bps(mbps * 1e6 / share);
+    result.set_last_ok_age_ms(dst == kC ? 2500 : 100);
+    Fill(result.mutable_rtt_histogram());
+    return result;
+  }
+
+  std::string Page(bool cluster = false) {
+    Topology topology;
+    if (cluster) topology = BuildTopology(*state.view, state.settings, kNow, now);
+    return MetricsText(state, cluster ? &topology : nullptr, kNow, now);
+  }
+  // The value behind a series; nothing = it is not there.
+  std::optional<double> Value(const std::string& page, const std::string& series) {
+    const std::string start = "\nray_network_sense_" + series + " ";
+    const size_t at = ("\n" + page).find(start);
+    if (at == std::string::npos) return std::nullopt;
+    return std::stod(("\n" + page).substr(at + start.size()));
+  }
+
+  MonotonicTime now = MonotonicNow();
+  BridgeState state;
+};
+
+const std::string kLayer = R"(transport="tcp",fabric="ethernet",rail="")";
+
+TEST_F(MetricsTest, HistogramsAreCumulativeAndInSeconds) {
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("# TYPE ray_network_sense_rtt_seconds histogram\n"));
+  EXPECT_EQ(Value(page, "rtt_seconds_bucket{" + kLayer + R"(,le="1e-06"})"), 1);
+  EXPECT_EQ(Value(page, "rtt_seconds_bucket{" + kLayer + R"(,le="2e-06"})"), 1);
+  EXPECT_EQ(Value(page, "rtt_seconds_bucket{" + kLayer + R"(,le="5e-06"})"), 5);
+  EXPECT_EQ(Value(page, "rtt_seconds_bucket{" + kLayer + R"(,le="+Inf"})"), 7);
+  EXPECT_EQ(Value(page, "rtt_seconds_count{" + kLayer + "}"), 7);
+  EXPECT_DOUBLE_EQ(*Value(page, "rtt_seconds_sum{" + kLayer + "}"), 70.5e-6);
+}
+
+TEST_F(MetricsTest, CountersAreTheEngines) {
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("# TYPE ray_network_sense_pings_total counter\n"));
+  EXPECT_EQ(Value(page, "pings_total{" + kLayer + "}"), 40);
+  EXPECT_EQ(Value(page, "pings_lost_total{" + kLayer + "}"), 3);
+  EXPECT_EQ(Value(page, "door_accepted_total"), 12);
+}
+
+TEST_F(MetricsTest, EdgesByStateShowTheZerosToo) {
+  state.engine.results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
+  const std::string page = Page();
+  EXPECT_EQ(Value(page, "edges{" + kLayer + R"(,state="OK"})"), 1);
+  EXPECT_EQ(Value(page, "edges{" + kLayer + R"(,state="UNREACHABLE"})"), 1);
+  EXPECT_EQ(Value(page, "edges{" + kLayer + R"(,state="REFUSED"})"), 0);
+}
+
+TEST_F(MetricsTest, BandwidthIsInBytesOfTheSlowestAndTheMedian) {
+  const std::string page = Page();
+  EXPECT_DOUBLE_EQ(*Value(page, "bandwidth_worst_bytes_per_second{" + kLayer + "}"), 2000e6 / 8);
+  EXPECT_DOUBLE_EQ(*Value(page, "bandwidth_median_bytes_per_second{" + kLayer + "}"), 5000e6 / 8);
+  EXPECT_DOUBLE_EQ(*Value(page, "bandwidth_expected_worst_ratio{" + kLayer + "}"), 0.2);
+  EXPECT_DOUBLE_EQ(*Value(page, "oldest_rtt_age_seconds{" + kLayer + "}"), 2.5);
+  EXPECT_DOUBLE_EQ(*Value(page, "oldest_bandwidth_age_seconds{" + kLayer + "}"), 4);
+}
+
+TEST_F(MetricsTest, AnEdgeThatIsNotOkHasNoBandwidth) {
+  state.engine.results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
+  EXPECT_DOUBLE_EQ(*Value(Page(), "bandwidth_worst_bytes_per_second{" + kLayer + "}"), 8000e6 / 8);
+}
+
+TEST_F(MetricsTest, PathsBetweenRailsAreALayerOfTheirOwn) {
+  v1::PathTotals& crossed = state.engine.totals.emplace_back(state.engine.totals[0]);
+  crossed.set_cross_rail(true);
+  v1::PathTotals& railed = state.engine.totals.emplace_back(state.engine.totals[0]);
+  railed.set_rail(0);
+  const std::string page = Page();
+  for (const char* rail : {"", "0", "cross"})
+    EXPECT_EQ(Value(page, std::string(R"(pings_total{transport="tcp",fabric="ethernet",rail=")") + rail + "\"}"), 40);
+}
+
+TEST_F(MetricsTest, NobodyToAskShowsNoFigures) {
+  state.engine = {.plan = state.engine.plan,
+                  .info = {},
+                  .results = {},
+                  .problem = "gone",
+                  .heard_age_ms = {},
+                  .counters = {},
+                  .totals = {}};
+  state.gcs_heard.reset();
+  const std::string page = Page();
+  EXPECT_EQ(Value(page, "engine_up"), 0);
+  EXPECT_EQ(Value(page, R"(edges{transport="tcp",fabric="unknown",rail="",state="UNKNOWN"})"), 2);
+  for (const char* gone : {"rtt_seconds", "pings_total", "door_accepted", "bandwidth_worst", "heard_age"})
+    EXPECT_THAT(page, Not(HasSubstr(gone)));
+}
+
+TEST_F(MetricsTest, AHistogramWithOtherBucketsIsLeftOut) {
+  state.engine.info->clear_histogram_bounds_ns();
+  EXPECT_THAT(Page(), Not(HasSubstr("rtt_seconds_bucket")));
+  state.engine.info->add_histogram_bounds_ns(1000);
+  EXPECT_THAT(Page(), Not(HasSubstr("rtt_seconds_bucket")));
+}
+
+TEST_F(MetricsTest, DetailIsPerEdgeAndOnlyOnDemand) {
+  EXPECT_THAT(Page(), Not(HasSubstr("_edge_")));
+  EXPECT_THAT(Page(), Not(HasSubstr(kB)));
+  state.settings.metrics_detail = true;
+  const std::string labels = kLayer + ",dst_node=\"" + kC + R"(",dst_address="10.0.0.c",src_port="",dst_port="")";
+  const std::string page = Page();
+  EXPECT_EQ(Value(page, "edge_state{" + labels + R"(,state="OK"})"), 1);
+  EXPECT_DOUBLE_EQ(*Value(page, "edge_bandwidth_bytes_per_second{" + labels + "}"), 2000e6 / 8);
+  EXPECT_EQ(Value(page, "edge_rtt_seconds_count{" + labels + "}"), 7);
+}
+
+TEST_F(MetricsTest, OnlyTheHeadTellsOfTheCluster) {
+  EXPECT_THAT(Page(), Not(HasSubstr("cluster_")));
+  const std::string page = Page(true);
+  EXPECT_EQ(Value(page, "cluster_nodes"), 3);
+  EXPECT_EQ(Value(page, "cluster_reachable_nodes"), 0);
+  EXPECT_EQ(Value(page, "cluster_reporting_nodes"), 0);
+  EXPECT_EQ(Value(page, R"(cluster_edges{transport="",fabric="",rail="",state="UNKNOWN"})"), 6);
+  EXPECT_EQ(Value(page, "cluster_node_reachable{node=\"" + kA + R"(",node_address="10.0.0.a",node_hostname="n"})"), 0);
+}
+
+TEST_F(MetricsTest, AHostileNameStaysOneValue) {
+  auto view = std::make_shared<ClusterView>();
+  view->nodes.push_back({kA, "10.0.0.1", "a\"} 1\nup{x=\"\\", true, true, 0});
+  state.view = view;
+  EXPECT_THAT(Page(true), HasSubstr(R"(node_hostname="a\"} 1\nup{x=\"\\"} 0)"));
+}
+
+}  // namespace
+}  // namespace netsense
