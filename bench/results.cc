@@ -17,11 +17,6 @@
 namespace netsense {
 namespace {
 
-// Names may hold anything: what is no UTF-8 is replaced.
-std::string Text(const nlohmann::json& json, int indent = -1) {
-  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 std::string ProcessorName() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)
@@ -116,13 +111,13 @@ absl::StatusOr<Results> Results::Begin(const OutputOptions& options, const std::
                                        const std::string& target) {
   if (std::string conflict = options.Conflict(); !conflict.empty()) return absl::InvalidArgumentError(conflict);
   Results results(options, DocumentHead(command, target));
-  auto jsonl = OpenFile(options.jsonl);
+  auto jsonl = JsonLines::Create(options.jsonl);
   if (!jsonl.ok()) return jsonl.status();
   auto csv = OpenFile(options.csv);
   if (!csv.ok()) return csv.status();
   results.jsonl_ = *std::move(jsonl);
   results.csv_ = *std::move(csv);
-  if (results.jsonl_ != nullptr) *results.jsonl_ << Text(results.document_) << std::endl;
+  results.jsonl_.Write(results.document_);
   if (results.csv_ != nullptr) {
     std::string line;
     for (const Column& column : kColumns) absl::StrAppend(&line, line.empty() ? "" : ",", column.name);
@@ -158,7 +153,7 @@ void Results::Check(const nlohmann::json& row) {
 }
 
 void Results::Emit(const nlohmann::json& row) {
-  if (jsonl_ != nullptr) *jsonl_ << Text(row) << std::endl;
+  jsonl_.Write(row);
   if (csv_ == nullptr) return;
   std::string line;
   for (const Column& column : kColumns)
@@ -187,14 +182,11 @@ void Results::Say(const std::string& text) {
 int Results::Finish(bool interrupted) {
   document_["ended_at_ms"] = EpochMillis();
   document_["interrupted"] = interrupted;
-  if (jsonl_ != nullptr)
-    *jsonl_ << Text({{"ended_at_ms", document_["ended_at_ms"]},
-                     {"interrupted", interrupted},
-                     {"checks", document_["checks"]}})
-            << std::endl;
-  if (options_.json) std::cout << Text(document_, 2) << "\n";
+  jsonl_.Write(
+      {{"ended_at_ms", document_["ended_at_ms"]}, {"interrupted", interrupted}, {"checks", document_["checks"]}});
+  if (options_.json) std::cout << DumpText(document_, 2) << "\n";
   std::cout << std::flush;
-  if (!std::cout || (jsonl_ != nullptr && !*jsonl_) || (csv_ != nullptr && !*csv_)) {
+  if (!std::cout || jsonl_.failed() || (csv_ != nullptr && !*csv_)) {
     std::cerr << "netsense-bench: the results could not be written whole: no space left, or the reader is gone\n";
     return kCouldNotMeasure;
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "bench/json_lines.h"
 
 namespace netsense {
 
@@ -54,7 +55,8 @@ class Results {
   OutputOptions options_;
   bool for_people_ = true;
   nlohmann::json document_;
-  std::shared_ptr<std::ostream> jsonl_, csv_;  // null = none
+  JsonLines jsonl_;
+  std::shared_ptr<std::ostream> csv_;  // null = none
   int exit_code_ = 0;
 };
 

@@ -13,8 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "bench/command.h"
+#include "bench/json_lines.h"
+#include "bench/matrix/earlier_run.h"
 #include "bench/matrix/plan.h"
-#include "bench/matrix/record.h"
 #include "bench/matrix/suspects.h"
 #include "bench/matrix/tables.h"
 #include "bench/result_file.h"
@@ -91,7 +92,7 @@ class MatrixRun {
   Json head_, suspects_ = Json::array();
   bool compared_ = false;               // at least one verdict had something to compare
   std::vector<std::string> not_clear_;  // pairs that were bad at first and could not be looked at again
-  Lines lines_;
+  JsonLines lines_;
 };
 
 absl::Status MatrixRun::ChooseStream() {
@@ -135,8 +136,8 @@ absl::Status MatrixRun::TakeEarlierRun() {
   if (!earlier.ok()) return earlier.status();
   const Json& settings = ObjectOf(ObjectOf(earlier->head, "plan"), "settings");
   if (settings != runner_.settings().ToJson())
-    return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " was measured otherwise: ", Dump(settings),
-                                                   ", and this is ", Dump(runner_.settings().ToJson())));
+    return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " was measured otherwise: ", DumpText(settings),
+                                                   ", and this is ", DumpText(runner_.settings().ToJson())));
   if (!earlier->note.empty()) std::cerr << "netsense-bench: " << flags_.resume << ": " << earlier->note << "\n";
   std::set<std::string> names, transports(flags_.settings.transports.begin(), flags_.settings.transports.end());
   for (const Node& node : nodes_) names.insert(node.name);
@@ -211,7 +212,7 @@ absl::Status MatrixRun::BeginLines() {
   if (same && !earlier_->is_lines)
     return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " is a document: give --jsonl another file"));
   const bool append = earlier_ && earlier_->is_lines && (flags_.jsonl.empty() || same);
-  auto lines = append ? Lines::Append(flags_.resume) : Lines::Create(flags_.jsonl);
+  auto lines = append ? JsonLines::Append(flags_.resume) : JsonLines::Create(flags_.jsonl);
   if (!lines.ok()) return lines.status();
   lines_ = *std::move(lines);
   lines_.Write(head_);
@@ -356,7 +357,7 @@ int MatrixRun::Finish(bool interrupted) {
   lines_.Write(Tail(interrupted));
   const Json document = DocumentOf(interrupted);
   if (flags_.json)
-    std::cout << Dump(document, 2) << "\n";
+    std::cout << DumpText(document, 2) << "\n";
   else if (flags_.jsonl != "-")
     std::cout << TablesOf(document);
   if (interrupted) {
@@ -385,7 +386,7 @@ int MatrixRun::Run(const std::stop_token& stop) {
   MakeHead();
   if (flags_.dry_run) {
     if (flags_.json)
-      std::cout << Dump(DocumentOf(false), 2) << "\n";
+      std::cout << DumpText(DocumentOf(false), 2) << "\n";
     else
       std::cout << PlanWords();
     return kGood;

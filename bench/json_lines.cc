@@ -1,4 +1,4 @@
-#include "bench/matrix/record.h"
+#include "bench/json_lines.h"
 
 #include <cerrno>
 #include <cstring>
@@ -6,18 +6,9 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
-#include "bench/result_file.h"
 
-namespace netsense::matrix {
+namespace netsense {
 namespace {
-
-bool StartsWithHead(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  auto head = nlohmann::json::parse(line, nullptr, false);
-  return head.is_object() && head.contains("schema_version") && !head.contains("results");
-}
 
 // Length of the file up to and with its last newline.
 absl::StatusOr<std::uintmax_t> WholeLines(const std::string& path) {
@@ -34,27 +25,12 @@ absl::StatusOr<std::uintmax_t> WholeLines(const std::string& path) {
 
 }  // namespace
 
-std::string Dump(const nlohmann::json& json, int indent) {
+std::string DumpText(const nlohmann::json& json, int indent) {
   return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-absl::StatusOr<EarlierRun> ReadEarlierRun(const std::string& path) {
-  auto file = ReadResultFile(path);
-  if (!file.ok()) return file.status();
-  if (TextOf(file->document, "command") != "matrix")
-    return absl::InvalidArgumentError(absl::StrCat(path, " is no result of `netsense-bench matrix`"));
-  EarlierRun run;
-  run.note = file->note;
-  for (nlohmann::json& row : file->document["results"])
-    if (!row.contains("error")) run.rows.push_back(std::move(row));
-  run.head = std::move(file->document);
-  run.head.erase("results");
-  run.is_lines = StartsWithHead(path);
-  return run;
-}
-
-absl::StatusOr<Lines> Lines::Create(const std::string& path) {
-  Lines lines;
+absl::StatusOr<JsonLines> JsonLines::Create(const std::string& path) {
+  JsonLines lines;
   lines.path_ = path;
   lines.to_stdout_ = path == "-";
   if (path.empty() || lines.to_stdout_) return lines;
@@ -63,12 +39,12 @@ absl::StatusOr<Lines> Lines::Create(const std::string& path) {
   return lines;
 }
 
-absl::StatusOr<Lines> Lines::Append(const std::string& path) {
+absl::StatusOr<JsonLines> JsonLines::Append(const std::string& path) {
   auto length = WholeLines(path);
   if (!length.ok()) return length.status();
   std::error_code error;
   std::filesystem::resize_file(path, *length, error);
-  Lines lines;
+  JsonLines lines;
   lines.path_ = path;
   if (!error) lines.file_.open(path, std::ios::app);
   if (error || !lines.file_)
@@ -77,13 +53,14 @@ absl::StatusOr<Lines> Lines::Append(const std::string& path) {
   return lines;
 }
 
-void Lines::Write(const nlohmann::json& object) {
-  if (to_stdout_) std::cout << Dump(object) << std::endl;
-  if (!file_.is_open() || !file_) return;
+void JsonLines::Write(const nlohmann::json& object) {
+  if (to_stdout_) std::cout << DumpText(object) << std::endl;
+  if (!file_.is_open() || failed_) return;
   errno = 0;
-  if (!(file_ << Dump(object) << std::endl))
+  failed_ = !(file_ << DumpText(object) << std::endl);
+  if (failed_)
     std::cerr << "netsense-bench: cannot write " << path_ << ": " << strerror(errno)
               << ": what comes from now on is not in it\n";
 }
 
-}  // namespace netsense::matrix
+}  // namespace netsense
