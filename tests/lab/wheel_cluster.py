@@ -6,7 +6,6 @@
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster import RayCluster
@@ -42,8 +41,8 @@ class WheelCluster(RayCluster):
             self.lab.route(i, "add", "default", "dev", "e0")  # by which Ray finds the address of its own node
         self.temp = self.directory / "r"
         self.start_ray(1, "--head", "--port=6379", f"--temp-dir={self.temp}", *self.dashboard_flags())
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(self.join, range(2, self.first_nodes + 1)))
+        for i in range(2, self.first_nodes + 1):  # one after another: on one host, they share Ray's folder
+            self.join(i)
         return self
 
     def dashboard_flags(self):

@@ -74,9 +74,11 @@ def test_rows_are_typed_and_up_again_changes_settings(cluster):
 
 
 def test_a_wrong_setting_is_told_and_changes_nothing(cluster):
-    done = cluster.netsense(1, "up", "--set", "tick_ms=7")
-    assert done.returncode == 3 and "network_sense_tick_ms" in done.stderr and "Traceback" not in done.stderr
-    assert len(cluster.processes()) == 6
+    before = cluster.processes()
+    done = cluster.netsense(1, "up", "--set", "tick_ms=7", "--disabled")
+    assert done.returncode == 2 and "network_sense_tick_ms" in done.stderr and "Traceback" not in done.stderr
+    assert cluster.processes() == before
+    assert "6 of 6 edges OK" in cluster.netsense(1, "status").stdout
 
 
 def test_the_dashboard_shows_it_and_the_api_asks_for_the_token(cluster):
@@ -113,7 +115,7 @@ def test_what_dies_comes_back(cluster):
     assert parent(second) == actor
     os.kill(actor, signal.SIGKILL)  # its bridge goes with it, and Ray starts the actor again
     third = another_bridge(cluster, 2, second)
-    assert parent(third) != actor and not os.path.exists(f"/proc/{second}")
+    assert parent(third) != actor
     cluster.wait_all_ok(nodes=3)
 
 

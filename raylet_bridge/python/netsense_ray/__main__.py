@@ -156,7 +156,7 @@ def main() -> int:
         return arguments.run(arguments)
     except NetsenseError as error:
         print(f"netsense: {error}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, cluster.WrongSetting) else FAILED
     except KeyboardInterrupt:
         return 130
 

@@ -20,6 +20,10 @@ _SAY_AFTER_S = 1.0
 _GIVEN_UP_AFTER = 3  # starts in a row that failed
 
 
+class WrongSetting(NetsenseError, ValueError):
+    """There is no such setting, or it cannot have that value; the text says what it may be."""
+
+
 @dataclass(frozen=True)
 class BridgeStatus:
     """Whether netsense works on one node of the cluster."""
@@ -72,10 +76,11 @@ def up(
     `timeout`: seconds to wait for the reports. A node that fails three times is not waited for.
 
     Call it again to change the settings. One status per node comes back, and says why a node does not report; those nodes are tried on
-    and on, also after this returns. NetsenseError when the cluster can't be reached, a setting is wrong, or nothing could be started.
+    and on, also after this returns. WrongSetting for a bad one of `settings`; NetsenseError when the cluster
+    can't be reached or nothing could be started.
     """
     with connected(address):
-        for name, value in {"enabled": enabled, "bw_enabled": bandwidth, **(settings or {})}.items():
+        for name, value in {**(settings or {}), "enabled": enabled, "bw_enabled": bandwidth}.items():
             _set(name, value)
         return _wait_for_reports(_start_supervisor(), enabled, timeout)
 
@@ -118,7 +123,7 @@ def _set(name: str, value: Any) -> None:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     done = run_bridge(["config", "set", name, text, *gcs_flags(None)])
     if done.returncode != 0:
-        raise NetsenseError(done.stderr.strip())
+        raise (WrongSetting if done.returncode == 2 else NetsenseError)(done.stderr.strip().removeprefix("netsense-bridge: "))
 
 
 def _start_supervisor() -> Any:
