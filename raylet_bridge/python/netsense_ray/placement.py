@@ -71,7 +71,7 @@ def best_node_for(
 
     `candidates`: node ids to choose from, never left to Ray; by default the alive nodes with CPUs. `soft`: as NodeAffinitySchedulingStrategy
     has it. Objects that are not made yet, or so small that Ray keeps them with their owner, have no place and do not count.
-    The cluster is read at most once a second; `topology` gives one instead. May be called from any thread of a process that called `ray.init`.
+    Links are read at most every 5 s, free CPUs every second; `topology` gives the links instead. May be called from any thread of a process that called `ray.init`.
     """
     from ray import ObjectRef
     from ray.experimental import get_object_locations
@@ -109,13 +109,10 @@ class Placements:
         return len(kept)
 
 
-class View:
-    """What choices are made by: read once, used for a second."""
+class Links:
+    """What is known of the ways between the nodes."""
 
-    def __init__(self, topology: Topology, free_cpus: Mapping[str, float], placements: Placements):
-        """`free_cpus`: node id -> free now, of every alive node that has CPUs."""
-        self.free_cpus = free_cpus
-        self.placements = placements
+    def __init__(self, topology: Topology):
         self.addresses = {node.node_id: node.address for node in topology.nodes}
         self.bandwidth, self.transport = _object_bandwidths(topology)  # pair -> bytes a second, 0 = unreachable
         measured = sorted(value for value in self.bandwidth.values() if value > 0)
@@ -125,10 +122,6 @@ class View:
     def name(self, node_id: str) -> str:
         return self.addresses.get(node_id) or node_id[:8]
 
-    def room(self, node_id: str) -> float:
-        """CPUs to spare; below zero, tasks that wait for one."""
-        return self.free_cpus.get(node_id, 0.0) - self.placements.count(node_id)
-
     def fetch_seconds(self, stored: StoredObject, node_id: str) -> float:
         if node_id in stored.node_ids:
             return 0.0
@@ -137,28 +130,44 @@ class View:
         return stored.size / best if best > 0 else float("inf")
 
 
+class View:
+    """What a choice is made by."""
+
+    def __init__(self, links: Links, free_cpus: Mapping[str, float], placements: Placements):
+        """`free_cpus`: node id -> free now, of every alive node that has CPUs."""
+        self.links = links
+        self.free_cpus = free_cpus
+        self.placements = placements
+
+    def room(self, node_id: str) -> float:
+        """CPUs to spare; below zero, tasks that wait for one."""
+        return self.free_cpus.get(node_id, 0.0) - self.placements.count(node_id)
+
+
 def choose(objects: Sequence[StoredObject], view: View, candidates: Sequence[str] | None = None) -> tuple[str | None, dict[str, float], str]:
     """The node, the estimate of each in seconds, and the reason; None as the node = left to Ray."""
+    links = view.links
     nodes = sorted(view.free_cpus) if candidates is None else list(candidates)
     if not nodes:
         raise NetsenseError("no node to choose from: no candidate was named, or no alive node has CPUs")
     if candidates is None and not objects:
         return None, {}, "left to Ray: no object has a place that matters"
     local = {node: sum(stored.size for stored in objects if node in stored.node_ids) for node in nodes}
-    most = [node for node in nodes if local[node] == max(local.values())]
-    if view.slowest is None or view.median is None:
+    top = max(local.values())
+    most = [node for node in nodes if local[node] == top]
+    if links.slowest is None or links.median is None:
         if candidates is None:
             return None, {}, "left to Ray: no bandwidth is measured (netsense-bridge config set network_sense_bw_enabled true)"
         node = max(most, key=view.room)
-        return node, {}, f"{view.name(node)} has most of the bytes; no bandwidth is measured"
+        return node, {}, f"{links.name(node)} has most of the bytes; no bandwidth is measured"
 
-    seconds = {node: sum(view.fetch_seconds(stored, node) for stored in objects) for node in nodes}
+    seconds = {node: sum(links.fetch_seconds(stored, node) for stored in objects) for node in nodes}
     least = min(seconds.values())
     near = [node for node in nodes if seconds[node] <= max(least * LEAST_GAIN_RATIO, least + LEAST_GAIN_S)]
-    limit = FAR_RATIO * sum(stored.size for stored in objects) / view.median + LEAST_GAIN_S
+    limit = FAR_RATIO * sum(stored.size for stored in objects) / links.median + LEAST_GAIN_S
     far = [node for node in nodes if seconds[node] > limit]
     rays = max(most, key=seconds.__getitem__)  # Ray may take any of them
-    if candidates is None and local[rays] > 0 and rays in near and not far:
+    if candidates is None and top > 0 and rays in near and not far:
         return None, seconds, f"left to Ray: {seconds[rays]:.2f} s where most of the bytes are, {least:.2f} s at best"
 
     fit = [node for node in nodes if node in near or node not in far]
@@ -168,12 +177,12 @@ def choose(objects: Sequence[StoredObject], view: View, candidates: Sequence[str
         node = min(ready, key=seconds.__getitem__)
     else:
         node = max(fit, key=lambda node: (view.room(node), -seconds[node]))
-    reason = f"{view.name(node)} can have all in {seconds[node]:.2f} s over {view.transport}"
-    if local[rays] > 0 and rays not in near:
-        reason += f"; {view.name(rays)}, where most of the bytes are, in {seconds[rays]:.2f} s"
+    reason = f"{links.name(node)} can have all in {seconds[node]:.2f} s over {links.transport}"
+    if top > 0 and rays not in near:
+        reason += f"; {links.name(rays)}, where most of the bytes are, in {seconds[rays]:.2f} s"
     elif far:
         worst = max(far, key=seconds.__getitem__)
-        reason += f"; {view.name(worst)}, where Ray might send it, in {seconds[worst]:.2f} s"
+        reason += f"; {links.name(worst)}, where Ray might send it, in {seconds[worst]:.2f} s"
     return node, seconds, reason
 
 
@@ -198,30 +207,40 @@ def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
 
 
 class _Views:
-    """The last reading, for all threads of the process."""
+    """The last readings, for all threads of the process."""
+
+    # No pair's bandwidth is measured more often than every few seconds, while CPUs come and go.
+    LINKS_KEPT_S = 5.0
+    CPUS_KEPT_S = 1.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._placements = Placements()
-        self._view: View | None = None
-        self._session: object = None  # of the Ray that it is about
-        self._good_until = 0.0
+        self._cluster: str | None = None  # that the readings are of
+        self._links: Links | None = None
+        self._links_until = 0.0
+        self._free_cpus: dict[str, float] = {}
+        self._free_cpus_until = 0.0
 
     def get(self, topology: Topology | None) -> View:
-        if topology is not None:
-            return View(topology, _free_cpus(), self._placements)
         import ray
 
-        session = ray.get_runtime_context().gcs_address
+        cluster = ray.get_runtime_context().gcs_address
         with self._lock:
+            if cluster != self._cluster:
+                self._cluster, self._links, self._free_cpus_until = cluster, None, 0.0
+            if time.monotonic() > self._free_cpus_until:
+                self._free_cpus = _free_cpus()
+                self._free_cpus_until = time.monotonic() + self.CPUS_KEPT_S
+            if topology is not None:
+                return View(Links(topology), self._free_cpus, self._placements)
             begun = time.monotonic()
-            if self._view is None or begun > self._good_until or self._session != session:
-                self._view = View(read_topology(), _free_cpus(), self._placements)
-                self._session = session
+            if self._links is None or begun > self._links_until:
+                self._links = Links(read_topology())
                 now = time.monotonic()
-                # Reading a large cluster's takes seconds: at most a twentieth of the time goes into it.
-                self._good_until = now + max(1.0, 20 * (now - begun))
-            return self._view
+                # Reading a large cluster's takes seconds: no more than a twentieth of the time goes into it.
+                self._links_until = now + max(self.LINKS_KEPT_S, 20 * (now - begun))
+            return View(self._links, self._free_cpus, self._placements)
 
 
 _views = _Views()
