@@ -1,30 +1,13 @@
 #include "raylet_bridge/http_api.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/metrics.h"
 
 namespace netsense {
 namespace {
-
-constexpr int64_t kGcsSilenceLimitMs = 5000;  // and at least three ticks
-
-// Why the cluster's data are not of now; empty when they are.
-std::string GcsProblem(const BridgeState& state, MonotonicTime now) {
-  if (!state.gcs_heard) return "the GCS has not answered yet";
-  const int64_t age_ms = MillisSince(*state.gcs_heard, now);
-  if (age_ms <= std::max<int64_t>(kGcsSilenceLimitMs, 3 * int64_t{state.settings.tick_ms})) return "";
-  return fmt::format("the GCS has not answered for {} ms: this is what it said then", age_ms);
-}
-
-HttpResponse AnswerTopology(const BridgeState& state) {
-  const MonotonicTime now = MonotonicNow();
-  return {.body = EnvelopeJson(BuildTopology(*state.view, state.settings, EpochMillis(), now), GcsProblem(state, now))};
-}
 
 HttpResponse AnswerHealth(const BridgeState& state) {
   const MonotonicTime now = MonotonicNow();
@@ -50,7 +33,7 @@ HttpResponse AnswerMetrics(const BridgeState& state, bool whole_cluster) {
 }  // namespace
 
 std::vector<HttpRoute> HttpApiRoutes(const HttpApiOptions& options) {
-  auto from_state = [state = options.state](auto answer) {
+  auto from_state = [state = options.sources.state](auto answer) {
     return [state, answer](const HttpRequest&) { return answer(state()); };
   };
   std::vector<HttpRoute> routes = {{"/healthz", true, from_state(AnswerHealth)}};
@@ -58,7 +41,8 @@ std::vector<HttpRoute> HttpApiRoutes(const HttpApiOptions& options) {
                       return AnswerMetrics(state, whole);
                     })});
   if (!options.whole_cluster) return routes;
-  routes.push_back({"/api/v0/network_topology", false, from_state(AnswerTopology)});
+  for (HttpRoute& route : ClusterRoutes(options.sources)) routes.push_back(std::move(route));
+  for (HttpRoute& route : PageRoutes(options.page)) routes.push_back(std::move(route));
   return routes;
 }
 
