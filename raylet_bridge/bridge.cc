@@ -20,6 +20,7 @@
 #include "raylet_bridge/bridge_state.h"
 #include "raylet_bridge/cluster_reader.h"
 #include "raylet_bridge/dead_keys.h"
+#include "raylet_bridge/edge_history.h"
 #include "raylet_bridge/engine_driver.h"
 #include "raylet_bridge/engine_host.h"
 #include "raylet_bridge/file_sd.h"
@@ -64,6 +65,7 @@ class Bridge {
   void BeatHeart(std::stop_token stop);
   void Loop();
   absl::Status Tick();
+  void RememberEdges();
   absl::Status LookForOurselves();
   void RefreshSettings(const std::optional<std::string>& config);
   void RefreshPlan();
@@ -90,6 +92,7 @@ class Bridge {
   bool news_ = false;
   std::shared_ptr<const ClusterView> view_ = std::make_shared<ClusterView>();
   std::optional<MonotonicTime> gcs_heard_;
+  EdgeHistory history_;  // where this bridge shows the cluster
 
   std::unique_ptr<EngineHost> host_;
   std::unique_ptr<EngineDriver> driver_;
@@ -184,7 +187,11 @@ absl::Status Bridge::StartHttp() {
       .host = setup_.self.address,
       .port = static_cast<uint16_t>(settings_.http_port),
       .token = setup_.token.secret,
-      .routes = HttpApiRoutes({.state = [this] { return state(); }, .whole_cluster = setup_.shows_cluster()})};
+      .routes = HttpApiRoutes({.sources = {.state = [this] { return state(); },
+                                           .history = &history_,
+                                           .read_key = [this](const auto& key) { return setup_.gcs->Get(key); }},
+                               .whole_cluster = setup_.shows_cluster(),
+                               .page = EmbeddedPage()})};
   // Readers know the head's port by its number; the others' stands in their door records.
   bool chosen = setup_.self.is_head && settings_.http_port != Settings().http_port;
   if (!setup_.options.http_listen.empty()) {
@@ -259,6 +266,7 @@ absl::Status Bridge::Tick() {
     view_ = std::make_shared<ClusterView>(reader_.view());
     gcs_heard_ = MonotonicNow();
   }
+  RememberEdges();
   if (file_sd_) file_sd_->Update(reader_.view());
   const auto& nodes = reader_.view().nodes;
   if (std::none_of(nodes.begin(), nodes.end(),
@@ -267,6 +275,12 @@ absl::Status Bridge::Tick() {
   RefreshPlan();
   if (auto status = RefreshApi(); !status.ok()) return status;
   return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
+}
+
+void Bridge::RememberEdges() {
+  if (!setup_.shows_cluster()) return;
+  auto matrix = BuildMatrix(reader_.view(), settings_, EpochMillis(), MonotonicNow());
+  if (matrix.ok()) history_.Add(*matrix, MonotonicNow());
 }
 
 // We are not among the alive. The GCS may have forgotten everything; or our node is dead, which is the end with Ray,
@@ -365,8 +379,12 @@ void Bridge::RemoveOwnKeys() {
 }
 
 BridgeState Bridge::state() const {
-  BridgeState state{
-      .node_id = setup_.self.node_id, .settings = {}, .view = {}, .gcs_heard = {}, .engine = driver_->state(), .published = publisher_->counters()};
+  BridgeState state{.node_id = setup_.self.node_id,
+                    .settings = {},
+                    .view = {},
+                    .gcs_heard = {},
+                    .engine = driver_->state(),
+                    .published = publisher_->counters()};
   std::lock_guard lock(mutex_);
   state.settings = settings_;
   state.view = view_;

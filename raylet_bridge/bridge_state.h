@@ -22,4 +22,7 @@ struct BridgeState {
   Publisher::Counters published;
 };
 
+// Why the cluster's data are not of now; empty when they are.
+std::string GcsProblem(const BridgeState& state, MonotonicTime now);
+
 }  // namespace netsense

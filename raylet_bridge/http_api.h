@@ -1,17 +1,18 @@
 // The HTTP API of a bridge: the one list of what it answers. docs/architecture.md says what each document is.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "raylet_bridge/bridge_state.h"
+#include "raylet_bridge/cluster_routes.h"
 #include "raylet_bridge/http_server.h"
+#include "raylet_bridge/page_routes.h"
 
 namespace netsense {
 
 struct HttpApiOptions {
-  std::function<BridgeState()> state;  // called on the server's threads
-  bool whole_cluster = false;          // the head: also what all nodes report
+  ClusterSources sources;
+  bool whole_cluster = false;  // the head: also what all nodes report
+  std::vector<PageFile> page;  // the head's: shown at `/`; empty = none
 };
 std::vector<HttpRoute> HttpApiRoutes(const HttpApiOptions& options);
 

@@ -20,11 +20,22 @@ namespace {
 constexpr size_t kThreads = 8;
 constexpr std::chrono::seconds kIoTimeout{2};
 constexpr size_t kMaxBody = 8 << 10;
+constexpr size_t kPiece = 256 << 10;  // of a shared body, written at once
 
 void Send(const HttpResponse& answer, httplib::Response& response) {
   response.status = answer.code;
-  for (const auto& [name, value] : answer.headers) response.set_header(name, value);
-  response.set_content(answer.body, answer.content_type);
+  for (const auto& [name, value] : answer.headers) {
+    response.headers.erase(name);  // it goes before the server's own
+    response.set_header(name, value);
+  }
+  if (answer.shared_body == nullptr) {
+    response.set_content(answer.body, answer.content_type);
+    return;
+  }
+  response.set_content_provider(answer.shared_body->size(), answer.content_type,
+                                [body = answer.shared_body](size_t offset, size_t length, httplib::DataSink& sink) {
+                                  return sink.write(body->data() + offset, std::min(length, kPiece));
+                                });
 }
 
 bool SameSecret(const std::string& shown, const std::string& wanted) {
@@ -106,10 +117,15 @@ class Server final : public HttpServer {
   }
 
   HttpResponse AnswerTo(const httplib::Request& request) const {
-    if (const HttpRoute* route = Find(request.path))
-      return route->answer({[&request](const std::string& name) {
+    if (const HttpRoute* route = Find(request.path)) {
+      auto query = [&request](const std::string& name) {
         return request.has_param(name) ? std::optional(request.get_param_value(name)) : std::nullopt;
-      }});
+      };
+      auto header = [&request](const std::string& name) {
+        return request.has_header(name) ? std::optional(request.get_header_value(name)) : std::nullopt;
+      };
+      return route->answer({query, header});
+    }
     std::string paths;
     for (const HttpRoute& route : options_.routes) paths += (paths.empty() ? "" : ", ") + route.path;
     return RefuseHttp(404, "there is only GET " + paths);

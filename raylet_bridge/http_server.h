@@ -13,14 +13,16 @@
 namespace netsense {
 
 struct HttpRequest {
-  std::function<std::optional<std::string>(const std::string& name)> query;  // ?name=value, decoded
+  std::function<std::optional<std::string>(const std::string& name)> query;   // ?name=value, decoded
+  std::function<std::optional<std::string>(const std::string& name)> header;  // nothing = it was not sent
 };
 
 struct HttpResponse {
   int code = 200;
-  std::string body;
+  std::string body = {};
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers = {};
+  std::shared_ptr<const std::string> shared_body = {};  // sent instead of `body`, without a copy for each reader
 };
 
 struct HttpRoute {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -60,6 +61,10 @@ std::string TimestampSourceName(v1::TimestampSource source) {
 
 std::string DumpJson(const Json& value) {
   return value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+std::string EnvelopeJson(Json result, const std::string& message) {
+  return DumpJson({{"result", true}, {"msg", message}, {"data", {{"result", std::move(result)}}}});
 }
 
 absl::StatusOr<Json> ParseDocument(const std::string& text, const std::string& node_id, size_t max_bytes) {

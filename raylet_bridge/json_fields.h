@@ -24,6 +24,9 @@ std::string TimestampSourceName(v1::TimestampSource source);
 // One line of text. Bytes that are no UTF-8 become U+FFFD.
 std::string DumpJson(const nlohmann::ordered_json& value);
 
+// {"result":true,"msg":message,"data":{"result":result}}: what an answer looks like, here and on Ray's dashboard.
+std::string EnvelopeJson(nlohmann::ordered_json result, const std::string& message);
+
 // A document of schema_version 1 by the node `node_id`: an object whose own node_id says the same. InvalidArgument
 // otherwise, with the reason; also for more than `max_bytes`.
 absl::StatusOr<nlohmann::ordered_json> ParseDocument(const std::string& text, const std::string& node_id,

@@ -8,11 +8,13 @@ namespace netsense {
 
 inline constexpr char kReportKeyPrefix[] = "edge_samples:";
 inline constexpr char kDoorKeyPrefix[] = "door:";
+inline constexpr char kInventoryKeyPrefix[] = "inventory:";
 inline constexpr char kConfigKey[] = "config";
 inline constexpr char kHttpApiKey[] = "http_api";
 
 inline std::string ReportKey(const std::string& node_id) { return kReportKeyPrefix + node_id; }
 inline std::string DoorKey(const std::string& node_id) { return kDoorKeyPrefix + node_id; }
+inline std::string InventoryKey(const std::string& node_id) { return kInventoryKeyPrefix + node_id; }
 
 // 56 lower-case hex digits.
 inline bool IsNodeId(const std::string& text) {

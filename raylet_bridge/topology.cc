@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "raylet_bridge/json_fields.h"
@@ -72,62 +73,34 @@ TopologyNode MakeNode(const ClusterView& view, const ClusterNode& node, const Se
   return made;
 }
 
-// The edge of a pair that nobody reported.
-TopologyEdge UnreportedEdge(const ClusterView& view, const TopologyNode& src, const TopologyNode& dst) {
-  TopologyEdge made;
-  made.src_node_id = src.node.node_id;
-  made.report_ts_ms = src.report_ts_ms;
-  made.age_ms = src.report_age_ms;
-  made.edge.dst_node_id = dst.node.node_id;
-  if (!src.report_ts_ms) {
-    made.edge.reason = "source: " + src.reason;
-  } else if (const Report* report = Find(view.reports, src.node.node_id);
-             report != nullptr && !report->reason.empty()) {
-    made.edge.reason = "source: " + report->reason;
-  } else if (!dst.door) {
-    made.edge.reason = "destination: " + WhyNone(view.doors, dst.node.node_id, "door record");
-  } else {
-    made.edge.reason = "the source has not reported this pair yet";
-  }
-  return made;
+// Why nothing is known of the pairs of a source that nobody reported; empty when its report is no reason.
+std::string WhySourceIsSilent(const ClusterView& view, const TopologyNode& src) {
+  if (!src.report_ts_ms) return "source: " + src.reason;
+  const Report* report = Find(view.reports, src.node.node_id);
+  return report != nullptr && !report->reason.empty() ? "source: " + report->reason : "";
 }
 
-TopologyEdge ReportedEdge(const TopologyNode& src, const ReportEdge& edge) {
-  TopologyEdge made{src.node.node_id, src.report_ts_ms, src.report_age_ms, edge};
-  AddToAges(made.edge, *src.report_age_ms);
-  if (src.state == v1::PATH_STATE_STALE) {
-    made.edge.state = v1::PATH_STATE_STALE;
-    made.edge.reason = "source: " + src.reason;
-    ClearFigures(made.edge);
-  }
-  return made;
-}
+// Who reaches a node, of those that can tell.
+struct Votes {
+  size_t reached = 0, all = 0;
 
-// A node is reachable when at least half of those that can tell reach it: one cut off node must not make all others
-// look bad, and who cannot tell has no vote.
-void FindReachable(Topology& topology) {
-  struct Votes {
-    size_t reached = 0, all = 0;
-  };
-  std::map<std::string, std::map<std::string, bool>> reaches;  // destination -> source -> by any path
-  for (const TopologyEdge& edge : topology.edges) {
-    v1::PathState state = edge.edge.state;
-    if (state == v1::PATH_STATE_UNKNOWN || state == v1::PATH_STATE_STALE || state == v1::PATH_STATE_ISOLATED) continue;
-    bool& by_any = reaches[edge.edge.dst_node_id][edge.src_node_id];
-    by_any = by_any || Reaches(state);
-  }
-  for (TopologyNode& node : topology.nodes) {
-    Votes votes;
-    for (const auto& [source, reached] : reaches[node.node.node_id]) {
-      ++votes.all;
-      if (reached) ++votes.reached;
+  // The edges of one source: it is there when it answers by any path.
+  void Count(const std::vector<v1::PathState>& states) {
+    bool tells = false, reaches = false;
+    for (v1::PathState state : states) {
+      if (state == v1::PATH_STATE_UNKNOWN || state == v1::PATH_STATE_STALE || state == v1::PATH_STATE_ISOLATED)
+        continue;
+      tells = true;
+      reaches = reaches || Reaches(state);
     }
-    bool alone = topology.nodes.size() == 1 && node.state == v1::PATH_STATE_OK;
-    node.reachable = alone || (votes.all > 0 && 2 * votes.reached >= votes.all);
+    all += tells;
+    reached += reaches;
   }
-}
+};
 
-Json NodeToJson(const TopologyNode& node) {
+}  // namespace
+
+Json TopologyNodeToJson(const TopologyNode& node) {
   auto or_null = [](const std::optional<int64_t>& value) { return value ? Json(*value) : Json(nullptr); };
   return {{"node_id", node.node.node_id},        {"last_report_ts_ms", or_null(node.report_ts_ms)},
           {"num_out_edges", node.num_out_edges}, {"address", node.node.address},
@@ -147,8 +120,6 @@ Json TopologyEdgeToJson(const TopologyEdge& edge) {
   return object;
 }
 
-}  // namespace
-
 int64_t Topology::num_reports() const {
   return std::count_if(nodes.begin(), nodes.end(), [](const auto& node) { return node.report_ts_ms.has_value(); });
 }
@@ -167,36 +138,87 @@ int64_t Topology::num_reachable_nodes() const {
   return std::count_if(nodes.begin(), nodes.end(), [](const auto& node) { return node.reachable; });
 }
 
+std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                       MonotonicTime now, const std::function<void(const JudgedEdge&)>& visit) {
+  static const std::string kNotYet = "the source has not reported this pair yet";
+  std::vector<TopologyNode> nodes;
+  std::unordered_map<std::string_view, size_t> places;
+  std::vector<std::string> no_door;  // why the pairs to a node can't be measured; empty when they can
+  for (const ClusterNode& node : view.nodes) {
+    places.emplace(node.node_id, nodes.size());
+    nodes.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
+    no_door.push_back(nodes.back().door ? "" : "destination: " + WhyNone(view.doors, node.node_id, "door record"));
+  }
+  std::vector<Votes> votes(nodes.size());
+  std::vector<v1::PathState> states;
+  for (size_t src = 0; src < nodes.size(); ++src) {
+    std::vector<std::pair<size_t, const ReportEdge*>> told;  // by destination
+    if (const Report* report = Find(view.reports, nodes[src].node.node_id))
+      for (const ReportEdge& edge : report->edges)
+        if (auto place = places.find(edge.dst_node_id); place != places.end() && place->second != src)
+          told.emplace_back(place->second, &edge);
+    std::stable_sort(told.begin(), told.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    nodes[src].num_out_edges = static_cast<int64_t>(told.size());
+    const std::string silent = WhySourceIsSilent(view, nodes[src]);
+    const bool stale = nodes[src].state == v1::PATH_STATE_STALE;
+    const std::string why_stale = "source: " + nodes[src].reason;
+    auto next = told.begin();
+    for (size_t dst = 0; dst < nodes.size(); ++dst) {
+      if (dst == src) continue;
+      states.clear();
+      for (; next != told.end() && next->first == dst; ++next) {
+        const ReportEdge& edge = *next->second;
+        states.push_back(stale ? v1::PATH_STATE_STALE : edge.state);
+        visit({nodes[src], nodes[dst], src, dst, states.back(), stale ? why_stale : edge.reason, &edge});
+      }
+      if (states.empty()) {
+        const std::string& reason = !silent.empty() ? silent : !no_door[dst].empty() ? no_door[dst] : kNotYet;
+        visit({nodes[src], nodes[dst], src, dst, v1::PATH_STATE_UNKNOWN, reason, nullptr});
+      }
+      votes[dst].Count(states);
+    }
+  }
+  // At least half of those that can tell: one cut off node must not make all others look bad, and who cannot tell has
+  // no vote.
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const bool alone = nodes.size() == 1 && nodes[i].state == v1::PATH_STATE_OK;
+    nodes[i].reachable = alone || (votes[i].all > 0 && 2 * votes[i].reached >= votes[i].all);
+  }
+  return nodes;
+}
+
+TopologyEdge CopyOf(const JudgedEdge& judged) {
+  TopologyEdge made{judged.src.node.node_id, judged.src.report_ts_ms, judged.src.report_age_ms, {}};
+  if (judged.reported != nullptr) {
+    made.edge = *judged.reported;
+    AddToAges(made.edge, judged.src.report_age_ms.value_or(0));
+  }
+  made.edge.dst_node_id = judged.dst.node.node_id;
+  made.edge.state = judged.state;
+  made.edge.reason = judged.reason;
+  if (judged.state != v1::PATH_STATE_OK) ClearFigures(made.edge);
+  return made;
+}
+
+std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes) {
+  std::vector<NodeRails> rails;
+  for (const TopologyNode& node : nodes)
+    if (node.door) rails.push_back({node.node.hostname.empty() ? node.node.address : node.node.hostname, &*node.door});
+  return RailWarnings(rails);
+}
+
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now) {
   Topology topology;
   topology.generated_at_ms = now_epoch_ms;
-  for (const ClusterNode& node : view.nodes)
-    topology.nodes.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
-  for (TopologyNode& src : topology.nodes) {
-    std::multimap<std::string, const ReportEdge*> told;  // by destination
-    if (const Report* report = Find(view.reports, src.node.node_id))
-      for (const ReportEdge& edge : report->edges) told.emplace(edge.dst_node_id, &edge);
-    for (const TopologyNode& dst : topology.nodes) {
-      if (&dst == &src) continue;
-      auto [first, last] = told.equal_range(dst.node.node_id);
-      if (first == last) topology.edges.push_back(UnreportedEdge(view, src, dst));
-      for (auto entry = first; entry != last; ++entry) {
-        topology.edges.push_back(ReportedEdge(src, *entry->second));
-        ++src.num_out_edges;
-      }
-    }
-  }
-  FindReachable(topology);
-  std::vector<NodeRails> rails;
-  for (const TopologyNode& node : topology.nodes)
-    if (node.door) rails.push_back({node.node.hostname.empty() ? node.node.address : node.node.hostname, &*node.door});
-  topology.warnings = RailWarnings(rails);
+  topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now,
+                                [&topology](const JudgedEdge& edge) { topology.edges.push_back(CopyOf(edge)); });
+  topology.warnings = TopologyWarnings(topology.nodes);
   return topology;
 }
 
 Json TopologyToJson(const Topology& topology) {
   Json nodes = Json::array(), edges = Json::array();
-  for (const TopologyNode& node : topology.nodes) nodes.push_back(NodeToJson(node));
+  for (const TopologyNode& node : topology.nodes) nodes.push_back(TopologyNodeToJson(node));
   for (const TopologyEdge& edge : topology.edges) edges.push_back(TopologyEdgeToJson(edge));
   return {{"schema_version", 1},
           {"generated_at_ms", topology.generated_at_ms},
@@ -213,7 +235,7 @@ Json TopologyToJson(const Topology& topology) {
 }
 
 std::string EnvelopeJson(const Topology& topology, const std::string& message) {
-  return DumpJson({{"result", true}, {"msg", message}, {"data", {{"result", TopologyToJson(topology)}}}});
+  return EnvelopeJson(TopologyToJson(topology), message);
 }
 
 }  // namespace netsense

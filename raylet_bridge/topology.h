@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -66,6 +67,23 @@ struct Topology {
   int64_t num_reachable_nodes() const;
 };
 
+// One edge as it is judged, without a copy of what was reported. The references live as long as the visit.
+struct JudgedEdge {
+  const TopologyNode &src, &dst;
+  size_t src_place, dst_place;  // in ClusterView.nodes
+  v1::PathState state;
+  const std::string& reason;
+  const ReportEdge* reported;  // null: nobody reported this pair. Its figures count only while `state` is OK
+};
+
+// What BuildTopology is made of: gives back the nodes, after it has called `visit` for each edge in the topology's
+// order. The one place that says what holds of a node and an edge.
+std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                       MonotonicTime now, const std::function<void(const JudgedEdge&)>& visit);
+TopologyEdge CopyOf(const JudgedEdge& edge);
+// Of the nodes' rails, as in Topology.
+std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes);
+
 // The age of a report is what the reader's own clock says once it has seen the report change: so neither a step of a
 // wall clock nor a host whose clock is wrong makes old data fresh, or fresh data old. Until then it is the greater of
 // that and the difference of the wall clocks; a report from the future counts as new, and more than 60 s ahead the
@@ -74,6 +92,8 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
 
 // PAYLOAD of docs/architecture.md.
 nlohmann::ordered_json TopologyToJson(const Topology& topology);
+nlohmann::ordered_json TopologyNodeToJson(const TopologyNode& node);
+nlohmann::ordered_json TopologyEdgeToJson(const TopologyEdge& edge);
 // The document that GET /api/v0/network_topology answers with.
 std::string EnvelopeJson(const Topology& topology, const std::string& message);
 

@@ -1,12 +1,14 @@
 #!/bin/bash
 # Installs what is missing of the Debian packages that a list file names, one a line, # for comments. Nothing else.
+# PACKAGE:COMMAND is there when the command is, whoever brought it.
 # Services that packages bring along (redis-server) are not started, as far as the system honours policy-rc.d.
 set -euo pipefail
 list=${1:?usage: install_packages.sh LIST}
 missing=()
-while read -r package; do
+while IFS=: read -r package command; do
+  [ -z "$command" ] || ! command -v "$command" >/dev/null || continue
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
-done < <(sed 's/#.*//; /^[[:space:]]*$/d' "$list")
+done < <(sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$list")
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 sudo=()

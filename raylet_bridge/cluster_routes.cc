@@ -1,0 +1,110 @@
+#include "raylet_bridge/cluster_routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "raylet_bridge/document_cache.h"
+#include "raylet_bridge/edge_document.h"
+#include "raylet_bridge/kv_keys.h"
+#include "raylet_bridge/matrix_document.h"
+#include "raylet_bridge/node_document.h"
+#include "raylet_bridge/topology.h"
+
+namespace netsense {
+namespace {
+
+bool IsAlive(const ClusterView& view, const std::string& node_id) {
+  return std::any_of(view.nodes.begin(), view.nodes.end(), [&](const auto& node) { return node.node_id == node_id; });
+}
+
+class ClusterApi {
+ public:
+  explicit ClusterApi(ClusterSources sources) : sources_(std::move(sources)) {}
+
+  HttpResponse Topology(const HttpRequest&) {
+    const BridgeState state = sources_.state();
+    const MonotonicTime now = MonotonicNow();
+    return Shared("application/json", cache_.Get("topology", state.view, now, [&] {
+      return EnvelopeJson(BuildTopology(*state.view, state.settings, EpochMillis(), now), GcsProblem(state, now));
+    }));
+  }
+
+  HttpResponse Matrix(const HttpRequest& request) {
+    std::optional<size_t> layer;
+    if (auto asked = request.query("layer")) {
+      uint32_t number = 0;
+      if (!absl::SimpleAtoi(*asked, &number))
+        return RefuseHttp(400, "layer is a whole number: the place of the layer in the header's list, from 0");
+      layer = number;
+    }
+    const BridgeState state = sources_.state();
+    const MonotonicTime now = MonotonicNow();
+    const std::string name = layer ? fmt::format("matrix {}", *layer) : "matrix";
+    return Shared("application/octet-stream", cache_.Get(name, state.view, now, [&]() -> absl::StatusOr<std::string> {
+      auto matrix = BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer);
+      if (!matrix.ok()) return matrix.status();
+      return MatrixToBytes(*matrix, GcsProblem(state, now));
+    }));
+  }
+
+  HttpResponse Edge(const HttpRequest& request) {
+    const std::string src = request.query("src").value_or(""), dst = request.query("dst").value_or("");
+    if (!IsNodeId(src) || !IsNodeId(dst) || src == dst)
+      return RefuseHttp(400, "src and dst are the ids of two nodes, 56 lower-case hex digits each");
+    const BridgeState state = sources_.state();
+    for (const std::string& node_id : {src, dst})
+      if (!IsAlive(*state.view, node_id)) return NoSuchNode(node_id);
+    const MonotonicTime now = MonotonicNow();
+    const int64_t now_epoch_ms = EpochMillis();
+    std::vector<TopologyEdge> edges;
+    JudgeCluster(*state.view, state.settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
+      if (edge.src.node.node_id == src && edge.dst.node.node_id == dst) edges.push_back(CopyOf(edge));
+    });
+    std::vector<EdgeHistory::Line> history;
+    if (sources_.history != nullptr) history = sources_.history->Of(src, dst, now_epoch_ms, now);
+    return {.body = EdgeDocument(edges, history, now_epoch_ms, GcsProblem(state, now))};
+  }
+
+  HttpResponse Node(const HttpRequest& request) {
+    const std::string node_id = request.query("node").value_or("");
+    if (!IsNodeId(node_id)) return RefuseHttp(400, "node is the id of a node, 56 lower-case hex digits");
+    const BridgeState state = sources_.state();
+    const MonotonicTime now = MonotonicNow();
+    const auto nodes = JudgeCluster(*state.view, state.settings, EpochMillis(), now, [](const JudgedEdge&) {});
+    for (const TopologyNode& node : nodes)
+      if (node.node.node_id == node_id)
+        return {.body = NodeDocument(node, sources_.read_key(InventoryKey(node_id)), GcsProblem(state, now))};
+    return NoSuchNode(node_id);
+  }
+
+ private:
+  static HttpResponse NoSuchNode(const std::string& node_id) {
+    return RefuseHttp(404, fmt::format("no alive node of this cluster has the id {}", node_id));
+  }
+
+  static HttpResponse Shared(const char* content_type, const absl::StatusOr<DocumentCache::Document>& document) {
+    if (!document.ok()) return RefuseHttp(400, std::string(document.status().message()));
+    return {.content_type = content_type, .shared_body = *document};
+  }
+
+  const ClusterSources sources_;
+  DocumentCache cache_;
+};
+
+}  // namespace
+
+std::vector<HttpRoute> ClusterRoutes(const ClusterSources& sources) {
+  auto api = std::make_shared<ClusterApi>(sources);
+  auto route = [&api](const char* path, HttpResponse (ClusterApi::*answer)(const HttpRequest&)) {
+    return HttpRoute{path, false, [api, answer](const HttpRequest& request) { return (*api.*answer)(request); }};
+  };
+  return {route("/api/v0/network_topology", &ClusterApi::Topology),
+          route("/api/v0/network_matrix", &ClusterApi::Matrix), route("/api/v0/network_edge", &ClusterApi::Edge),
+          route("/api/v0/network_node", &ClusterApi::Node)};
+}
+
+}  // namespace netsense
