@@ -41,8 +41,17 @@ class Page:
 
     def choose(self, metric):
         self.browser.script("document.getElementById(`metric-${arguments[0]}`).click()", metric)
-        # Drawn in the next frame.
-        self.browser.wait_for("new Promise((done) => requestAnimationFrame(done))")
+        self._settle(50)
+
+    def press_cause(self, part):
+        self.browser.wait_for(f"[...document.querySelectorAll('.cause')].some((cause) => cause.innerText.includes({part!r}))")
+        self.browser.script("[...document.querySelectorAll('.cause')].find((cause) => cause.innerText.includes(arguments[0])).click()", part)
+        self._settle(50)
+
+    def _settle(self, ms):
+        """Until that has passed, and what was to be drawn is drawn."""
+        self.browser.script("window.settled = false; setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => (settled = true))), arguments[0])", ms)
+        self.browser.wait_for("settled")
 
     @property
     def canvas(self):
@@ -66,11 +75,17 @@ class Page:
         """Rows of the list: edge, figure or state, age, reason."""
         return self.browser.script("return [...document.querySelectorAll('.worst tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))")
 
+    def long_tasks(self):
+        """(begin, milliseconds) of the tasks over 50 ms since the last look."""
+        return self.browser.script("return longTasks.splice(0)")
+
     def heap_mb(self):
-        """What is alive, the bytes of documents too."""
+        """What is alive, the bytes of documents too. Such a thorough look is a long task itself, of which nobody hears."""
         for _ in range(2):
             self.browser.devtools("HeapProfiler.collectGarbage")
         told = self.browser.devtools("Runtime.getHeapUsage")
+        self._settle(100)
+        self.long_tasks()
         return (told["usedSize"] + told.get("backingStorageSize", 0)) / 1e6
 
 

@@ -27,6 +27,7 @@ export class HeatMap {
   #inks: Inks | null = null;
   #place: Uint32Array = new Uint32Array(); // node index -> place on the map
   #frame: Frame = { left: 0, top: 0, side: 0, cell: 1, firstRow: 0, firstColumn: 0 };
+  #fit = 1; // pixels of a cell when all are seen
   #zoom = 1;
   #selected: [row: number, column: number] | null = null;
   #drag: { x: number; y: number; row: number; column: number; moved: boolean } | null = null;
@@ -85,6 +86,7 @@ export class HeatMap {
       if (guess === 0 || fit >= 11) break;
     }
     if (fit >= 11) room = margins(board, fit);
+    this.#fit = fit;
     const cell = Math.max(fit, Math.min(LARGEST_ZOOM, fit * this.#zoom));
     if (fit < 11 && cell >= 11) room = margins(board, cell);
     const whole = fit * n, side = Math.min(whole, Math.max(120, width - room.left - 14));
@@ -142,13 +144,14 @@ export class HeatMap {
     this.events.select(order[row]!, order[column]!);
   }
 
-  /** 0: back to the whole map. The place under the pointer, or the middle, stays where it is. */
-  #zoomBy(factor: number, x = this.#frame.side / 2, y = this.#frame.side / 2): void {
-    const { cell, firstRow, firstColumn } = this.#frame, fit = cell / this.#zoom;
-    this.#zoom = Math.max(1, Math.min(LARGEST_ZOOM / fit, factor === 0 ? 1 : this.#zoom * factor));
-    const after = Math.max(fit, fit * this.#zoom);
-    this.#frame.firstRow = Math.max(0, firstRow + y / cell - y / after);
-    this.#frame.firstColumn = Math.max(0, firstColumn + x / cell - x / after);
+  /** 0: back to the whole map. The place under the pointer stays where it is; without one, the chosen cell is kept in sight. */
+  #zoomBy(factor: number, x?: number, y?: number): void {
+    const { side, cell, firstRow, firstColumn } = this.#frame, at = this.#selected;
+    this.#zoom = Math.max(1, Math.min(LARGEST_ZOOM / this.#fit, factor === 0 ? 1 : this.#zoom * factor));
+    const after = Math.max(this.#fit, this.#fit * this.#zoom);
+    const first = (before: number, chosen: number | undefined, pixel: number | undefined) =>
+      Math.max(0, pixel === undefined && chosen !== undefined ? chosen + 0.5 - side / after / 2 : before + (pixel ?? side / 2) / cell - (pixel ?? side / 2) / after);
+    this.#frame = { ...this.#frame, cell: after, firstRow: first(firstRow, at?.[0], y), firstColumn: first(firstColumn, at?.[1], x) };
     this.#draw();
   }
 

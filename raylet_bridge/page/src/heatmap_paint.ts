@@ -63,8 +63,9 @@ export function margins(board: Board, cell: number): { left: number; top: number
   if (cell < NAMES_FROM) return { left: 36, top: 22 };
   const context = new OffscreenCanvas(1, 1).getContext("2d")!;
   context.font = `12px ${FONT}`;
-  let widest = 0;
-  for (const label of board.labels) widest = Math.max(widest, context.measureText(label.slice(0, 60)).width);
+  const widths = board.labels.map((label) => context.measureText(label.slice(0, 60)).width).sort((a, b) => a - b);
+  // A single long name is cut, and takes no room from all cells.
+  const widest = Math.min(widths.at(-1) ?? 0, Math.max(80, 1.5 * (widths[widths.length >> 1] ?? 0)));
   const left = Math.min(190, Math.ceil(widest) + 14);
   return { left, top: widest + 8 < cell ? 24 : Math.min(150, Math.ceil(widest * 0.87) + 16) };
 }

@@ -17,6 +17,7 @@ export class Liveness {
   constructor(readonly poller: { paused: boolean; delayMs: number }) {
     this.element.append(this.#text, this.#spoken);
     setInterval(() => this.tell(), 1000);
+    this.tell();
   }
 
   answered(generatedAtMs: number): void {

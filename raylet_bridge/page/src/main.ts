@@ -119,21 +119,23 @@ async function fetchMatrix(): Promise<Matrix> {
 
 function trouble(error: unknown): void {
   if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
-    askForToken(error.status === 403, error.message);
+    askForToken(error.status === 403);
     return;
   }
   liveness.failed(error instanceof Error ? error.message : String(error));
 }
 
-function askForToken(wrong: boolean, message: string): void {
+function askForToken(wrong: boolean): void {
   token.forget();
   poller.pause(true);
-  const form = tokenForm(wrong, message, (given) => {
+  const form = tokenForm(wrong, (given) => {
     token.set(given);
+    document.body.classList.remove("asks-token");
     byId("main").replaceChildren(content);
     poller.pause(pausedByHand);
     void poller.now();
   });
+  document.body.classList.add("asks-token");
   byId("main").replaceChildren(form);
   form.querySelector("input")?.focus();
 }
@@ -144,23 +146,45 @@ function showControls(): void {
   controls.show(view, matrix?.layerNames ?? [], pausedByHand);
 }
 
-function render(): void {
-  if (matrix === null) return;
+function makeBoard(): Board | null {
+  if (matrix === null) return null;
   // A link from elsewhere may name a layer that this cluster has not.
-  if (matrix.layer !== null && layerKey(matrix.layer) !== view.layer && !matrix.layerNames.some((layer) => layerKey(layer) === view.layer))
-    view.layer = layerKey(matrix.layer);
-  board = maker.make(matrix, view);
+  if (matrix.layer !== null && !matrix.layerNames.some((layer) => layerKey(layer) === view.layer)) view.layer = layerKey(matrix.layer);
+  return maker.make(matrix, view);
+}
+
+/** The lists, each in a task of its own: some ten milliseconds with 512 nodes. */
+const lists: ((board: Board) => void)[] = [
+  (board) => legendPlace.replaceChildren(legend(board)),
+  (board) => worstList.show(board),
+  (board) => reasonsList.show(board, view.state, view.reason),
+  (board) => nodesList.show(board),
+];
+let listsToShow = 0, listing = false;
+
+/** The map and the panel at once, the lists soon: nothing may freeze the page. */
+function render(): void {
+  board = makeBoard();
+  if (board === null) return;
   facts.replaceChildren(summary(board));
   notes.replaceChildren(warnings(board));
   showControls();
   heatmap.show(board, indexOf(view.src), indexOf(view.dst));
-  legendPlace.replaceChildren(legend(board));
-  worstList.show(board);
-  reasonsList.show(board, view.state, view.reason);
-  nodesList.show(board);
   const panel = view.open === "edge" ? edgePanel.element : view.open === "node" ? nodePanel.element : null;
   if (panel === null) panelPlace.replaceChildren();
-  else if (panel.parentNode === null || panelPlace.firstChild !== panel) panelPlace.replaceChildren(panel);
+  else if (panelPlace.firstChild !== panel) panelPlace.replaceChildren(panel);
+  listsToShow = lists.length;
+  if (!listing) {
+    listing = true;
+    setTimeout(showNextList);
+  }
+}
+
+function showNextList(): void {
+  lists[lists.length - listsToShow]!(board!);
+  --listsToShow;
+  listing = listsToShow > 0;
+  if (listing) setTimeout(showNextList);
 }
 
 let shownNode = "";

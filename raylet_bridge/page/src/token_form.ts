@@ -2,11 +2,10 @@
 
 import { make } from "./dom.ts";
 
-export function tokenForm(wrong: boolean, message: string, give: (token: string) => void): HTMLElement {
+export function tokenForm(wrong: boolean, give: (token: string) => void): HTMLElement {
   const input = make("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-where" });
   const form = make("form", { class: "token" },
-    make("h2", {}, wrong ? "That is not the cluster's token" : "This cluster has a token"),
-    make("p", { role: "alert" }, message),
+    make("h2", { role: "alert" }, wrong ? "That is not the cluster's token" : "This cluster has a token"),
     make("label", { for: "token" }, "Token"), input, make("button", {}, "Show the cluster"),
     make("div", { id: "token-where", class: "quiet" },
       make("p", {}, "Where it is:"),
