@@ -1,15 +1,17 @@
 """A real Ray cluster in whose Python the wheel of ray-netsense is installed, and nothing else of netsense.
 
     ray = installed_ray("pinned", directory)
-    with NetLab(3) as lab, WheelCluster(lab, directory, ray) as cluster:
+    with Hosts(3, directory) as lab, WheelCluster(lab, directory, ray) as cluster:
         cluster.netsense(1, "up")
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster import RayCluster
 from conftest import skip_or_fail
+from netlab import NetLab
 from ray_overlay import ray_with_wheel, site_packages
 
 BUILD = Path(__file__).parents[2] / "build"
@@ -25,12 +27,30 @@ def installed_ray(which, directory):
     return ray_with_wheel(RAYS[which], wheels[-1], directory / which)
 
 
+class Hosts(NetLab):
+    """Nodes that each see a folder of their own at `temp`: Ray keeps files there that say which node the host is."""
+
+    def __init__(self, nodes, directory):
+        super().__init__(nodes)
+        self.temp = Path(directory) / "r"
+        for folder in (self.temp, *map(self.folder, range(1, nodes + 1))):
+            folder.mkdir()
+
+    def folder(self, i):
+        return self.temp.with_name(f"host-{i}")
+
+    def command(self, i, arguments):
+        # `ip netns exec` gives each program mounts of its own.
+        mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+        return super().command(i, ["sh", "-c", mount, "sh", self.folder(i), self.temp, *arguments])
+
+
 class WheelCluster(RayCluster):
     """Nothing of netsense runs until a test says `up`."""
 
     def __init__(self, lab, directory, ray, nodes=None, ray_environment=None, **options):
         """`nodes`: how many of the lab's nodes Ray starts on; the others are for later."""
-        environment = {"RAY_TMPDIR": str(directory), "RAY_ADDRESS": f"{lab.address(1)}:6379", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {"RAY_ADDRESS": f"{lab.address(1)}:6379", "PYTHONDONTWRITEBYTECODE": "1"}
         bin_dir = site_packages(ray) / "netsense_ray" / "bin"
         super().__init__(lab, bin_dir, directory, ray, ray_environment=environment | (ray_environment or {}), **options)
         self.environment = self.ray_environment  # one user's environment, in which Ray was started and commands are typed
@@ -39,10 +59,9 @@ class WheelCluster(RayCluster):
     def __enter__(self):
         for i in range(1, self.lab.nodes + 1):
             self.lab.route(i, "add", "default", "dev", "e0")  # by which Ray finds the address of its own node
-        self.temp = self.directory / "r"
-        self.start_ray(1, "--head", "--port=6379", f"--temp-dir={self.temp}", *self.dashboard_flags())
-        for i in range(2, self.first_nodes + 1):  # one after another: on one host, they share Ray's folder
-            self.join(i)
+        self.start_ray(1, "--head", "--port=6379", f"--temp-dir={self.lab.temp}", *self.dashboard_flags())
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(self.join, range(2, self.first_nodes + 1)))
         return self
 
     def dashboard_flags(self):
@@ -56,8 +75,9 @@ class WheelCluster(RayCluster):
         command = [self.ray.parent / "python", "-m", "netsense_ray", *arguments]
         return self.lab.run(i, command, env=environment or self.ray_environment, timeout=timeout)
 
-    def token_path(self):
-        return self.temp / "session_latest" / "netsense" / "token"
+    def token_path(self, i=1):
+        (session,) = self.lab.folder(i).glob("session_2*")
+        return session / "netsense" / "token"
 
     def processes(self):
         """Of netsense, on all nodes: (node, program) -> pids."""

@@ -3,8 +3,7 @@
 import subprocess
 
 import pytest
-from netlab import NetLab
-from wheel_cluster import WheelCluster, installed_ray
+from wheel_cluster import Hosts, WheelCluster, installed_ray
 
 SECRET = "what-ray-was-started-with-0123456789"
 TOPOLOGY = "/api/v0/network_topology"
@@ -42,9 +41,9 @@ def newest_ray(namespaces, directory):
     return installed_ray("newest", directory)
 
 
-def start(lab, directory, ray, environment):
-    directory.mkdir(exist_ok=True)
-    return Secured(lab, directory, ray, ray_environment=environment)
+def made(directory, name):
+    (directory / name).mkdir()
+    return directory / name
 
 
 def check_up_and_down(cluster):
@@ -66,7 +65,8 @@ def check_refused(done, *words):
 @pytest.mark.parametrize("which", ["pinned", "newest"])
 def test_a_cluster_with_a_token(which, request, directory):
     ray = request.getfixturevalue(f"{which}_ray")
-    with NetLab(2) as lab, start(lab, directory / f"token-{which}", ray, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": SECRET}) as cluster:
+    asks_for_it = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": SECRET}
+    with Hosts(2, made(directory, f"token-{which}")) as lab, Secured(lab, lab.temp.parent, ray, ray_environment=asks_for_it) as cluster:
         steps = check_up_and_down(cluster)
         next(steps)
         assert cluster.token_path().read_text().strip() == SECRET, "Ray's own, and no second one"
@@ -94,10 +94,10 @@ def identity(directory, name, addresses):
 @pytest.mark.parametrize("which", ["pinned", "newest"])
 def test_a_cluster_with_tls(which, request, directory):
     ray = request.getfixturevalue(f"{which}_ray")
-    with NetLab(2) as lab:
+    with Hosts(2, made(directory, f"tls-{which}")) as lab:
         addresses = [lab.address(1), lab.address(2)]
-        ours, foreign = (identity(directory, f"{which}-{name}", addresses) for name in ("ours", "foreign"))
-        with start(lab, directory / f"tls-{which}", ray, ours) as cluster:
+        ours, foreign = (identity(lab.temp.parent, name, addresses) for name in ("ours", "foreign"))
+        with Secured(lab, lab.temp.parent, ray, ray_environment=ours) as cluster:
             steps = check_up_and_down(cluster)
             next(steps)
             check_refused(cluster.bridge_status(cluster.as_stranger(*ours)), "TLS")

@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 from cluster import wait_until
-from netlab import NetLab
-from wheel_cluster import WheelCluster, installed_ray
+from wheel_cluster import Hosts, WheelCluster, installed_ray
 
 # Rows as a program gets them, from within one process that called ray.init; then `up` once more, with other settings.
 PROGRAM = """
@@ -40,8 +39,26 @@ def cluster(request, namespaces, directory):
     ray = installed_ray(request.param, directory)
     here = directory / f"{request.param}-lab"
     here.mkdir()
-    with NetLab(4) as lab, WheelCluster(lab, here, ray, nodes=3) as cluster:
+    with Hosts(4, here) as lab, WheelCluster(lab, here, ray, nodes=3) as cluster:
         yield cluster
+
+
+def test_the_programs_bring_what_they_link(cluster):
+    of_every_linux = ("linux-vdso", "ld-linux", "libc.", "libm.", "libz.", "libstdc++", "libgcc_s")  # what manylinux counts on
+    for program in ("netsense-engine", "netsense-bridge", "netsense-bench"):
+        for line in subprocess.run(["ldd", cluster.bin / program], capture_output=True, text=True).stdout.splitlines():
+            name = os.path.basename(line.split()[0])
+            assert "ray_netsense.libs" in line or name.startswith(of_every_linux), line
+
+
+def test_a_host_without_ucx_and_verbs_says_so(cluster):
+    libraries = "/usr/lib/*/libucp.so.*.* /usr/lib/*/libibverbs.so.*.*"
+    script = f"for found in {libraries}; do mount --bind /dev/null $found || exit 9; done; exec {cluster.bin}/netsense-engine --list-transports"
+    listed = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stderr
+    assert "tcp: available" in listed.stdout and "grpc: available" in listed.stdout
+    assert "ucx: not available: " in listed.stdout and "a library that it needs is missing" in listed.stdout
+    assert "verbs: not available: library missing" in listed.stdout
 
 
 def test_up_gives_a_matrix(cluster, capsys):
@@ -94,6 +111,14 @@ def test_the_dashboard_shows_it_and_the_api_asks_for_the_token(cluster):
     assert cluster.http_get("/api/v0/network_topology", i=2, headers={"Authorization": f"Bearer {secret}"})[0] == 200
 
 
+def test_it_works_in_a_job(cluster):
+    code = "import netsense_ray as n; print(sum(row.reporting for row in n.up()), len(n.topology().edges))"
+    entrypoint = [cluster.ray.parent / "python", "-c", f"'{code}'"]
+    command = [cluster.ray, "job", "submit", "--address", f"http://{cluster.lab.address(1)}:8265", "--", *entrypoint]
+    done = cluster.lab.run(1, command, env=cluster.ray_environment)
+    assert done.returncode == 0 and "\n3 6\n" in done.stdout, done.stdout + done.stderr
+
+
 def parent(pid):
     with open(f"/proc/{pid}/stat") as stat:
         return int(stat.read().rpartition(")")[2].split()[1])
@@ -130,6 +155,6 @@ def test_down_leaves_nothing(cluster):
     assert done.returncode == 0 and "netsense ended on 4 nodes" in done.stdout, done.stdout + done.stderr
     assert cluster.processes() == {}
     assert printed(cluster.python(1, LEFT)) == [[], []]
-    assert not cluster.token_path().parent.exists()
+    assert not any(cluster.token_path(i).parent.exists() for i in range(1, 5))
     again = cluster.netsense(1, "down")
     assert again.returncode == 0 and "did not run" in again.stdout

@@ -178,7 +178,7 @@ def _wait_for_reports(supervisor: Any, measures: bool, timeout: float) -> tuple[
             break
         news = f"netsense: {sum(row.reporting for row in rows)} of {len(rows)} nodes report"
         if settled:
-            news += f", {open_edges} edges are not measured yet"
+            news += f"; edges not measured yet: {open_edges}"
         if waited >= _SAY_AFTER_S and news != said:
             print(news, file=sys.stderr, flush=True)
             said = news
