@@ -1,4 +1,4 @@
-"""An installation of Ray to write into, whose files are links to those of another one, which stays as it is.
+"""An installation of Ray to write into, made of links into another one, which stays as it is.
 
     ray = ray_overlay("build/venv/bin/ray", directory)   # the path of its `ray`; with ray-netsense, as its wheel installs it
 """
@@ -21,8 +21,11 @@ def ray_alone(ray, directory):
     made = Path(directory)
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", made], check=True)
     site, base_site = site_packages(made / "bin/ray"), site_packages(base / "bin/ray")
-    # Ray's own tree is a copy of links, so that a module can be put into it; the rest is found where it is.
-    subprocess.run(["cp", "-rs", base_site / "ray", site], check=True)
+    for folder in ("ray", "ray/dashboard", "ray/dashboard/modules"):  # the way to where a module is put
+        (site / folder).unlink(missing_ok=True)
+        (site / folder).mkdir()
+        for entry in (base_site / folder).iterdir():
+            (site / folder / entry.name).symlink_to(entry)
     (site / "base.pth").write_text(f"{base_site}\n")
     script = (base / "bin/ray").read_text().splitlines(keepends=True)
     (made / "bin/ray").write_text(f"#!{made}/bin/python\n" + "".join(script[1:]))
@@ -34,9 +37,8 @@ def ray_overlay(ray, directory):
     """With netsense's Python files, as they are in the source tree."""
     made = ray_alone(ray, directory)
     site = site_packages(made)
-    without_caches = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(SOURCES / "netsense_ray", site / "netsense_ray", ignore=without_caches)
-    shutil.copytree(SOURCES / "ray_dashboard_module", site / "ray/dashboard/modules/netsense", ignore=without_caches)
+    for source, place in (("netsense_ray", "netsense_ray"), ("ray_dashboard_module", "ray/dashboard/modules/netsense")):
+        shutil.copytree(SOURCES / source, site / place, ignore=shutil.ignore_patterns("__pycache__"))
     return made
 
 

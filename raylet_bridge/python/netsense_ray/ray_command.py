@@ -32,13 +32,14 @@ COMMANDS = {
 }
 
 
-def enable() -> str:
-    """Adds `network` to the `ray` command of this Python; says what was done. NetsenseError when it could not be."""
+def enable() -> None:
+    """Adds `network` to the `ray` command of this Python, and prints what was done. NetsenseError when it could not be."""
     if importlib.util.find_spec("ray") is None:
         raise NetsenseError(f"there is no Ray in this Python ({sys.executable}): install ray-netsense into the one that has Ray")
     path = _site_packages() / FILE
     if _is_written(path):
-        return f"`ray network` was there already, by {path}"
+        print(f"`ray network` was there already, by {path}")
+        return
     try:
         # Other programs may be starting: they see the whole file or none.
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=FILE, suffix=".new")
@@ -53,19 +54,19 @@ def enable() -> str:
             os.close(descriptor)
     except OSError as error:
         raise _not_writable(path, error) from error
-    return f"`ray network` is there now: wrote {path}"
+    print(f"`ray network` is there now: wrote {path}")
 
 
-def disable() -> str:
-    """Takes `network` out of the `ray` command again; says what was done. NetsenseError when it could not be."""
+def disable() -> None:
+    """Takes `network` out of the `ray` command again, and prints what was done. NetsenseError when it could not be."""
     path = _site_packages() / FILE
     try:
         path.unlink()
+        print(f"`ray network` is gone: removed {path}")
     except FileNotFoundError:
-        return f"`ray network` was not there: no {path}"
+        print(f"`ray network` was not there: no {path}")
     except OSError as error:
         raise _not_writable(path, error) from error
-    return f"`ray network` is gone: removed {path}"
 
 
 def _not_writable(path: Path, error: OSError) -> NetsenseError:
@@ -144,7 +145,8 @@ def add_to(cli: Any) -> None:
         def command(arguments: tuple[str, ...]) -> None:
             from .__main__ import main
 
-            sys.exit(main([name, *arguments]))
+            sys.argv = ["ray network", name, *arguments]
+            sys.exit(main())
 
     for name, short_help in COMMANDS.items():
         add(name, short_help)

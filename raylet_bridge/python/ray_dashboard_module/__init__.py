@@ -34,20 +34,8 @@ try:
     # The name becomes a Unix socket's, whose path is short: no longer than the longest of Ray's own (MetricsHead).
     # The class comes last and brings no method that Ray calls while it starts: once it exists, nothing of ours can fail.
     class NetworkHead(SubprocessModule):
-        @_get("/api/v0/network_topology")
-        async def network_topology(self, request):
-            return await _answer(self, request)
-
-        @_get("/api/v0/network_matrix")
-        async def network_matrix(self, request):
-            return await _answer(self, request)
-
-        @_get("/api/v0/network_edge")
-        async def network_edge(self, request):
-            return await _answer(self, request)
-
-        @_get("/api/v0/network_node")
-        async def network_node(self, request):
+        @_get("/api/v0/{what:network_(?:topology|matrix|edge|node)}")
+        async def network_api(self, request):
             return await _answer(self, request)
 
         @_get("/network", ResponseType.HTTP)  # a redirection, which Ray's streaming proxy would follow itself

@@ -1,0 +1,328 @@
+"""netsense on the dashboard of a real Ray, and in its `ray` command: of the version of tests/requirements.txt, and of the newest.
+
+NETSENSE_RAY and NETSENSE_RAY_NEWEST are the paths of the two `ray` commands. Nothing is written there: each cluster runs from an overlay.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cluster import RayCluster, wait_until
+from conftest import skip_or_fail
+from netlab import NetLab
+from ray_overlay import ray_overlay, site_packages
+
+NEWEST = Path(__file__).parents[2] / "build/venv-newest/bin/ray"
+TOPOLOGY = "/api/v0/network_topology"
+SECRET = "ray's own token"
+
+# What may be wrong with what netsense brings, and runs in Ray's processes. Whatever it is, Ray must go on.
+BROKEN_WHEN_LOADED = {
+    "does not compile": "def answer(:\n",
+    "raises": "raise RuntimeError('broken on purpose')\n",
+    "needs what is not there": "import no_such_module\n",
+    "exits": "import sys\nsys.exit(3)\n",
+}
+BROKEN_WHEN_ASKED = {
+    "raises": "async def answer(module, request):\n    raise RuntimeError('broken on purpose')\n",
+    "exits": "import sys\nasync def answer(module, request):\n    sys.exit(3)\n",
+    "answers nonsense": "async def answer(module, request):\n    return 42\n",
+    "ends the process": "import os\nasync def answer(module, request):\n    os._exit(3)\n",
+}
+
+
+@pytest.fixture(scope="module", params=["pinned", "newest"])
+def ray(request, directory):
+    path = os.environ.get("NETSENSE_RAY", "") if request.param == "pinned" else os.environ.get("NETSENSE_RAY_NEWEST", NEWEST)
+    if not os.path.exists(path):
+        skip_or_fail(f"no {request.param} Ray at '{path}': `make test` makes one")
+    return ray_overlay(path, directory / request.param)
+
+
+class DashboardCluster(RayCluster):
+    """With Ray's dashboard on the head; bridges are for the tests to start."""
+
+    def __init__(self, *arguments, gcs_port=6379, **options):
+        super().__init__(*arguments, **options)
+        self.gcs_port = gcs_port  # Ray looks at the command lines of all its processes on a host: one address, one cluster
+        self.gcs_address = f"{self.lab.address(1)}:{gcs_port}"
+
+    def __enter__(self):
+        self.start_cluster()
+        return self
+
+    def start_cluster(self):
+        self.temp = self.directory / "r"
+        self.start_ray(1, "--head", f"--port={self.gcs_port}", f"--temp-dir={self.temp}", "--include-dashboard=true", "--dashboard-host=0.0.0.0")
+        for i in range(2, self.lab.nodes + 1):
+            self.start_ray(i, f"--address={self.gcs_address}")
+        wait_until("the dashboard", lambda: self.ask("/api/version", headers=self.bearer())[0] == 200, 60, every=0.2)
+
+    @property
+    def session(self):
+        return (self.temp / "session_latest").resolve()
+
+    def ask(self, path, headers=None, seconds=20):
+        """Status code, body, and the head of the answer, of Ray's dashboard."""
+        command = ["curl", "-s", "-m", seconds, "-D", "-", "-w", "\n%{http_code}"]
+        for name, value in (headers or {}).items():
+            command += ["-H", f"{name}: {value}"]
+        done = self.lab.run(1, [*command, f"http://{self.lab.address(1)}:8265{path}"], timeout=seconds + 5)
+        answer, _, code = done.stdout.rpartition("\n")
+        head, _, body = answer.partition("\n\n")  # read as text, which makes one newline of CR LF
+        return int(code), body, head
+
+    def refused(self, path=TOPOLOGY, headers=None):
+        """Status code and message of an answer that is an error in Ray's envelope."""
+        code, body, _ = self.ask(path, headers)
+        answer = json.loads(body)
+        assert answer["result"] is False and answer["data"] == {}
+        return code, answer["msg"]
+
+    def processes(self, i, *parts):
+        """Pids in node i of the Pythons whose command line holds one of `parts`."""
+        found = []
+        for pid in self.lab.pids(i):
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+                if any(part in command for part in parts) and Path(os.readlink(f"/proc/{pid}/exe")).name.startswith("python"):
+                    found.append(pid)
+            except OSError:
+                pass
+        return sorted(found)
+
+    def ray_processes(self):
+        """What must never end because of us."""
+        found = {"dashboard": self.processes(1, "dashboard/dashboard.py"), "gcs_server": self.pids_of(1, "gcs_server")}
+        for i in range(1, self.lab.nodes + 1):
+            found[f"raylet {i}"] = self.pids_of(i, "raylet")
+            found[f"agent {i}"] = self.processes(i, "dashboard/agent.py", "ray::DashboardAgent")
+        return found
+
+    def module_process(self):
+        found = self.processes(1, "ray-dashboard-NetworkHead")
+        return found[0] if found else None
+
+    def modules_started(self):
+        return (self.session / "logs/dashboard_NetworkHead.log").read_text().count("initialized, receiving messages")
+
+    def restart_module(self):
+        """Ray starts a module's process anew when it is gone."""
+        started = self.modules_started()
+        os.kill(self.module_process(), signal.SIGKILL)
+        wait_until("Ray to start the module anew", lambda: self.modules_started() > started, 30, every=0.1)
+
+
+def what_answers(ray):
+    return site_packages(ray) / "netsense_ray/dashboard.py"
+
+
+@pytest.fixture(scope="module")
+def cluster(namespaces, bin_dir, directory, ray):
+    """Two nodes; their Ray was started with a netsense that ends the process which loads it."""
+    good = what_answers(ray).read_text()
+    what_answers(ray).write_text(BROKEN_WHEN_LOADED["exits"])
+    with NetLab(2) as lab, DashboardCluster(lab, bin_dir, directory, ray) as cluster:
+        cluster.good = good
+        yield cluster
+
+
+@pytest.mark.parametrize("absent", ["ray", "aiohttp", "ray.dashboard.subprocesses.module", "ray.dashboard.subprocesses.routes", "nothing"])
+def test_what_every_agent_imports_fails_on_no_ray(ray, absent):
+    """Also where another package has taken our path, which the second of two imports of one file shows."""
+    shim = site_packages(ray) / "ray/dashboard/modules/netsense/__init__.py"
+    done = subprocess.run(
+        [ray.parent / "python", "-c", f"""
+import importlib.util, sys
+sys.modules[{absent!r}] = None
+for name in ("one", "two"):
+    spec = importlib.util.spec_from_file_location(name, {str(shim)!r})
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    print(hasattr(module, "NetworkHead"), end=" ")
+print([name for name in sys.modules if "netsense" in name])
+"""],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ("True False []" if absent == "nothing" else "False False []")
+
+
+def test_ray_goes_on_whatever_is_wrong_with_netsense(cluster, ray):
+    for i in (1, 2):  # the agents import Ray's modules before they listen
+        ask = ["curl", "-s", "-m", "5", "http://127.0.0.1:52365/api/local_raylet_healthz"]
+        wait_until(f"the agent of node {i}", lambda: cluster.lab.run(i, ask).stdout == "success", 60, every=0.2)
+    before = cluster.ray_processes()
+    assert all(len(pids) == 1 for pids in before.values()), before
+
+    for name, source in BROKEN_WHEN_LOADED.items():
+        what_answers(ray).write_text(source)
+        code, message = cluster.refused()
+        assert code == 500 and "install ray-netsense anew" in message, name
+    for name, source in BROKEN_WHEN_ASKED.items():
+        what_answers(ray).write_text(source)
+        cluster.restart_module()
+        code, body, _ = cluster.ask(TOPOLOGY)
+        assert code == 500, (name, body)
+    assert cluster.ask("/api/version")[0] == 200
+    assert cluster.ray_processes() == before, "nothing of Ray's ended"
+
+    started = cluster.modules_started()  # the last one ended its process
+    what_answers(ray).write_text(cluster.good)
+    wait_until("Ray to start the module anew", lambda: cluster.modules_started() > started, 30, every=0.1)
+    assert cluster.refused()[0] == 503, "repaired, without a restart of Ray"
+    assert cluster.ray_processes() == before
+
+
+def test_without_a_bridge_it_says_what_to_do(cluster):
+    for path in (TOPOLOGY, "/api/v0/network_matrix", "/api/v0/network_edge?src=a&dst=b", "/api/v0/network_node?node=a", "/network/"):
+        code, message = cluster.refused(path)
+        assert code == 503 and "python -m netsense_ray up" in message, path
+
+
+def at_rest(payload):
+    """What does not change from one moment to the next."""
+    nodes = {node["node_id"]: (node["address"], node["hostname"], node["is_head"], node["state"], sorted(node)) for node in payload["nodes"]}
+    edges = {(e["src_node_id"], e["dst_node_id"], e["transport"]): (e["state"], e["reason"], sorted(e)) for e in payload["edges"]}
+    return sorted(payload), nodes, edges
+
+
+def test_it_answers_what_the_bridge_of_the_head_answers(cluster):
+    token = cluster.session / "netsense/token"  # where `netsense_ray.up` leaves it for the dashboard
+    token.parent.mkdir()
+    token.write_text("not this one\n")
+    for i in (1, 2):
+        cluster.start_bridge(i)
+    wait_until("a bridge that does not know this token", lambda: "refuses the token" in cluster.refused()[1], 20, every=0.1)
+    assert cluster.refused()[0] == 503, "the asker has done nothing wrong"
+
+    token.write_text(cluster.tokens[1] + "\n")
+    wait_until("two good edges", lambda: json.loads(cluster.ask(TOPOLOGY)[1])["data"]["result"]["num_ok_edges"] == 2, 30, every=0.2)
+    code, body, head = cluster.ask(TOPOLOGY)
+    answer = json.loads(body)
+    assert code == 200 and answer["result"] is True and "application/json" in head
+    own = json.loads(cluster.http_get(TOPOLOGY, headers=cluster.bearer())[1])
+    assert sorted(answer) == sorted(own) and sorted(answer["data"]) == sorted(own["data"]) == ["result"]
+    payload = answer["data"]["result"]
+    assert at_rest(payload) == at_rest(own["data"]["result"])
+    assert payload["num_nodes"] == 2 and payload["num_ok_edges"] == 2
+    assert abs(payload["generated_at_ms"] - time.time() * 1000) < 5000
+    assert all(edge["rtt_p50_ms"] > 0 for edge in payload["edges"])
+
+    src, dst = (node["node_id"] for node in payload["nodes"])
+    for path in (f"/api/v0/network_edge?src={src}&dst={dst}", f"/api/v0/network_node?node={src}", "/api/v0/network_node?node=no%20such",
+                 "/api/v0/network_matrix"):  # fmt: skip
+        code, body = cluster.http_get(path, headers=cluster.bearer())
+        seen_code, seen, _ = cluster.ask(path)
+        assert (seen_code, seen[:60]) == (code, body[:60]), path
+
+
+def test_the_page_stands_below_network(cluster):
+    code, _, head = cluster.ask("/network")
+    assert code == 302 and "\nLocation: network/\n" in head
+    own_code, own = cluster.http_get("/", headers=cluster.bearer())
+    code, body, _ = cluster.ask("/network/")
+    assert (code, body) == (own_code, own)
+    code, body, _ = cluster.ask("/network" + TOPOLOGY)  # as the page asks, relative to where it stands
+    assert code == 200 and json.loads(body)["data"]["result"]["num_nodes"] == 2
+
+
+def ray_network(cluster, ray, *arguments):
+    environment = cluster.ray_environment | {"NETSENSE_BIN": str(cluster.bin)}
+    return cluster.lab.run(1, [ray, "network", *arguments], env=environment)
+
+
+def netsense(cluster, ray, command):
+    done = cluster.lab.run(1, [ray.parent / "python", "-m", "netsense_ray", command], env=cluster.ray_environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_ray_network_is_there_when_it_was_asked_for(cluster, ray):
+    assert "No such command 'network'" in ray_network(cluster, ray, "status").stderr
+    before = sorted(site_packages(ray).iterdir())
+    assert "wrote" in netsense(cluster, ray, "enable-cli")
+    assert "already" in netsense(cluster, ray, "enable-cli")
+    assert len(sorted(site_packages(ray).iterdir())) == len(before) + 1, "one file, and nothing else"
+
+    shown = ray_network(cluster, ray, "status")
+    assert shown.returncode == 0 and "2/2 reachable, 2 of 2 edges OK" in shown.stdout, shown.stdout + shown.stderr
+    rows = ray_network(cluster, ray, "topology", "--json")
+    assert json.loads(rows.stdout)["num_ok_edges"] == 2
+    assert ray_network(cluster, ray, "status", "--no-such-flag").returncode == 2
+    assert "network" in cluster.lab.run(1, [ray, "--help"], env=cluster.ray_environment).stdout
+    assert cluster.lab.run(1, [ray, "status"], env=cluster.ray_environment).returncode == 0
+
+    # Only the file is left behind, as by `pip uninstall`: Ray and Python do not mind, and have nothing to say.
+    away = site_packages(ray) / "netsense_ray.away"
+    (site_packages(ray) / "netsense_ray").rename(away)
+    try:
+        for command in ([ray, "--version"], [ray.parent / "python", "-c", "print('python')"]):
+            done = cluster.lab.run(1, command, env=cluster.ray_environment)
+            assert done.returncode == 0 and done.stdout and not done.stderr, (command, done.stderr)
+    finally:
+        away.rename(site_packages(ray) / "netsense_ray")
+
+    assert "removed" in netsense(cluster, ray, "disable-cli")
+    assert "was not there" in netsense(cluster, ray, "disable-cli")
+    assert "No such command 'network'" in ray_network(cluster, ray, "status").stderr
+    assert sorted(site_packages(ray).iterdir()) == before
+
+
+def test_a_place_that_is_read_only_is_named(ray):
+    site = site_packages(ray)
+    mount = f"mount --bind {site} {site} && mount -o remount,bind,ro {site}"
+    for command in ("enable-cli", "disable-cli"):
+        done = subprocess.run(["unshare", "-m", "sh", "-c", f"{mount} && exec {ray.parent}/python -m netsense_ray {command}"],
+                              capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 3 and str(site) in done.stderr and "Read-only" in done.stderr, (command, done.stderr)
+
+
+# After this one the head's bridge is gone.
+def test_a_bridge_that_is_silent_or_gone_is_told_in_time(cluster):
+    bridge = cluster.bridges[1].pid
+    os.kill(bridge, signal.SIGSTOP)
+    start = time.monotonic()
+    code, message = cluster.refused()
+    took = time.monotonic() - start
+    os.kill(bridge, signal.SIGCONT)
+    assert code == 503 and "does not answer" in message and "python -m netsense_ray" in message
+    assert 4 < took < 9, "5 s, and what a loaded machine adds"
+    wait_until("the bridge's answers again", lambda: cluster.ask(TOPOLOGY)[0] == 200, 10, every=0.1)
+
+    cluster.stop_bridge(1, signal.SIGKILL)  # no farewell: its key still names it
+    code, message = cluster.refused()
+    assert code == 503 and "does not answer" in message and "python -m netsense_ray" in message
+
+
+@pytest.fixture(scope="module")
+def guarded(namespaces, bin_dir, directory, ray):
+    """One node, whose Ray asks for a token."""
+    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": SECRET}
+    folder = directory / "guarded"
+    folder.mkdir(exist_ok=True)
+    options = {"ray_environment": environment, "tokens": {1: SECRET}, "gcs_port": 6380}
+    with NetLab(1) as lab, DashboardCluster(lab, bin_dir, folder, ray, **options) as cluster:
+        yield cluster
+
+
+def test_rays_token_guards_it_too(guarded):
+    paths = (TOPOLOGY, "/api/v0/network_matrix", "/api/v0/network_edge", "/api/v0/network_node", "/network", "/network/", "/network/x")
+    strangers = {401: {}, 403: {"Authorization": "Bearer another"}}
+
+    def refuses_strangers():
+        for path in paths:
+            for code, headers in strangers.items():
+                assert guarded.ask(path, headers)[0] == code, path
+
+    refuses_strangers()
+    assert guarded.refused(headers=guarded.bearer())[0] == 503, "no bridge yet"
+    guarded.start_bridge(1)
+    wait_until("the bridge", lambda: guarded.ask(TOPOLOGY, guarded.bearer())[0] == 200, 20, every=0.1)
+    payload = json.loads(guarded.ask(TOPOLOGY, guarded.bearer())[1])["data"]["result"]
+    assert [node["address"] for node in payload["nodes"]] == [guarded.lab.address(1)]
+    refuses_strangers()
