@@ -40,11 +40,3 @@ def ray_overlay(ray, directory):
     for source, place in (("netsense_ray", "netsense_ray"), ("ray_dashboard_module", "ray/dashboard/modules/netsense")):
         shutil.copytree(SOURCES / source, site / place, ignore=shutil.ignore_patterns("__pycache__"))
     return made
-
-
-def ray_with_wheel(ray, wheel, directory):
-    """With the wheel, as `pip install` does it."""
-    made = ray_alone(ray, directory)
-    pip = [Path(ray).absolute().parent / "pip", "--python", made.parent / "python", "--disable-pip-version-check", "--no-cache-dir"]
-    subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", wheel], check=True)
-    return made

@@ -5,14 +5,14 @@
         cluster.netsense(1, "up")
 """
 
-import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster import RayCluster
 from conftest import skip_or_fail
 from netlab import NetLab
-from ray_overlay import ray_with_wheel, site_packages
+from ray_overlay import ray_alone, site_packages
 
 BUILD = Path(__file__).parents[2] / "build"
 RAYS = {"pinned": BUILD / "venv/bin/ray", "newest": BUILD / "venv-newest/bin/ray"}
@@ -20,11 +20,20 @@ RAYS = {"pinned": BUILD / "venv/bin/ray", "newest": BUILD / "venv-newest/bin/ray
 
 def installed_ray(which, directory):
     """The `ray` of a clean environment: "pinned" is the version of tests/requirements.txt, "newest" the newest release."""
+    if not RAYS[which].exists():
+        skip_or_fail(f"there is no {RAYS[which]}: `make venv` makes it")
+    ray = ray_alone(RAYS[which], directory / which)
+    install_wheel(ray)
+    return ray
+
+
+def install_wheel(ray):
+    """Into the environment of that `ray`, as its user does it."""
     wheels = sorted((BUILD / "wheel").glob("ray_netsense-*.whl"))
-    for what in (RAYS[which], *(wheels or ["build/wheel/*.whl"])):
-        if not os.path.exists(what):
-            skip_or_fail(f"there is no {what}: `make venv wheel` makes it")
-    return ray_with_wheel(RAYS[which], wheels[-1], directory / which)
+    if not wheels:
+        skip_or_fail("there is no build/wheel/ray_netsense-*.whl: `make wheel` makes it")
+    pip = [BUILD / "venv/bin/pip", "--python", ray.parent / "python", "--disable-pip-version-check", "--no-cache-dir"]
+    subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", wheels[-1]], check=True)
 
 
 class Hosts(NetLab):

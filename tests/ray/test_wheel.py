@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 from cluster import wait_until
-from wheel_cluster import Hosts, WheelCluster, installed_ray
+from ray_overlay import ray_alone
+from wheel_cluster import RAYS, Hosts, WheelCluster, install_wheel, installed_ray
 
 # Rows as a program gets them, from within one process that called ray.init; then `up` once more, with other settings.
 PROGRAM = """
@@ -40,6 +41,7 @@ def cluster(request, namespaces, directory):
     here = directory / f"{request.param}-lab"
     here.mkdir()
     with Hosts(4, here) as lab, WheelCluster(lab, here, ray, nodes=3) as cluster:
+        cluster.which = request.param
         yield cluster
 
 
@@ -145,9 +147,16 @@ def test_what_dies_comes_back(cluster):
 
 
 def test_a_new_node_is_included(cluster):
+    """Its Python lacks the package at first: that is told, and tried again."""
+    with_wheel, cluster.ray = cluster.ray, ray_alone(RAYS[cluster.which], cluster.directory / "bare")
     cluster.join(4)
+    bare, cluster.ray = cluster.ray, with_wheel
+    done = cluster.netsense(1, "up", "--set", "tick_ms=500", "--timeout", "60")
+    assert done.returncode == 1 and "netsense runs on 3 of 4 nodes" in done.stdout, done.stdout + done.stderr
+    assert f"{cluster.lab.address(4)} " in done.stderr and "ray-netsense is not installed" in done.stderr
+    install_wheel(bare)
     cluster.wait_all_ok(nodes=4)
-    assert "4/4 reachable, 12 of 12 edges OK" in cluster.netsense(4, "status").stdout
+    assert "4/4 reachable, 12 of 12 edges OK" in cluster.netsense(1, "status").stdout
 
 
 def test_down_leaves_nothing(cluster):
