@@ -59,9 +59,15 @@ const GROUPS: [title: string, rows: [label: string, show: Show][]][] = [
   ]],
 ];
 
-/** Of all edges of a pair, the one of the layer on the map; else the first. */
-function pick(edges: Json[], layer: string): Json {
-  return edges.find((edge) => layerKey({ ...edge, rail: edge.rail ?? null }) === layer) ?? edges[0] ?? {};
+const keyOf = (path: Json) => layerKey({ transport: path.transport ?? "", fabric: path.fabric ?? "", rail: path.rail ?? null });
+const titleOf = (path: Json) => layerTitle({ transport: String(path.transport ?? ""), fabric: String(path.fabric ?? ""), rail: path.rail ?? null });
+
+/** Of all edges of a pair, the one of the layer; an edge without a result does not know its fabric, and may be of any. */
+function pick(edges: Json[], layer: string): Json | null {
+  const [transport, , rail] = layer.split("/");
+  const ofAnyFabric = (edge: Json) => (edge.fabric ?? "unknown") === "unknown" || edge.fabric === "";
+  return edges.find((edge) => keyOf(edge) === layer) ??
+    edges.find((edge) => ofAnyFabric(edge) && (edge.transport ?? "") === transport && String(edge.rail ?? "") === rail) ?? null;
 }
 
 function table(columns: { name: string; edge: Json }[]): HTMLElement {
@@ -78,9 +84,8 @@ function table(columns: { name: string; edge: Json }[]): HTMLElement {
 /** The pair's other paths in a line each. */
 function others(edges: Json[], shown: Json): HTMLElement {
   const lines = edges.filter((edge) => edge !== shown).map((edge) => {
-    const title = layerTitle({ transport: String(edge.transport), fabric: String(edge.fabric ?? ""), rail: edge.rail ?? null });
     const figures = isOk(edge.state) ? `${time(edge.rtt_p50_ms)}, ${rate(edge.bw_p50_mbps)}` : String(edge.reason ?? "");
-    return make("li", {}, make("b", {}, title), ` ${edge.state} `, make("span", { class: "quiet" }, figures));
+    return make("li", {}, make("b", {}, titleOf(edge)), ` ${edge.state} `, make("span", { class: "quiet" }, figures));
   });
   return lines.length === 0 ? make("div") : make("div", {}, make("h3", {}, "The same pair in other layers"), make("ul", {}, ...lines));
 }
@@ -120,12 +125,14 @@ export class EdgePanel {
     const there = await getEdge(src.id, dst.id), back = await getEdge(dst.id, src.id);
     if (key !== this.#key) return;
     this.#problem.textContent = "";
-    const edges: Json[] = there.edges ?? [], shown = pick(edges, layer), shownBack = pick(back.edges ?? [], layer);
+    const edges: Json[] = there.edges ?? [], both = [pick(edges, layer), pick(back.edges ?? [], layer)];
     const names = [`${src.name} → ${dst.name}`, `${dst.name} → ${src.name}`];
-    const history = (told: Json) => (told.history ?? []).find((each: Json) => layerKey({ ...each, rail: each.rail ?? null }) === layer) ?? null;
+    const history = (told: Json) => (told.history ?? []).find((each: Json) => keyOf(each) === layer) ?? null;
     this.#charts.show(key, names, [history(there), history(back)]);
-    this.#figures.replaceChildren(table([{ name: names[0]!, edge: shown }, { name: names[1]!, edge: shownBack }]));
-    this.#others.replaceChildren(others(edges, shown));
+    this.#figures.replaceChildren(both.some((edge) => edge !== null)
+      ? table(both.map((edge, i) => ({ name: names[i]!, edge: edge ?? { state: "UNKNOWN", reason: "no path in this layer" } })))
+      : make("p", {}, "This pair has no path in this layer."));
+    this.#others.replaceChildren(others(edges, both[0]));
   }
 
   /** The next show() asks and draws anew: the colours changed. */

@@ -18,7 +18,7 @@ const LOOKS: StateLook[] = [
   { name: "REFUSED", meaning: "the peer will not serve us", rank: 1, colour: "bad", pattern: "bar", sign: "–" },
   { name: "VERSION_MISMATCH", meaning: "no common protocol version", rank: 2, colour: "bad", pattern: "bar", sign: "≠" },
   { name: "DEGRADED", meaning: "answers come, but some are lost or damaged", rank: 3, colour: "warn", pattern: "dots", sign: "!" },
-  { name: "STALE", meaning: "nobody has measured for too long", rank: 4, colour: "stale", pattern: "hatch", sign: "⧖" },
+  { name: "STALE", meaning: "nobody has measured for too long", rank: 4, colour: "stale", pattern: "hatch", sign: "~" },
   { name: "UNKNOWN", meaning: "not measured, or our side cannot tell", rank: 5, colour: "unknown", pattern: "back-hatch", sign: "?" },
   { name: "OK", meaning: "answered in time", rank: NaN, colour: "good", pattern: "none", sign: "" },
   { name: "ISOLATED", meaning: "no way between these rails: often by design", rank: NaN, colour: "isolated", pattern: "none", sign: "·" },
