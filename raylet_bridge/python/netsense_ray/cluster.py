@@ -135,7 +135,7 @@ def _start_supervisor() -> Any:
         for name in _bridge_names():  # of a supervisor that is gone: they hold another token than the new one's
             _kill(name)
     head = next((node["NodeID"] for node in ray.nodes() if node["Alive"] and "node:__internal_head__" in node["Resources"]), None)
-    supervisor = ray.remote(Supervisor).options(**actor_options(NAME, head, soft=True)).remote(secrets.token_hex(32))
+    supervisor: Any = ray.remote(Supervisor).options(**actor_options(NAME, head, soft=True)).remote(secrets.token_hex(32))
     try:
         ray.get(supervisor.states.remote(), timeout=_CALL_LIMIT_S)
     except ray.exceptions.GetTimeoutError:

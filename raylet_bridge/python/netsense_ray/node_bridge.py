@@ -67,7 +67,8 @@ def _command_line(pid: str) -> list[str]:
 
 
 def _ancestors() -> list[str]:
-    found, pid = [], str(os.getppid())
+    found: list[str] = []
+    pid = str(os.getppid())
     while pid not in ("0", "") and len(found) < 64:
         found.append(pid)
         try:
@@ -100,8 +101,9 @@ class NodeBridge:
 
     def state(self) -> BridgeState:
         process = self._process
-        running = process is not None and process.poll() is None
-        return BridgeState(running, process.pid if running else None, self._failures, "" if running else self._reason, str(self._log))
+        if process is None or process.poll() is not None:
+            return BridgeState(False, None, self._failures, self._reason, str(self._log))
+        return BridgeState(True, process.pid, self._failures, "", str(self._log))
 
     def stop(self) -> None:
         """Ends the bridge, and with it its engine; returns when both are gone."""
@@ -122,7 +124,7 @@ class NodeBridge:
             started = time.monotonic()
             try:
                 self._run_once()
-            except (NetsenseError, OSError) as error:
+            except Exception as error:  # whatever it is, the next start may do
                 self._reason = f"its bridge could not be started: {error}"
             healthy = time.monotonic() - started >= _HEALTHY_AFTER_S
             self._failures = 0 if healthy else self._failures + 1
@@ -131,7 +133,7 @@ class NodeBridge:
 
     def _run_once(self) -> None:
         write_token(self._token_file, self._fallback_token)
-        command = [program("netsense-bridge"), "run", "--raylet-pid", str(self._raylet.pid), "--token-file", self._token_file]
+        command = [str(program("netsense-bridge")), "run", "--raylet-pid", str(self._raylet.pid), "--token-file", str(self._token_file)]
         with open(self._log, "ab") as log:
             begin = log.tell()
             with self._lock:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 def ray_token() -> str | None:
     """Ray's token, by Ray's own precedence; None where Ray asks for none (or is too old to know of any)."""
-    try:
-        from ray._raylet import AuthenticationTokenLoader
-    except ImportError:
-        return None
-    return AuthenticationTokenLoader.instance().get_raw_token() or None
+    import ray._raylet
+
+    loader = getattr(ray._raylet, "AuthenticationTokenLoader", None)
+    return (loader.instance().get_raw_token() or None) if loader else None
 
 
 def write_token(path: Path, fallback: str) -> None:
