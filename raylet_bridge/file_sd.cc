@@ -1,6 +1,7 @@
 #include "raylet_bridge/file_sd.h"
 
 #include <fmt/format.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -56,7 +56,7 @@ struct LayerEdges {
   std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
 
   void Add(const ReportEdge& edge) {
-    ++of_state[v1::PathState_IsValid(edge.state) ? static_cast<size_t>(edge.state) : v1::PATH_STATE_UNKNOWN];
+    ++of_state[static_cast<size_t>(v1::PathState_IsValid(edge.state) ? edge.state : v1::PATH_STATE_UNKNOWN)];
     if (edge.bw_p50_mbps) bandwidths_mbps.push_back(*edge.bw_p50_mbps);
     if (edge.bw_percent) worst_percent = std::min(worst_percent.value_or(*edge.bw_percent), *edge.bw_percent);
     if (edge.last_ok_age_ms) oldest_ok_ms = std::max(oldest_ok_ms.value_or(0), *edge.last_ok_age_ms);
