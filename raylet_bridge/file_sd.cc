@@ -1,7 +1,7 @@
 #include "raylet_bridge/file_sd.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -22,11 +22,7 @@ HttpResponse AnswerHealth(const BridgeState& state) {
 }
 
 HttpResponse AnswerMetrics(const BridgeState& state, bool whole_cluster) {
-  const MonotonicTime now = MonotonicNow();
-  const int64_t now_epoch_ms = EpochMillis();
-  std::optional<Topology> cluster;
-  if (whole_cluster) cluster = BuildTopology(*state.view, state.settings, now_epoch_ms, now);
-  return {.body = MetricsText(state, cluster ? &*cluster : nullptr, now_epoch_ms, now),
+  return {.body = MetricsText(state, whole_cluster, EpochMillis(), MonotonicNow()),
           .content_type = "text/plain; version=0.0.4; charset=utf-8"};
 }
 

@@ -10,6 +10,7 @@
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/metric_page.h"
 #include "raylet_bridge/report.h"
+#include "raylet_bridge/topology.h"
 
 namespace netsense {
 namespace {
@@ -55,8 +56,11 @@ struct LayerEdges {
   std::optional<double> worst_percent;
   std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
 
+  void Count(v1::PathState state) {
+    ++of_state[static_cast<size_t>(v1::PathState_IsValid(state) ? state : v1::PATH_STATE_UNKNOWN)];
+  }
   void Add(const ReportEdge& edge) {
-    ++of_state[static_cast<size_t>(v1::PathState_IsValid(edge.state) ? edge.state : v1::PATH_STATE_UNKNOWN)];
+    Count(edge.state);
     if (edge.bw_p50_mbps) bandwidths_mbps.push_back(*edge.bw_p50_mbps);
     if (edge.bw_percent) worst_percent = std::min(worst_percent.value_or(*edge.bw_percent), *edge.bw_percent);
     if (edge.last_ok_age_ms) oldest_ok_ms = std::max(oldest_ok_ms.value_or(0), *edge.last_ok_age_ms);
@@ -190,14 +194,25 @@ void AddDetail(const BridgeState& state, const Report& report, MetricPage& page)
   }
 }
 
-void AddCluster(const Topology& cluster, MetricPage& page) {
-  page.Gauge("cluster_nodes", "nodes that the GCS says are alive", {}, static_cast<double>(cluster.nodes.size()));
-  page.Gauge("cluster_reachable_nodes", "nodes that at least half of those that can tell reach", {},
-             static_cast<double>(cluster.num_reachable_nodes()));
-  page.Gauge("cluster_reporting_nodes", "nodes whose report is not stale", {},
-             static_cast<double>(std::count_if(cluster.nodes.begin(), cluster.nodes.end(),
-                                               [](const auto& node) { return node.state == v1::PATH_STATE_OK; })));
-  for (const TopologyNode& node : cluster.nodes) {
+bool OfOneLayer(const ReportEdge* a, const ReportEdge* b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->rail == b->rail && a->cross_rail == b->cross_rail && a->transport == b->transport && a->fabric == b->fabric;
+}
+
+void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime now, MetricPage& page) {
+  std::map<Layer, LayerEdges> layers;
+  const ReportEdge* last = nullptr;
+  LayerEdges* layer_of_last = nullptr;
+  const auto nodes = JudgeCluster(*state.view, state.settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
+    if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported))
+      layer_of_last = &layers[edge.reported == nullptr ? Layer() : LayerOf(*edge.reported)];
+    last = edge.reported;
+    layer_of_last->Count(edge.state);
+  });
+  int64_t reachable = 0, reporting = 0;
+  for (const TopologyNode& node : nodes) {
+    reachable += node.reachable ? 1 : 0;
+    reporting += node.state == v1::PATH_STATE_OK ? 1 : 0;
     const Labels labels = {
         {"node", node.node.node_id}, {"node_address", node.node.address}, {"node_hostname", node.node.hostname}};
     page.Gauge("cluster_node_reachable", "1 when at least half of the nodes that can tell reach it", labels,
@@ -206,15 +221,17 @@ void AddCluster(const Topology& cluster, MetricPage& page) {
       page.Gauge("cluster_node_report_age_seconds", "of the node's newest report", labels,
                  Seconds(*node.report_age_ms));
   }
-  std::map<Layer, LayerEdges> layers;
-  for (const TopologyEdge& edge : cluster.edges) layers[LayerOf(edge.edge)].Add(edge.edge);
+  page.Gauge("cluster_nodes", "nodes that the GCS says are alive", {}, static_cast<double>(nodes.size()));
+  page.Gauge("cluster_reachable_nodes", "nodes that at least half of those that can tell reach", {},
+             static_cast<double>(reachable));
+  page.Gauge("cluster_reporting_nodes", "nodes whose report is not stale", {}, static_cast<double>(reporting));
   for (const auto& [layer, edges] : layers)
     AddStates("cluster_edges", "edges of the whole cluster, by state", layer, edges, page);
 }
 
 }  // namespace
 
-std::string MetricsText(const BridgeState& state, const Topology* cluster, int64_t now_epoch_ms, MonotonicTime now) {
+std::string MetricsText(const BridgeState& state, bool whole_cluster, int64_t now_epoch_ms, MonotonicTime now) {
   const Report report =
       MakeReport(state.engine.plan, state.engine.results, state.engine.problem, {}, state.settings, now_epoch_ms);
   MetricPage page;
@@ -222,7 +239,7 @@ std::string MetricsText(const BridgeState& state, const Topology* cluster, int64
   AddTotals(state.engine, page);
   AddLayers(report, page);
   if (state.settings.metrics_detail) AddDetail(state, report, page);
-  if (cluster != nullptr) AddCluster(*cluster, page);
+  if (whole_cluster) AddCluster(state, now_epoch_ms, now, page);
   return page.Text();
 }
 

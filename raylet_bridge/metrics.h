@@ -6,12 +6,11 @@
 
 #include "base/clock.h"
 #include "raylet_bridge/bridge_state.h"
-#include "raylet_bridge/topology.h"
 
 namespace netsense {
 
-// What this node itself measures, in Prometheus's text format. `cluster`, when not null, adds what all nodes report: a
-// node that is gone cannot tell of itself.
-std::string MetricsText(const BridgeState& state, const Topology* cluster, int64_t now_epoch_ms, MonotonicTime now);
+// What this node itself measures, in Prometheus's text format. `whole_cluster` adds what all nodes report: a node that
+// is gone cannot tell of itself.
+std::string MetricsText(const BridgeState& state, bool whole_cluster, int64_t now_epoch_ms, MonotonicTime now);
 
 }  // namespace netsense

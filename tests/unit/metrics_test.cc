@@ -66,11 +66,7 @@ class MetricsTest : public testing::Test {
     return result;
   }
 
-  std::string Page(bool cluster = false) {
-    Topology topology;
-    if (cluster) topology = BuildTopology(*state.view, state.settings, kNow, now);
-    return MetricsText(state, cluster ? &topology : nullptr, kNow, now);
-  }
+  std::string Page(bool cluster = false) { return MetricsText(state, cluster, kNow, now); }
   // The value behind a series; nothing = it is not there.
   std::optional<double> Value(const std::string& page, const std::string& series) {
     const std::string start = "\nray_network_sense_" + series + " ";
