@@ -219,7 +219,7 @@ def test_equal_links_are_rays_own_rule():
 def test_links_that_differ_by_a_little_are_rays_too():
     draw = random.Random(2)
     for _ in range(50):
-        edges = [edge(a, b, draw.uniform(8000, 11_000)) for a, b in itertools.permutations([1, 2, 3, 4], 2)]
+        edges = [edge(a, b, draw.uniform(8000, 14_000)) for a, b in itertools.permutations([1, 2, 3, 4], 2)]
         assert chosen([stored(640 * MIB, draw.randint(1, 4)), stored(640 * MIB, draw.randint(1, 4))], view_of(edges))[0] is None
 
 
@@ -245,7 +245,7 @@ def test_against_the_formula():
         for d in range(1, 6):
             expected = sum(size / (max(bandwidth[s, d] for s in at) * 125_000) for size, at in objects if d not in at)
             assert seconds[d] == pytest.approx(expected)
-        assert seconds[node] <= max(1.5 * min(seconds.values()), min(seconds.values()) + 0.05)
+        assert seconds[node] <= max(2 * min(seconds.values()), min(seconds.values()) + 0.1)
 
 
 def test_an_unknown_pair_is_as_bad_as_the_worst_and_an_unreachable_one_endless():

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["NodeChoice", "NodeRanking", "best_node_for", "rank_nodes"]
 
 # A task is kept from where Ray would put it only for a gain that is worth what this takes away: a task with a node affinity waits for its
-# node, while one that is left to Ray goes elsewhere when that is busy. And measured bandwidths of equal links differ, on busy hosts by half.
-LEAST_GAIN_RATIO = 1.5
-LEAST_GAIN_S = 0.05
+# node, while one that is left to Ray goes elsewhere when that is busy. And measured bandwidths of equal links differ, on busy hosts by a half and more.
+LEAST_GAIN_RATIO = 2.0
+LEAST_GAIN_S = 0.1
 # A node is far from objects that take this many times longer to it than all of them would at the median bandwidth.
 FAR_RATIO = 2.0
 
