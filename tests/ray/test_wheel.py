@@ -115,7 +115,7 @@ def test_the_dashboard_shows_it_and_the_api_asks_for_the_token(cluster):
 
 def test_it_works_in_a_job(cluster):
     code = "import netsense_ray as n; print(sum(row.reporting for row in n.up()), len(n.topology().edges))"
-    entrypoint = [cluster.ray.parent / "python", "-c", f"'{code}'"]
+    entrypoint = [cluster.ray.parent / "python", "-c", code]
     command = [cluster.ray, "job", "submit", "--address", f"http://{cluster.lab.address(1)}:8265", "--", *entrypoint]
     done = cluster.lab.run(1, command, env=cluster.ray_environment)
     assert done.returncode == 0 and "\n3 6\n" in done.stdout, done.stdout + done.stderr
