@@ -150,9 +150,9 @@ TEST_F(MetricsTest, NobodyToAskShowsNoFigures) {
 
 TEST_F(MetricsTest, AHistogramWithOtherBucketsIsLeftOut) {
   state.engine.info->clear_histogram_bounds_ns();
-  EXPECT_THAT(Page(), Not(HasSubstr("rtt_seconds_bucket")));
+  EXPECT_THAT(Page(), Not(HasSubstr("sense_rtt_seconds_bucket")));
   state.engine.info->add_histogram_bounds_ns(1000);
-  EXPECT_THAT(Page(), Not(HasSubstr("rtt_seconds_bucket")));
+  EXPECT_THAT(Page(), Not(HasSubstr("sense_rtt_seconds_bucket")));
 }
 
 TEST_F(MetricsTest, DetailIsPerEdgeAndOnlyOnDemand) {
