@@ -17,9 +17,16 @@ class Page:
         if token is not None:
             self.browser.open_url(f"{self.url}page.css")  # sessionStorage belongs to the server's address
             self.browser.script("sessionStorage.setItem(arguments[0], arguments[1])", TOKEN_KEY, token)
+        self.browser.open_url("about:blank")  # another fragment alone would be no load
         self.browser.open_url(self.url + fragment)
         if token is not None:
             self.browser.wait_for(HAS_MAP)
+
+    def leave(self):
+        """Before its server goes: a page asks on and on, and the browser writes down what nobody answers."""
+        told = self.browser.script("return [document.title, document.querySelectorAll('img, iframe, main script').length]")
+        self.browser.open_url("about:blank")
+        assert told in (["netsense", 0], ["", 0]), "names in the data became markup"  # "": it was left already
 
     def text(self, css="main"):
         return self.browser.script("return document.querySelector(arguments[0])?.innerText ?? ''", css)
@@ -67,7 +74,9 @@ class Page:
         places = [(left + (column + inset) * cell, top + (row + inset) * cell) for row, column in cells]
         return [tuple(colour) for colour in self.browser.script(
             """const canvas = document.querySelector(".stage canvas"), ratio = canvas.width / parseFloat(canvas.style.width);
-            const ink = canvas.getContext("2d", {willReadFrequently: true});
+            const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
+            const ink = copy.getContext("2d", {willReadFrequently: true});
+            ink.drawImage(canvas, 0, 0);
             return arguments[0].map(([x, y]) => [...ink.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data].slice(0, 3));""",
             places)]
 

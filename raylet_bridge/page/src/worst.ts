@@ -4,7 +4,8 @@ import type { Matrix } from "./matrix.ts";
 import type { Metric } from "./metrics.ts";
 import { isOk, lookOf } from "./states.ts";
 
-const A_CAUSE = 5; // edges of one cause that come before the first of a milder one is left out
+// So many edges of one cause, and of one state, come before the first of a milder one is left out.
+const A_CAUSE = 3, A_STATE = 6;
 
 export interface WorstEdge {
   src: number; // indexes Matrix.nodes
@@ -48,6 +49,7 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
   const column = metric.column === null ? null : figures[metric.column];
   const bad = new Least(limit), slow = new Least(limit);
   const seen = new Map<number, number>(); // cause -> how many edges so far
+  const first = new Array<number>(256).fill(0); // by state: how many that are among the first of their causes
   let notOkInAll = 0;
   for (let cell = 0; cell < state.length; ++cell) {
     const of = state[cell]!;
@@ -59,7 +61,9 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
       ++notOkInAll;
       const cause = of * 65536 + reason[cell]!, before = seen.get(cause) ?? 0;
       seen.set(cause, before + 1);
-      bad.add(cell, Math.floor(before / A_CAUSE) * 100 + rank(of));
+      let turn = Math.floor(before / A_CAUSE);
+      if (turn === 0 && ++first[of]! > A_STATE) turn = 1;
+      bad.add(cell, turn * 100 + rank(of));
     }
   }
   const edge = ({ cell }: { cell: number }): WorstEdge => ({ src: Math.floor(cell / n), dst: cell % n, cell });
