@@ -26,6 +26,7 @@
 #include "raylet_bridge/file_sd.h"
 #include "raylet_bridge/http_api.h"
 #include "raylet_bridge/http_server.h"
+#include "raylet_bridge/inventory_record.h"
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/kv_keys.h"
 #include "raylet_bridge/mesh_plan.h"
@@ -70,6 +71,7 @@ class Bridge {
   void RefreshSettings(const std::optional<std::string>& config);
   void RefreshPlan();
   void RefreshDoor();
+  void PublishInventory(const v1::EngineInfo& info, bool lost);
   absl::Status RefreshApi();
   void PublishReport();
   void NoteGcs(const absl::Status& status);
@@ -84,6 +86,7 @@ class Bridge {
   ClusterReader reader_;
   DeadKeys dead_keys_;
   std::map<std::string, DoorRecord> doors_;  // those that can be used
+  std::string inventory_;                    // as published last
   std::string gcs_problem_;
   std::stop_source leave_;
 
@@ -248,7 +251,7 @@ void Bridge::Loop() {
     if (leave.stop_requested()) return;
     RefreshDoor();
     PublishReport();
-    service.Turn(driver_->state(), reader_.view().nodes.size(), gcs_problem_);
+    service.Turn(driver_->state(), reader_.view()->nodes.size(), gcs_problem_);
     if (SleepUnlessStopped(leave, std::min<MonotonicTime::duration>(kNewsPause, next_tick - now))) return;
     std::unique_lock lock(mutex_);
     wake_.wait_until(lock, leave, std::min(next_tick, service.due()), [this] { return news_; });
@@ -263,12 +266,12 @@ absl::Status Bridge::Tick() {
   if (auto polled = reader_.Poll(setup_.shows_cluster()); !polled.ok()) return polled;
   {
     std::lock_guard lock(mutex_);
-    view_ = std::make_shared<ClusterView>(reader_.view());
+    view_ = reader_.view();
     gcs_heard_ = MonotonicNow();
   }
   RememberEdges();
-  if (file_sd_) file_sd_->Update(reader_.view());
-  const auto& nodes = reader_.view().nodes;
+  if (file_sd_) file_sd_->Update(*reader_.view());
+  const auto& nodes = reader_.view()->nodes;
   if (std::none_of(nodes.begin(), nodes.end(),
                    [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
     return LookForOurselves();
@@ -279,7 +282,7 @@ absl::Status Bridge::Tick() {
 
 void Bridge::RememberEdges() {
   if (!setup_.shows_cluster()) return;
-  auto matrix = BuildMatrix(reader_.view(), settings_, EpochMillis(), MonotonicNow());
+  auto matrix = BuildMatrix(*reader_.view(), settings_, EpochMillis(), MonotonicNow());
   if (matrix.ok()) history_.Add(*matrix, MonotonicNow());
 }
 
@@ -314,9 +317,9 @@ void Bridge::RefreshSettings(const std::optional<std::string>& config) {
 
 void Bridge::RefreshPlan() {
   doors_.clear();
-  for (const auto& [node_id, door] : reader_.view().doors)
+  for (const auto& [node_id, door] : reader_.view()->doors)
     if (door.ok()) doors_.emplace(node_id, *door);
-  driver_->SetPlan(MakeMeshPlan(setup_.self.node_id, reader_.view().nodes, doors_, settings_));
+  driver_->SetPlan(MakeMeshPlan(setup_.self.node_id, reader_.view()->nodes, doors_, settings_));
 }
 
 // Compares what the GCS holds with what is true, so that a GCS that forgot everything is told again.
@@ -330,8 +333,18 @@ void Bridge::RefreshDoor() {
   if (!UsesRails())
     for (v1::Port& port : door.ports) port.clear_rail();
   auto written = doors_.find(setup_.self.node_id);
-  if (written == doors_.end() || !SameDoor(written->second, door))
+  const bool lost = written == doors_.end();
+  if (lost || !SameDoor(written->second, door))
     publisher_->Publish(DoorKey(setup_.self.node_id), DumpJson(DoorToJson(door)));
+  PublishInventory(*info, lost);
+}
+
+// Nobody reads it back: whatever loses it loses the door, too.
+void Bridge::PublishInventory(const v1::EngineInfo& info, bool lost) {
+  std::string inventory = InventoryToJson(setup_.self.node_id, info);
+  if (!lost && inventory == inventory_) return;
+  inventory_ = std::move(inventory);
+  publisher_->Publish(InventoryKey(setup_.self.node_id), inventory_);
 }
 
 // Where the cluster's API is, for those who ask the GCS. Written anew now and then: a GCS may have forgotten it.
@@ -373,6 +386,7 @@ void Bridge::RemoveOwnKeys() {
   if (!gcs.ok()) return;
   absl::Status status = (*gcs)->Delete(ReportKey(setup_.self.node_id));
   status.Update((*gcs)->Delete(DoorKey(setup_.self.node_id)));
+  status.Update((*gcs)->Delete(InventoryKey(setup_.self.node_id)));
   if (setup_.self.is_head) status.Update((*gcs)->Delete(kHttpApiKey));
   if (setup_.standalone()) status.Update((*gcs)->UnregisterNode(setup_.self.node_id));
   if (!status.ok()) spdlog::info("this node's keys stay in the GCS: {}", std::string(status.message()));

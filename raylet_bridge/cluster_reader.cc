@@ -18,7 +18,8 @@ absl::Status ClusterReader::Poll(bool reports, MonotonicTime now) {
   auto values = gcs_->MultiGet(keys);
   if (!values.ok()) return values.status();
 
-  ClusterView next;
+  auto view = std::make_shared<ClusterView>();
+  ClusterView& next = *view;
   next.nodes = *std::move(nodes);
   for (const ClusterNode& node : next.nodes) {
     if (auto door = values->find(DoorKey(node.node_id)); door != values->end())
@@ -27,16 +28,16 @@ absl::Status ClusterReader::Poll(bool reports, MonotonicTime now) {
       next.reports.emplace(node.node_id, ParseReport(report->second, node.node_id));
   }
   RememberSightings(next, now);
-  view_ = std::move(next);
+  view_ = std::move(view);
   return absl::OkStatus();
 }
 
 void ClusterReader::RememberSightings(ClusterView& view, MonotonicTime now) const {
   for (const auto& [node_id, report] : view.reports) {
     if (!report.ok()) continue;
-    auto sighting = view_.sightings.find(node_id);
-    auto before = view_.reports.find(node_id);
-    bool known = sighting != view_.sightings.end() && before != view_.reports.end() && before->second.ok();
+    auto sighting = view_->sightings.find(node_id);
+    auto before = view_->reports.find(node_id);
+    bool known = sighting != view_->sightings.end() && before != view_->reports.end() && before->second.ok();
     if (!known) {
       view.sightings[node_id] = {now, false};
     } else if (before->second->ts_ms != report->ts_ms) {

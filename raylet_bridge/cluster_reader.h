@@ -1,8 +1,7 @@
 // Reads what the cluster's nodes say of themselves in the GCS, and remembers when it saw their reports change.
 #pragma once
 
-#include <map>
-#include <string>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -21,13 +20,14 @@ class ClusterReader {
   // before.
   absl::Status Poll(bool reports, MonotonicTime now = MonotonicNow());
 
-  const ClusterView& view() const { return view_; }
+  // Never changes once it is given: the next Poll makes another one.
+  const std::shared_ptr<const ClusterView>& view() const { return view_; }
 
  private:
   void RememberSightings(ClusterView& view, MonotonicTime now) const;
 
   GcsClient* const gcs_;
-  ClusterView view_;
+  std::shared_ptr<const ClusterView> view_ = std::make_shared<const ClusterView>();
 };
 
 }  // namespace netsense

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "raylet_bridge/document_cache.h"
 #include "raylet_bridge/edge_document.h"
@@ -26,9 +28,15 @@ class ClusterApi {
   explicit ClusterApi(ClusterSources sources) : sources_(std::move(sources)) {}
 
   HttpResponse Topology(const HttpRequest&) {
-    const BridgeState state = sources_.state();
-    const MonotonicTime now = MonotonicNow();
-    return Shared("application/json", cache_.Get("topology", state.view, now, [&] {
+    const auto reader = absl::MakeCleanup([this] { --topology_readers_; });
+    if (++topology_readers_ > kMaxTopologyReaders) {
+      HttpResponse busy = RefuseHttp(503, "the topology is being written for others: ask again, or for network_matrix");
+      busy.headers.emplace_back("Retry-After", "5");
+      return busy;
+    }
+    return Shared("application/json", topologies_.Get("topology", MonotonicNow(), [this] {
+      const BridgeState state = sources_.state();
+      const MonotonicTime now = MonotonicNow();
       return EnvelopeJson(BuildTopology(*state.view, state.settings, EpochMillis(), now), GcsProblem(state, now));
     }));
   }
@@ -41,14 +49,15 @@ class ClusterApi {
         return RefuseHttp(400, "layer is a whole number: the place of the layer in the header's list, from 0");
       layer = number;
     }
-    const BridgeState state = sources_.state();
-    const MonotonicTime now = MonotonicNow();
     const std::string name = layer ? fmt::format("matrix {}", *layer) : "matrix";
-    return Shared("application/octet-stream", cache_.Get(name, state.view, now, [&]() -> absl::StatusOr<std::string> {
-      auto matrix = BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer);
-      if (!matrix.ok()) return matrix.status();
-      return MatrixToBytes(*matrix, GcsProblem(state, now));
-    }));
+    return Shared("application/octet-stream",
+                  matrices_.Get(name, MonotonicNow(), [this, layer]() -> absl::StatusOr<std::string> {
+                    const BridgeState state = sources_.state();
+                    const MonotonicTime now = MonotonicNow();
+                    auto matrix = BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer);
+                    if (!matrix.ok()) return matrix.status();
+                    return MatrixToBytes(*matrix, GcsProblem(state, now));
+                  }));
   }
 
   HttpResponse Edge(const HttpRequest& request) {
@@ -91,8 +100,12 @@ class ClusterApi {
     return {.content_type = content_type, .shared_body = *document};
   }
 
+  // With many nodes it takes seconds to write, and those who wait hold the server's threads.
+  static constexpr int kMaxTopologyReaders = 4;
+
   const ClusterSources sources_;
-  DocumentCache cache_;
+  std::atomic<int> topology_readers_ = 0;
+  DocumentCache topologies_, matrices_;  // apart: a topology takes longer to write
 };
 
 }  // namespace

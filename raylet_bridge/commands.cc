@@ -51,7 +51,7 @@ absl::StatusOr<Topology> ReadTopology(GcsClient& gcs, ClusterReader& reader, con
   auto settings = SettingsOf(gcs, sources);
   if (!settings.ok()) return settings.status();
   if (auto polled = reader.Poll(/*reports=*/true); !polled.ok()) return polled;
-  return BuildTopology(reader.view(), *settings, EpochMillis(), MonotonicNow());
+  return BuildTopology(*reader.view(), *settings, EpochMillis(), MonotonicNow());
 }
 
 // The cluster's own settings as a JSON object, for a change.

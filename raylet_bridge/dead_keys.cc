@@ -11,7 +11,7 @@ absl::Status DeadKeys::Remove(const std::vector<ClusterNode>& alive) {
   std::set<std::string> now_alive;
   for (const ClusterNode& node : alive) now_alive.insert(node.node_id);
   if (!scanned_) {
-    for (const std::string prefix : {kReportKeyPrefix, kDoorKeyPrefix}) {
+    for (const std::string prefix : {kReportKeyPrefix, kDoorKeyPrefix, kInventoryKeyPrefix}) {
       auto keys = gcs_->KeysWithPrefix(prefix);
       if (!keys.ok()) return keys.status();
       for (const std::string& key : *keys)
@@ -24,7 +24,7 @@ absl::Status DeadKeys::Remove(const std::vector<ClusterNode>& alive) {
   std::erase_if(to_remove_, [this](const std::string& id) { return alive_.contains(id); });
   while (!to_remove_.empty()) {
     const std::string id = *to_remove_.begin();
-    for (const std::string& key : {ReportKey(id), DoorKey(id)})
+    for (const std::string& key : {ReportKey(id), DoorKey(id), InventoryKey(id)})
       if (auto removed = gcs_->Delete(key); !removed.ok()) return removed;
     spdlog::info("removed the keys of node {}, which is no longer alive", id);
     to_remove_.erase(id);

@@ -16,7 +16,7 @@ namespace netsense {
 
 // One point a step, 9 bytes each. The step is the shortest of 10, 20, 40 ... 640 s with which every pair of nodes in
 // every layer fits into kMaxBytes: 10 s up to 140 nodes and one layer, 160 s with 512 nodes. Where not even 640 s fit
-// (from 1025 nodes on), the last layers have no history. A longer step merges the points that it covers: the newest
+// (from 1115 nodes on), the last layers have no history. A longer step merges the points that it covers: the newest
 // figures and the gravest state, so that no outage is lost. Thread-safe.
 class EdgeHistory {
  public:

@@ -62,15 +62,12 @@ std::string InventoryToJson(const std::string& node_id, const v1::EngineInfo& in
 absl::StatusOr<Json> ParseInventory(const std::string& json, const std::string& node_id) {
   auto document = ParseDocument(json, node_id, kMaxBytes);
   if (!document.ok()) return document.status();
-  Json lists = Json::object();
-  for (const char* name : kLists)
-    if (auto list = document->find(name); list != document->end()) lists[name] = *list;
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;
   v1::EngineInfo inventory;
-  if (auto status = google::protobuf::util::JsonStringToMessage(DumpJson(lists), &inventory, options); !status.ok())
+  if (auto status = google::protobuf::util::JsonStringToMessage(json, &inventory, options); !status.ok())
     return absl::InvalidArgumentError(absl::StrCat("it is no inventory: ", status.ToString()));
-  return ToJson(inventory);
+  return ToJson(InventoryOf(inventory));
 }
 
 }  // namespace netsense

@@ -216,10 +216,11 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
   return topology;
 }
 
-Json TopologyToJson(const Topology& topology) {
-  Json nodes = Json::array(), edges = Json::array();
+namespace {
+
+Json WithoutEdges(const Topology& topology) {
+  Json nodes = Json::array();
   for (const TopologyNode& node : topology.nodes) nodes.push_back(TopologyNodeToJson(node));
-  for (const TopologyEdge& edge : topology.edges) edges.push_back(TopologyEdgeToJson(edge));
   return {{"schema_version", 1},
           {"generated_at_ms", topology.generated_at_ms},
           {"directed", true},
@@ -231,11 +232,28 @@ Json TopologyToJson(const Topology& topology) {
           {"num_reachable_nodes", topology.num_reachable_nodes()},
           {"warnings", topology.warnings},
           {"nodes", std::move(nodes)},
-          {"edges", std::move(edges)}};
+          {"edges", Json::array()}};
 }
 
+}  // namespace
+
+Json TopologyToJson(const Topology& topology) {
+  Json object = WithoutEdges(topology);
+  for (const TopologyEdge& edge : topology.edges) object["edges"].push_back(TopologyEdgeToJson(edge));
+  return object;
+}
+
+// Edge by edge: the whole as one tree would take a gigabyte with 512 nodes.
 std::string EnvelopeJson(const Topology& topology, const std::string& message) {
-  return EnvelopeJson(TopologyToJson(topology), message);
+  std::string text = EnvelopeJson(WithoutEdges(topology), message);
+  const std::string end = "]}}}";
+  text.resize(text.size() - end.size());
+  for (size_t i = 0; i < topology.edges.size(); ++i) {
+    if (i > 0) text += ',';
+    text += DumpJson(TopologyEdgeToJson(topology.edges[i]));
+  }
+  text += end;
+  return text;
 }
 
 }  // namespace netsense

@@ -58,14 +58,17 @@ TEST(DeadKeys, RemovesWhatIsLeftOverAtTheStartAndWhoDiesLater) {
   a.node_id = kA;
   b.node_id = kB;
   gcs.table[ReportKey(std::string(56, 'c'))] = "left over";
+  gcs.table[InventoryKey(std::string(56, 'd'))] = "left over";
+  gcs.table[InventoryKey(kB)] = "x";
   DeadKeys dead_keys(&gcs);
   ASSERT_TRUE(dead_keys.Remove({a, b}).ok());
-  EXPECT_EQ(gcs.table.size(), 5u);
+  EXPECT_EQ(gcs.table.size(), 6u);
   gcs.failure = absl::UnavailableError("gone");
   EXPECT_FALSE(dead_keys.Remove({a}).ok());
   gcs.failure = absl::OkStatus();
   ASSERT_TRUE(dead_keys.Remove({a}).ok());
   EXPECT_FALSE(gcs.table.contains(ReportKey(kB)) || gcs.table.contains(DoorKey(kB)));
+  EXPECT_FALSE(gcs.table.contains(InventoryKey(kB)));
   EXPECT_TRUE(gcs.table.contains(ReportKey(kA)) && gcs.table.contains("config"));
 }
 

@@ -211,7 +211,7 @@ class Sightings : public testing::Test {
   std::optional<int64_t> AgeAt(int64_t epoch_ms, milliseconds since_start) {
     MonotonicTime now = MonotonicTime() + since_start;
     EXPECT_TRUE(reader_.Poll(true, now).ok());
-    return Build(reader_.view(), epoch_ms, now).nodes[0].report_age_ms;
+    return Build(*reader_.view(), epoch_ms, now).nodes[0].report_age_ms;
   }
   FakeGcs gcs_;
   ClusterReader reader_{&gcs_};
@@ -240,10 +240,10 @@ TEST(ClusterReader, KeepsItsViewWhenTheGcsFails) {
   gcs.table[DoorKey(kA)] = "{";
   ClusterReader reader(&gcs);
   ASSERT_TRUE(reader.Poll(false).ok());
-  EXPECT_FALSE(reader.view().doors.at(kA).ok());
+  EXPECT_FALSE(reader.view()->doors.at(kA).ok());
   gcs.failure = absl::UnavailableError("gone");
   EXPECT_FALSE(reader.Poll(false).ok());
-  EXPECT_EQ(reader.view().nodes.size(), 1u);
+  EXPECT_EQ(reader.view()->nodes.size(), 1u);
 }
 
 }  // namespace

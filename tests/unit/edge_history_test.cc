@@ -1,0 +1,163 @@
+#include "raylet_bridge/edge_history.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_format.h"
+
+namespace netsense {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr int64_t kNow = 1'700'000'000'000;
+const MonotonicTime kStart = MonotonicTime() + std::chrono::hours(100);
+const MatrixLayerName kTcp{"tcp", "ethernet", std::nullopt};
+
+std::string Id(size_t i) { return absl::StrFormat("%056x", i); }
+
+// Every pair of the nodes alike.
+Matrix Of(const std::vector<size_t>& nodes, float rtt_ms, v1::PathState state = v1::PATH_STATE_OK,
+          const std::vector<MatrixLayerName>& layers = {kTcp}) {
+  Matrix matrix;
+  for (size_t node : nodes) matrix.nodes.emplace_back().node.node_id = Id(node);
+  for (const MatrixLayerName& name : layers) {
+    MatrixLayer& layer = matrix.layers.emplace_back();
+    layer.name = name;
+    layer.state.assign(nodes.size() * nodes.size(), static_cast<uint8_t>(state));
+    for (size_t i = 0; i < nodes.size(); ++i) layer.state[i * nodes.size() + i] = Matrix::kNoEdge;
+    const bool ok = state == v1::PATH_STATE_OK;
+    layer.rtt_p50_ms.assign(layer.state.size(), ok ? rtt_ms : std::numeric_limits<float>::quiet_NaN());
+    layer.bw_p50_mbps.assign(layer.state.size(), ok ? 1000 * rtt_ms : std::numeric_limits<float>::quiet_NaN());
+  }
+  return matrix;
+}
+
+std::vector<EdgeHistory::Point> PointsOf(const EdgeHistory& history, MonotonicTime now, size_t src = 1,
+                                         size_t dst = 2) {
+  const auto lines = history.Of(Id(src), Id(dst), kNow, now);
+  return lines.empty() ? std::vector<EdgeHistory::Point>() : lines[0].points;
+}
+
+TEST(EdgeHistory, OnePointEachTenSecondsOfTheNewestFiguresAndTheGravestState) {
+  EdgeHistory history;
+  EXPECT_TRUE(PointsOf(history, kStart).empty());
+  history.Add(Of({1, 2}, 0.5), kStart);
+  history.Add(Of({1, 2}, 0, v1::PATH_STATE_UNREACHABLE), kStart + seconds(2));
+  history.Add(Of({1, 2}, 0.25), kStart + seconds(4));
+  history.Add(Of({1, 2}, 0.75), kStart + seconds(10));
+  const auto lines = history.Of(Id(1), Id(2), kNow, kStart + seconds(12));
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].layer, kTcp);
+  EXPECT_EQ(lines[0].step_ms, 10'000);
+  const auto& points = lines[0].points;
+  ASSERT_EQ(points.size(), 2u);
+  EXPECT_EQ(points[0].ts_ms, kNow - 12'000);
+  EXPECT_EQ(points[0].rtt_p50_ms, 0.25f);
+  EXPECT_EQ(points[0].bw_p50_mbps, 250.f);
+  EXPECT_EQ(points[0].state, v1::PATH_STATE_UNREACHABLE) << "an outage of 2 s is not lost";
+  EXPECT_EQ(points[1].ts_ms, kNow - 2'000);
+  EXPECT_EQ(points[1].rtt_p50_ms, 0.75f);
+  EXPECT_EQ(points[1].state, v1::PATH_STATE_OK);
+  EXPECT_TRUE(history.Of(Id(1), Id(1), kNow, kStart).empty()) << "a node has no edge to itself";
+  EXPECT_TRUE(history.Of(Id(1), Id(9), kNow, kStart).empty());
+}
+
+TEST(EdgeHistory, WhatIsNotKnownHasNoFigures) {
+  EdgeHistory history;
+  history.Add(Of({1, 2}, 0, v1::PATH_STATE_UNKNOWN), kStart);
+  const auto points = PointsOf(history, kStart);
+  ASSERT_EQ(points.size(), 1u);
+  EXPECT_FALSE(points[0].rtt_p50_ms || points[0].bw_p50_mbps);
+  EXPECT_EQ(points[0].state, v1::PATH_STATE_UNKNOWN);
+}
+
+TEST(EdgeHistory, HoldsOneHour) {
+  EdgeHistory history;
+  for (int i = 0; i < 1000; ++i) history.Add(Of({1, 2}, static_cast<float>(i)), kStart + seconds(10) * i);
+  const auto points = PointsOf(history, kStart + seconds(9990));
+  ASSERT_EQ(points.size(), 361u);
+  EXPECT_EQ(points.front().rtt_p50_ms, 639.f);
+  EXPECT_EQ(points.back().rtt_p50_ms, 999.f);
+  for (size_t i = 1; i < points.size(); ++i) EXPECT_EQ(points[i].ts_ms - points[i - 1].ts_ms, 10'000);
+}
+
+TEST(EdgeHistory, ATimeWithoutTicksIsAGap) {
+  EdgeHistory history;
+  history.Add(Of({1, 2}, 0.5), kStart);
+  EXPECT_EQ(PointsOf(history, kStart + minutes(59)).size(), 1u);
+  EXPECT_TRUE(PointsOf(history, kStart + minutes(61)).empty()) << "over an hour old";
+  history.Add(Of({1, 2}, 0.25), kStart + minutes(50));
+  EXPECT_EQ(PointsOf(history, kStart + minutes(50)).size(), 2u);
+  history.Add(Of({1, 2}, 0.125), kStart + std::chrono::hours(20));
+  ASSERT_EQ(PointsOf(history, kStart + std::chrono::hours(20)).size(), 1u);
+}
+
+TEST(EdgeHistory, NodesAndLayersThatLeaveAreForgottenAndTheOthersKept) {
+  EdgeHistory history;
+  const MatrixLayerName verbs{"verbs", "infiniband", 0};
+  history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart);
+  EXPECT_EQ(history.Of(Id(1), Id(2), kNow, kStart).size(), 2u);
+  const size_t before = history.bytes();
+  history.Add(Of({0, 1, 2}, 0.25), kStart + seconds(10));
+  EXPECT_LT(history.bytes(), before);
+  EXPECT_TRUE(PointsOf(history, kStart + seconds(10), 1, 3).empty());
+  EXPECT_EQ(PointsOf(history, kStart + seconds(10), 1, 2).size(), 2u) << "although its place is another one now";
+  EXPECT_EQ(PointsOf(history, kStart + seconds(10), 2, 1)[0].rtt_p50_ms, 0.5f);
+  EXPECT_EQ(PointsOf(history, kStart + seconds(10), 0, 1).size(), 1u);
+  history.Add(Of({0, 1, 2, 3}, 0.125, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(20));
+  EXPECT_EQ(PointsOf(history, kStart + seconds(20), 1, 3).size(), 1u) << "who comes back begins anew";
+  const auto lines = history.Of(Id(1), Id(2), kNow, kStart + seconds(20));
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].points.size(), 3u);
+  EXPECT_EQ(lines[1].points.size(), 1u);
+  history.Add(Of({}, 0), kStart + seconds(30));
+  EXPECT_EQ(history.bytes(), 0u);
+}
+
+TEST(EdgeHistory, MoreEdgesMakeTheStepLongerWithinTheSameMemory) {
+  EdgeHistory history;
+  std::vector<size_t> nodes;
+  for (size_t i = 0; i < 140; ++i) nodes.push_back(i);
+  history.Add(Of(nodes, 0.5), kStart);
+  EXPECT_EQ(history.step_ms(), 10'000);
+  history.Add(Of(nodes, 0.25, v1::PATH_STATE_OK), kStart + seconds(10));
+  history.Add(Of(nodes, 0, v1::PATH_STATE_REFUSED), kStart + seconds(20));
+  history.Add(Of(nodes, 0.125), kStart + seconds(30));
+  while (nodes.size() < 190) nodes.push_back(nodes.size());
+  history.Add(Of(nodes, 0.0625), kStart + seconds(40));
+  EXPECT_EQ(history.step_ms(), 20'000);
+  const auto points = PointsOf(history, kStart + seconds(40));
+  ASSERT_EQ(points.size(), 3u) << "two by two, and the new one";
+  EXPECT_EQ(points[0].rtt_p50_ms, 0.25f);
+  EXPECT_EQ(points[0].state, v1::PATH_STATE_OK);
+  EXPECT_EQ(points[1].rtt_p50_ms, 0.125f);
+  EXPECT_EQ(points[1].state, v1::PATH_STATE_REFUSED);
+  EXPECT_EQ(points[2].rtt_p50_ms, 0.0625f);
+  nodes.resize(20);
+  history.Add(Of(nodes, 0.5), kStart + seconds(60));
+  EXPECT_EQ(history.step_ms(), 10'000);
+  EXPECT_EQ(PointsOf(history, kStart + seconds(60)).size(), 4u) << "what was merged stays so";
+}
+
+TEST(EdgeHistory, IsBoundedWhateverTheCluster) {
+  for (const auto& [number, step_ms] : {std::pair<size_t, int64_t>{512, 160'000}, {1024, 640'000}}) {
+    EdgeHistory history;
+    std::vector<size_t> nodes(number);
+    for (size_t i = 0; i < number; ++i) nodes[i] = i;
+    history.Add(Of(nodes, 0.5), kStart);
+    EXPECT_EQ(history.step_ms(), step_ms) << number;
+    EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
+    EXPECT_EQ(PointsOf(history, kStart).size(), 1u);
+    history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, {"verbs", "infiniband", 0}}), kStart);
+    EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
+  }
+}
+
+}  // namespace
+}  // namespace netsense
