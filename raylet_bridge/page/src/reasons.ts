@@ -9,9 +9,9 @@ export interface Group {
   count: number;
 }
 
-/** A reason without its figures of time, so that one cause is one group. */
+/** A reason without its times and counts, so that one cause is one group. */
 export function wordReason(reason: string): string {
-  return reason.replace(/\d+(\.\d+)?(?= (?:ns|us|µs|ms|s|min|h)\b)/g, "…");
+  return reason.replace(/\d+(\.\d+)?(?= (?:ns|us|µs|ms|s|min|h)\b)/g, "…").replace(/\d+ of (the last )?\d+/g, "… of $1…");
 }
 
 /** Worst states first, then the most frequent reason. ISOLATED is among them: it is no fault, but it is not measured. */
