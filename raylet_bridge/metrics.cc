@@ -194,6 +194,15 @@ void AddDetail(const BridgeState& state, const Report& report, MetricPage& page)
   }
 }
 
+// Other nodes' reports name what they like: more layers than any cluster has are one.
+constexpr size_t kMostLayers = 512;
+
+LayerEdges& FindLayer(const ReportEdge* edge, std::map<Layer, LayerEdges>& layers) {
+  const Layer layer = edge == nullptr ? Layer() : LayerOf(*edge);
+  if (layers.size() >= kMostLayers && !layers.contains(layer)) return layers[{"other", "other", ""}];
+  return layers[layer];
+}
+
 bool OfOneLayer(const ReportEdge* a, const ReportEdge* b) {
   if (a == nullptr || b == nullptr) return a == b;
   return a->rail == b->rail && a->cross_rail == b->cross_rail && a->transport == b->transport && a->fabric == b->fabric;
@@ -204,8 +213,7 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
   const ReportEdge* last = nullptr;
   LayerEdges* layer_of_last = nullptr;
   const auto nodes = JudgeCluster(*state.view, state.settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
-    if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported))
-      layer_of_last = &layers[edge.reported == nullptr ? Layer() : LayerOf(*edge.reported)];
+    if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported)) layer_of_last = &FindLayer(edge.reported, layers);
     last = edge.reported;
     layer_of_last->Count(edge.state);
   });

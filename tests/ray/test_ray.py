@@ -85,6 +85,12 @@ def test_endpoint_and_status(cluster):
     assert shown.returncode == 0 and "3/3 reachable" in shown.stdout
 
 
+def test_prometheus_finds_the_bridges_beside_rays_own_file(cluster):
+    targets = json.loads((cluster.temp / "prom_metrics_service_discovery_netsense.json").read_text())
+    assert sorted(t["targets"][0].split(":")[0] for t in targets) == [cluster.lab.address(i) for i in (1, 2, 3)]
+    assert {t["labels"]["node_id"] for t in targets} == {node["node_id"] for node in cluster.status()["nodes"]}
+
+
 def test_the_gcs_client_agrees_with_rays_own_gcs(cluster):
     """The same tests that pass against the embedded GCS."""
     done = cluster.lab.run(

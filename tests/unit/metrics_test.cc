@@ -183,5 +183,20 @@ TEST_F(MetricsTest, AHostileNameStaysOneValue) {
   EXPECT_THAT(Page(true), HasSubstr(R"(node_hostname="a\"} 1\nup{x=\"\\"} 0)"));
 }
 
+TEST_F(MetricsTest, AReportCannotAddLayersWithoutEnd) {
+  auto view = std::make_shared<ClusterView>(*state.view);
+  Report report{.node_id = kB, .ts_ms = kNow, .version = "", .reason = "", .edges = {}};
+  for (int i = 0; i < 2000; ++i) {
+    ReportEdge& edge = report.edges.emplace_back();
+    edge.dst_node_id = kC;
+    edge.transport = "t" + std::to_string(i);
+  }
+  view->reports.emplace(kB, report);
+  state.view = view;
+  const std::string page = Page(true);
+  EXPECT_LT(page.size(), 1'000'000u);
+  EXPECT_GT(*Value(page, R"(cluster_edges{transport="other",fabric="other",rail="",state="UNKNOWN"})"), 1000);
+}
+
 }  // namespace
 }  // namespace netsense
