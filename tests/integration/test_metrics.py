@@ -199,14 +199,18 @@ def test_counters_never_go_down_while_bridges_come_and_go(cluster):
         cluster.start_bridge(restarted)
         sent = f'{PREFIX}pings_total{{transport="tcp",fabric="ethernet",rail=""}}'
         goal = last[sent] + 6
-        reached = False
-        while not reached:
-            page = wait_until("node 2's page", lambda: cluster.page(2), 15)
-            now = {series: value for series, value in counters(page).items() if "gcs_write" not in series}
+
+        def grown():
+            page = cluster.page(2)
+            if page is None:
+                return False
+            now = {series: value for series, value in counters(page).items() if "gcs_write" not in series}  # the bridge's own
             fell = {series: (last[series], value) for series, value in now.items() if value < last.get(series, 0)}
             assert not fell
-            last |= now
-            reached = now.get(sent, 0) >= goal
+            last.update(now)
+            return now.get(sent, 0) >= goal
+
+        wait_until("six more pings", grown, 30)
     cluster.wait_all_ok()
 
 

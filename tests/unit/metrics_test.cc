@@ -100,6 +100,14 @@ TEST_F(MetricsTest, CountersAreTheEngines) {
   EXPECT_EQ(Value(page, "door_accepted_total"), 12);
 }
 
+TEST_F(MetricsTest, AgesAreOfWhoWasHeard) {
+  state.published.last_written = now - std::chrono::milliseconds(700);
+  const std::string page = Page();
+  EXPECT_DOUBLE_EQ(*Value(page, "engine_heard_age_seconds"), 0.25);
+  EXPECT_DOUBLE_EQ(*Value(page, "gcs_heard_age_seconds"), 1.5);
+  EXPECT_DOUBLE_EQ(*Value(page, "report_age_seconds"), 0.7);
+}
+
 TEST_F(MetricsTest, EdgesByStateShowTheZerosToo) {
   state.engine.results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
   const std::string page = Page();
