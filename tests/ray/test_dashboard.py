@@ -214,19 +214,36 @@ def test_it_answers_what_the_bridge_of_the_head_answers(cluster):
     assert all(edge["rtt_p50_ms"] > 0 for edge in payload["edges"])
 
     src, dst = (node["node_id"] for node in payload["nodes"])
-    for path in (f"/api/v0/network_edge?src={src}&dst={dst}", f"/api/v0/network_node?node={src}", "/api/v0/network_node?node=no%20such",
-                 "/api/v0/network_matrix"):  # fmt: skip
-        code, body = cluster.http_get(path, headers=cluster.bearer())
-        seen_code, seen, _ = cluster.ask(path)
-        assert (seen_code, seen[:60]) == (code, body[:60]), path
+    edge = json.loads(cluster.ask(f"/api/v0/network_edge?src={src}&dst={dst}")[1])["data"]["result"]
+    assert [(e["src_node_id"], e["dst_node_id"]) for e in edge["edges"]] == [(src, dst)]
+    node = json.loads(cluster.ask(f"/api/v0/network_node?node={src}")[1])["data"]["result"]
+    assert node["node"]["node_id"] == src
+    assert cluster.refused("/api/v0/network_node?node=" + "0" * 56)[0] == 404
+    assert cluster.refused("/api/v0/network_node?node=no%20such")[0] == 400
+
+
+def test_binary_answers_pass_unchanged(cluster):
+    saved = cluster.directory / "matrix"
+    url = f"http://{cluster.lab.address(1)}:8265/api/v0/network_matrix?layer=0"
+    assert cluster.lab.run(1, ["curl", "-s", "-f", "-o", saved, url]).returncode == 0
+    document = saved.read_bytes()
+    size = int.from_bytes(document[4:8], "little")
+    header = json.loads(document[8 : 8 + size])
+    assert document[:4] == b"NSM1" and len(header["nodes"]) == 2
+    (states,) = [column for column in header["layers"][0]["columns"] if column["name"] == "state"]
+    ok = header["states"].index("OK")
+    assert list(document[states["offset"] : states["offset"] + 4]) == [255, ok, ok, 255]
 
 
 def test_the_page_stands_below_network(cluster):
     code, _, head = cluster.ask("/network")
     assert code == 302 and "\nLocation: network/\n" in head
-    own_code, own = cluster.http_get("/", headers=cluster.bearer())
-    code, body, _ = cluster.ask("/network/")
-    assert (code, body) == (own_code, own)
+    for file in ("", "page.js", "page.css"):
+        own_code, own = cluster.http_get(f"/{file}")
+        code, body, head = cluster.ask(f"/network/{file}")
+        assert code == own_code == 200 and body == own, file
+        assert "Content-Security-Policy: default-src 'none'" in head
+    assert "<html" in cluster.ask("/network/")[1]
     code, body, _ = cluster.ask("/network" + TOPOLOGY)  # as the page asks, relative to where it stands
     assert code == 200 and json.loads(body)["data"]["result"]["num_nodes"] == 2
 
