@@ -5,7 +5,7 @@ PRESET := $(if $(CI),ci,dev)
 VENV := build/venv
 NEWEST := build/venv-newest
 JOBS := $(shell nproc)
-# A source is compiled once: the same in another folder of build/ comes from ccache.
+# A source is compiled once: with the same flags, in another folder of build/, it comes from ccache.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
@@ -38,8 +38,8 @@ venv: deps
 # With the flags of the tests' build, whose objects it shares by ccache. What the programs link comes along; UCX and verbs are the host's.
 wheel: deps venv  ## the Python package ray-netsense with the programs inside (build/wheel)
 	rm -rf build/wheel/unrepaired build/wheel/*.whl
-	$(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel/unrepaired \
-	    --config-settings=build-dir=$(CURDIR)/build/wheel/cmake --config-settings=cmake.define.NETSENSE_WERROR=$(if $(CI),ON,OFF) ./raylet_bridge/python
+	CXX=c++ $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel/unrepaired \
+	    --config-settings=build-dir=$(CURDIR)/build/wheel-programs --config-settings=cmake.define.NETSENSE_WERROR=$(if $(CI),ON,OFF) ./raylet_bridge/python
 	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/auditwheel repair -w build/wheel \
 	    --exclude 'libuc*.so.*' --exclude 'libibverbs.so.*' build/wheel/unrepaired/*.whl
 
