@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { cssColour, make } from "./dom.ts";
-import { isNumber, rate, time } from "./format.ts";
+import { clock, isNumber, rate, time } from "./format.ts";
 import { isOk, lookOf } from "./states.ts";
 
 /** [epoch ms, rtt_p50_ms or null, bw_p50_mbps or null, state] */
@@ -19,6 +19,8 @@ interface Band {
 }
 
 const HEIGHT = 170;
+
+const atSecond = (seconds: number) => clock(seconds * 1000);
 
 /** Points of both directions on one axis of seconds; a hole of the history is a gap, not a line. */
 export function joined(histories: (History | null)[], column: 1 | 2): uPlot.AlignedData {
@@ -131,16 +133,15 @@ export class HistoryCharts {
     return new uPlot({
       width: Math.max(260, this.element.clientWidth), height: HEIGHT,
       scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : [0, high * 1.1 || 1]) } },
-      axes: [{ ...axis, values: "{HH}:{mm}" }, { ...axis, size: 76, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : chart.show(tick))) }],
+      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => atSecond(tick).slice(0, step < 60 ? 8 : 5)) }, { ...axis, size: 76, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : chart.show(tick))) }],
       series: [{ value: "{HH}:{mm}:{ss}" }, ...names.map(line)],
       hooks: { drawClear: [(plot) => drawBands(plot, this.#bands)] },
     }, data, figure);
   }
 
   #tellStates(names: string[]): void {
-    const at = (seconds: number) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
     const lines = this.#bands.flatMap((direction, i) =>
-      direction.slice(-5).map(({ from, to, state }) => make("li", {}, `${names[i]}: ${state} from ${at(from)} to ${at(to)}`)));
+      direction.slice(-5).map(({ from, to, state }) => make("li", {}, `${names[i]}: ${state} from ${atSecond(from)} to ${atSecond(to)}`)));
     this.element.querySelector(".bands")?.remove();
     this.element.append(make("ul", { class: "bands quiet" }, ...(lines.length > 0 ? lines : [make("li", {}, "OK all the time that is known.")])));
   }
