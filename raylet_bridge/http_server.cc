@@ -55,8 +55,13 @@ class Server final : public HttpServer {
       int on = 1;
       setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     });
-    server_.set_default_headers({{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}});
-    server_.set_pre_routing_handler([this](const auto& request, auto& response) { return Admit(request, response); });
+    server_.set_default_headers(
+        {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}, {"Accept-Ranges", "none"}});
+    server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      // Documents are sent whole: a thousand ranges of one would be a thousand documents.
+      const_cast<httplib::Request&>(request).ranges.clear();
+      return Admit(request, response);
+    });
     server_.set_error_handler(httplib::Server::Handler([](const auto&, auto& response) {
       if (response.body.empty()) Send(RefuseHttp(response.status, "the request can't be served"), response);
     }));

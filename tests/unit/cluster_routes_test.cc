@@ -224,6 +224,18 @@ TEST(ClusterRoutes, WrongQuestionsAreToldWhatIsWrong) {
   EXPECT_EQ(head.CodeOf("/api/v0/network_matrix"), 200) << "and goes on";
 }
 
+TEST(ClusterRoutes, DocumentsAreSentWhole) {
+  Head head({.nodes = 3});
+  for (const char* path : {"/page.js", "/api/v0/network_topology"}) {
+    const size_t size = head.Ask(path)->body.size();
+    for (const char* ranges : {"bytes=0-9", "bytes=0-99,0-99,0-99"}) {
+      auto answer = head.Ask(path, kToken, {{"Range", ranges}});
+      EXPECT_EQ(answer->status, 200);
+      EXPECT_NEAR(static_cast<double>(answer->body.size()), static_cast<double>(size), 100);
+    }
+  }
+}
+
 // 20 readers of 8 MB: what is sent is one document, shared.
 TEST(ClusterRoutes, ManyReadersShareOneDocument) {
   Head head({.nodes = 512});
