@@ -42,7 +42,10 @@ class BridgeStatus:
 @contextlib.contextmanager
 def connected(address: str | None = None) -> Iterator[None]:
     """Uses the connection of `ray.init` where there is one; else connects to `address` (default "auto"), and leaves again."""
-    import ray
+    try:
+        import ray
+    except ImportError as error:
+        raise NetsenseError(f"there is no Ray in this Python ({sys.executable}): install ray-netsense into the one that runs Ray") from error
 
     if ray.is_initialized():
         yield
@@ -150,7 +153,12 @@ def _look(supervisor: Any) -> tuple[tuple[BridgeStatus, ...], int]:
     """The nodes, and how many edges between working ones nobody has measured yet."""
     import ray
 
-    states = ray.get(supervisor.states.remote(), timeout=_CALL_LIMIT_S)
+    from .supervisor import explain
+
+    try:
+        states = ray.get(supervisor.states.remote(), timeout=_CALL_LIMIT_S)
+    except ray.exceptions.RayError as error:
+        raise NetsenseError(f"netsense's supervisor does not answer: {explain(error)}") from error
     seen = topology()
     rows = []
     for node in seen.nodes:
