@@ -143,6 +143,7 @@ export class HistoryCharts {
     const lines = this.#bands.flatMap((direction, i) =>
       direction.slice(-5).map(({ from, to, state }) => make("li", {}, `${names[i]}: ${state} from ${atSecond(from)} to ${atSecond(to)}`)));
     this.element.querySelector(".bands")?.remove();
-    this.element.append(make("ul", { class: "bands quiet" }, ...(lines.length > 0 ? lines : [make("li", {}, "OK all the time that is known.")])));
+    const how = make("li", {}, `A band is a time that was not OK: in the upper half of ${names[0]}, in the lower of ${names[1]}.`);
+    this.element.append(make("ul", { class: "bands quiet" }, ...(lines.length > 0 ? [how, ...lines] : [make("li", {}, "OK all the time that is known.")])));
   }
 }
