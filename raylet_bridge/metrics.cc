@@ -30,7 +30,8 @@ struct Layer {
 template <typename Rail>
 std::string RailText(const std::optional<Rail>& rail, bool cross_rail) {
   if (cross_rail) return "cross";
-  return rail ? std::to_string(*rail) : "";
+  if (!rail) return {};
+  return std::to_string(*rail);
 }
 
 Layer LayerOf(const ReportEdge& edge) { return {edge.transport, edge.fabric, RailText(edge.rail, edge.cross_rail)}; }
