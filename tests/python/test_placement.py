@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "raylet_bridge" / "python"))
 
-from netsense_ray.placement import Links, Placements, StoredObject, View, choose  # noqa: E402
+from netsense_ray.placement import Links, Peaks, Placements, StoredObject, View, choose  # noqa: E402
 from netsense_ray.programs import NetsenseError  # noqa: E402
 from netsense_ray.ranking import rank_nodes  # noqa: E402
 from netsense_ray.ring import best_ring  # noqa: E402
@@ -275,6 +275,16 @@ def test_what_rdma_can_do_says_nothing_of_rays_objects():
 def test_of_rails_the_slowest_counts():
     edges = [edge(a, b, bw, rail=rail) for rail, bw in ((0, 8000), (1, 2000)) for a, b in itertools.permutations([1, 2], 2)]
     assert chosen([stored(64 * MIB, 2)], view_of(edges, nodes=(1, 2)))[1][1] == pytest.approx(64 * MIB / 250e6)
+
+
+def test_a_link_that_is_busy_just_now_is_no_slow_link():
+    peaks = Peaks()
+    pair = node_id(1), node_id(2)
+    figures = [Links(cluster([1, 2], [edge(1, 2, bw)]), peaks).bandwidth[pair] for bw in (8000, 300, 9000, 100)]
+    assert figures == [1e9, 1e9, 1.125e9, 1.125e9]
+    assert Links(cluster([1, 2], [edge(1, 2, state="UNREACHABLE")]), peaks).bandwidth[pair] == 0, "what is gone is gone at once"
+    peaks.KEPT_S = 0
+    assert [Links(cluster([1, 2], [edge(1, 2, bw)]), peaks).bandwidth[pair] for bw in (9000, 100)] == [1.125e9, 12.5e6], "and not for ever"
 
 
 def send(objects, view, tasks):

@@ -62,7 +62,8 @@ def best_node_for(
 
     The estimate for a node is the sum, over the objects that it lacks, of size / bandwidth from the best copy: as if they came one after
     another. That is right where the node's own link or one slow link limits, and too much where several sources could send at once.
-    A pair of nodes with no measured bandwidth counts as the slowest measured pair of the cluster, one in state UNREACHABLE as endless.
+    Of a pair's bandwidth the best reading of this process within the last minute counts, as the objects of other tasks make a link look slow.
+    A pair with no measured bandwidth counts as the slowest measured pair of the cluster, one in state UNREACHABLE as endless.
 
     Ray's own rule is the node with most bytes of the arguments, and another one when that is busy. Where this does no harm, Ray chooses
     (strategy "DEFAULT"): its node is about as good as the best, and none that it might take instead is far, behind a link that is slow for
@@ -109,12 +110,33 @@ class Placements:
         return len(kept)
 
 
+class Peaks:
+    """The best figure of each pair within the last minute: a link that carries other objects just now measures slow, and is free again soon."""
+
+    KEPT_S = 60.0
+
+    def __init__(self) -> None:
+        self._peaks: dict[Pair, tuple[float, float]] = {}  # figure, and until when it counts
+
+    def lift(self, bandwidth: dict[Pair, float]) -> None:
+        """Replaces each figure above zero by its peak, and remembers those that are one."""
+        now = time.monotonic()
+        for pair, figure in bandwidth.items():
+            peak, until = self._peaks.get(pair, (0.0, 0.0))
+            if figure >= peak or now > until:
+                self._peaks[pair] = figure, now + self.KEPT_S
+            elif figure > 0:
+                bandwidth[pair] = peak
+
+
 class Links:
     """What is known of the ways between the nodes."""
 
-    def __init__(self, topology: Topology):
+    def __init__(self, topology: Topology, peaks: Peaks | None = None):
         self.addresses = {node.node_id: node.address for node in topology.nodes}
         self.bandwidth, self.transport = _object_bandwidths(topology)  # pair -> bytes a second, 0 = unreachable
+        if peaks is not None:
+            peaks.lift(self.bandwidth)
         measured = sorted(value for value in self.bandwidth.values() if value > 0)
         self.slowest = measured[0] if measured else None
         self.median = measured[len(measured) // 2] if measured else None
@@ -172,7 +194,8 @@ def choose(objects: Sequence[StoredObject], view: View, candidates: Sequence[str
 
     fit = [node for node in nodes if node in near or node not in far]
     if ready := [node for node in near if view.room(node) >= 1]:
-        node = max(ready, key=lambda node: (view.room(node), -seconds[node]))
+        # About equally good: the one that moves least, then the idlest.
+        node = max(ready, key=lambda node: (local[node], view.room(node), -seconds[node]))
     elif ready := [node for node in fit if view.room(node) >= 1]:
         node = min(ready, key=seconds.__getitem__)
     else:
@@ -199,9 +222,9 @@ def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
             continue
         pair = edge.src_node_id, edge.dst_node_id
         (silent if edge.state == "UNREACHABLE" else answering if edge.state in ("OK", "DEGRADED") else set()).add(pair)
-        if edge.state == "OK" and edge.bw_mbps:
+        if edge.state == "OK" and edge.bw_p50_mbps:
             known = by_transport[edge.transport]
-            known[pair] = min(known.get(pair, float("inf")), edge.bw_mbps * 1e6 / 8)
+            known[pair] = min(known.get(pair, float("inf")), edge.bw_p50_mbps * 1e6 / 8)
     transport = max(_RAYS_OWN, key=lambda name: len(by_transport[name]))
     return by_transport[transport] | dict.fromkeys(silent - answering, 0.0), transport
 
@@ -209,13 +232,14 @@ def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
 class _Views:
     """The last readings, for all threads of the process."""
 
-    # No pair's bandwidth is measured more often than every few seconds, while CPUs come and go.
+    # A pair's bandwidth is measured every few seconds at most, while CPUs come and go.
     LINKS_KEPT_S = 5.0
     CPUS_KEPT_S = 1.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._placements = Placements()
+        self._peaks = Peaks()
         self._cluster: str | None = None  # that the readings are of
         self._links: Links | None = None
         self._links_until = 0.0
@@ -236,7 +260,7 @@ class _Views:
                 return View(Links(topology), self._free_cpus, self._placements)
             begun = time.monotonic()
             if self._links is None or begun > self._links_until:
-                self._links = Links(read_topology())
+                self._links = Links(read_topology(), self._peaks)
                 now = time.monotonic()
                 # Reading a large cluster's takes seconds: no more than a twentieth of the time goes into it.
                 self._links_until = now + max(self.LINKS_KEPT_S, 20 * (now - begun))
