@@ -65,7 +65,7 @@ const Row kTable[] = {
      "milliseconds of one bandwidth slot: one pair per port at a time"},
     {"lease_ms", &Settings::lease_ms, 200, 60'000, "milliseconds an engine probes on without hearing from its bridge"},
     {"door_port", &Settings::door_port, 0, 65'535, "TCP port of a node's door (0 = any free one)"},
-    {"http_port", &Settings::http_port, 0, 65'535, "TCP port of the head's HTTP API (0 = any free one)"},
+    {"http_port", &Settings::http_port, 0, 65'535, "TCP port of a bridge's HTTP (0 = any free one)"},
     {"transports", &Settings::transports, 0, 0, "transports that are measured on each path, one after another",
      &kTransportNames},
     {"rails", &Settings::rails, 0, 0, "rails that are measured one by one", &kPortNames},
