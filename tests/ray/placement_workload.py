@@ -13,7 +13,7 @@ import time
 import zlib
 
 import ray
-from netsense_ray.placement import best_node_for
+from netsense_ray import best_node_for
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 PARTITION_BYTES = 64 << 20

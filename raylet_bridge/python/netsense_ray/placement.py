@@ -72,7 +72,8 @@ def best_node_for(
 
     `candidates`: node ids to choose from, never left to Ray; by default the alive nodes with CPUs. `soft`: as NodeAffinitySchedulingStrategy
     has it. Objects that are not made yet, or so small that Ray keeps them with their owner, have no place and do not count.
-    Links are read at most every 5 s, free CPUs every second; `topology` gives the links instead. May be called from any thread of a process that called `ray.init`.
+    Links are read at most every 5 s, free CPUs every second; `topology` gives the links instead. May be called from any thread of a process
+    that called `ray.init`.
     """
     from ray import ObjectRef
     from ray.experimental import get_object_locations
