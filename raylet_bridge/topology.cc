@@ -181,6 +181,7 @@ std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& 
   // At least half of those that can tell: one cut off node must not make all others look bad, and who cannot tell has
   // no vote.
   for (size_t i = 0; i < nodes.size(); ++i) {
+    nodes[i].num_voters = static_cast<int64_t>(votes[i].all);
     const bool alone = nodes.size() == 1 && nodes[i].state == v1::PATH_STATE_OK;
     nodes[i].reachable = alone || (votes[i].all > 0 && 2 * votes[i].reached >= votes[i].all);
   }
