@@ -9,8 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -26,7 +24,8 @@ namespace {
 constexpr char kName[] = "prom_metrics_service_discovery_netsense.json";
 constexpr mode_t kReadableByAll = 0644;  // Prometheus is another user; nothing secret is in it
 
-absl::Status ReplaceFile(const std::string& path, const std::string& content) {
+// The new file, open.
+absl::StatusOr<UniqueFd> ReplaceFile(const std::string& path, const std::string& content) {
   const auto failed = [&path](const char* what) {
     return absl::UnavailableError(fmt::format("cannot {} {}: {}", what, path, strerror(errno)));
   };
@@ -35,15 +34,10 @@ absl::Status ReplaceFile(const std::string& path, const std::string& content) {
   if (!fd) return failed("write beside");
   const bool written = write(fd.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
                        fchmod(fd.get(), kReadableByAll) == 0;
-  if (written && rename(temporary.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  if (written && rename(temporary.c_str(), path.c_str()) == 0) return fd;
   auto status = failed("replace");
   unlink(temporary.c_str());
   return status;
-}
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace
@@ -57,8 +51,10 @@ std::string FileSdJson(const ClusterView& view) {
   nlohmann::ordered_json targets = nlohmann::ordered_json::array();
   for (const ClusterNode& node : view.nodes) {
     auto door = view.doors.find(node.node_id);
-    if (door == view.doors.end() || !door->second.ok() || !SplitHostPort(door->second->http, "http").ok()) continue;
-    targets.push_back({{"targets", {door->second->http}},
+    if (door == view.doors.end() || !door->second.ok()) continue;
+    const auto http = SplitHostPort(door->second->http, "http");
+    if (!http.ok() || http->port == 0) continue;
+    targets.push_back({{"targets", {JoinHostPort(node.address, http->port)}},
                        {"labels",
                         {{"job", "ray_network_sense"},
                          {"node_id", node.node_id},
@@ -69,18 +65,27 @@ std::string FileSdJson(const ClusterView& view) {
 }
 
 FileSd::~FileSd() {
-  if (!written_.empty() && ReadFile(path_) == written_) unlink(path_.c_str());
+  if (OursIsThere()) unlink(path_.c_str());
+}
+
+// Never opens what lies there: others may write to that folder, and a FIFO would hold us.
+bool FileSd::OursIsThere() const {
+  struct stat ours {
+  }, there{};
+  return file_ && fstat(file_.get(), &ours) == 0 && lstat(path_.c_str(), &there) == 0 && ours.st_dev == there.st_dev &&
+         ours.st_ino == there.st_ino;
 }
 
 void FileSd::Update(const ClusterView& view) {
   std::string json = FileSdJson(view);
-  if (json == written_ && access(path_.c_str(), F_OK) == 0) return;
-  auto status = ReplaceFile(path_, json);
-  if (status.ok()) {
+  if (json == written_ && OursIsThere()) return;
+  auto file = ReplaceFile(path_, json);
+  if (file.ok()) {
+    file_ = *std::move(file);
     written_ = std::move(json);
     failing_ = false;
   } else if (!std::exchange(failing_, true)) {
-    spdlog::warn("{}: Prometheus will not find this cluster's bridges", std::string(status.message()));
+    spdlog::warn("{}: Prometheus will not find this cluster's bridges", std::string(file.status().message()));
   }
 }
 

@@ -66,7 +66,8 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                   "ADDRESS:PORT of the HTTP API (default: the node's address, port 18591)");
   app->add_option("--metrics-sd-file", arguments.run.metrics_sd_file,
                   "where to tell Prometheus of all bridges (file_sd), or `off` (default: a head's with Ray, beside "
-                  "Ray's own prom_metrics_service_discovery.json; none without Ray)");
+                  "Ray's own prom_metrics_service_discovery.json; none without Ray)")
+      ->take_last();  // the service's own file gives one already
   app->add_flag("--insecure", arguments.run.insecure, "without a token, serve anyone who can reach this node's ports");
   app->add_option("--engine", arguments.run.engine_program,
                   "netsense-engine (default: beside this program, then PATH)");

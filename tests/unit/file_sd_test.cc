@@ -15,8 +15,9 @@ namespace {
 
 const std::string kA(56, 'a'), kB(56, 'b'), kC(56, 'c');
 
-void AddNode(ClusterView& view, const std::string& id, const std::string& http) {
-  view.nodes.push_back({id, "10.0.0.1", "host-" + id.substr(0, 1), true, id == kA, 0});
+void AddNode(ClusterView& view, const std::string& id, const std::string& http,
+             const std::string& address = "10.0.0.1") {
+  view.nodes.push_back({id, address, "host-" + id.substr(0, 1), true, id == kA, 0});
   DoorRecord door;
   door.node_id = id;
   door.http = http;
@@ -32,7 +33,7 @@ TEST(FileSd, HasATargetForEachBridgeThatServesHttp) {
   ClusterView view;
   AddNode(view, kA, "10.0.0.1:18591");
   AddNode(view, kB, "");
-  AddNode(view, kC, "[fd00::1]:40000");
+  AddNode(view, kC, "[fd00::1]:40000", "fd00::1");
   view.nodes.push_back({std::string(56, 'd'), "10.0.0.4", "no door", true, false, 0});
   auto targets = nlohmann::json::parse(FileSdJson(view));
   ASSERT_EQ(targets.size(), 2u);
@@ -47,7 +48,19 @@ TEST(FileSd, AddressesThatAreNoneAreLeftOut) {
   ClusterView view;
   AddNode(view, kA, "http://elsewhere/");
   AddNode(view, kB, "10.0.0.1:99999");
+  AddNode(view, kC, "10.0.0.1:0");
   EXPECT_EQ(FileSdJson(view), "[]\n");
+}
+
+// Whoever may write to the KV would get the token that Prometheus sends.
+TEST(FileSd, ARecordCannotSendPrometheusElsewhere) {
+  ClusterView view;
+  AddNode(view, kA, "203.0.113.9:18591");
+  AddNode(view, kB, "elsewhere.example/?:18592", "fd00::2");
+  auto targets = nlohmann::json::parse(FileSdJson(view));
+  ASSERT_EQ(targets.size(), 2u);
+  EXPECT_EQ(targets[0]["targets"], nlohmann::json::array({"10.0.0.1:18591"}));
+  EXPECT_EQ(targets[1]["targets"], nlohmann::json::array({"[fd00::2]:18592"}));
 }
 
 TEST(FileSd, StandsBesideRaysOwn) {
@@ -81,15 +94,37 @@ TEST(FileSd, IsWrittenWhenItChangesAndRemovedAtTheEnd) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
-TEST(FileSd, WhatSomebodyElseWroteIsLeft) {
+TEST(FileSd, WhatSomebodyElsePutThereIsReplacedWhileWeRunAndLeftAtTheEnd) {
   ScratchFolder folder;
   const std::string path = folder.At("sd.json");
   {
     FileSd file(path);
     file.Update({});
-    folder.Write("sd.json", "[]");
+    std::filesystem::remove(path);
+    folder.Write("sd.json", "[1]");
+    file.Update({});
+    EXPECT_EQ(ReadFile(path), "[]\n");
+    std::filesystem::remove(path);
+    folder.Write("sd.json", "[]\n");
   }
-  EXPECT_EQ(ReadFile(path), "[]");
+  EXPECT_EQ(ReadFile(path), "[]\n") << "the same words, another file";
+}
+
+// Opened, it would wait for a writer for ever.
+TEST(FileSd, AFifoInItsPlaceIsNotOpened) {
+  ScratchFolder folder;
+  const std::string path = folder.At("sd.json");
+  {
+    FileSd file(path);
+    file.Update({});
+    std::filesystem::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    file.Update({});
+    EXPECT_TRUE(std::filesystem::is_regular_file(path));
+    std::filesystem::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(path));
 }
 
 TEST(FileSd, AFolderThatIsNotThereEndsNothing) {
