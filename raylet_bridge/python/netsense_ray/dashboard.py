@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ async def answer(module: Any, request: web.Request) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": "network/"})
     try:
         api = await _bridge_api(module)
+        _check_is_here(module, api)
         return await _pass_on(module, request, api, path.removeprefix(PAGE) if path.startswith(f"{PAGE}/") else path)
     except Unavailable as error:
         return web.json_response({"result": False, "msg": str(error), "data": {}}, status=503)
@@ -53,6 +55,29 @@ async def _bridge_api(module: Any) -> URL:
         return URL.build(scheme="http", host=api["address"], port=api["port"])
     except (ValueError, KeyError, TypeError) as error:
         raise Unavailable(f"the key http_api in Ray's KV does not name a bridge ({error!r}): `python -m netsense_ray up` writes it anew") from error
+
+
+def _check_is_here(module: Any, api: URL) -> None:
+    """Many may write to Ray's KV: what they name there gets the cluster's token only where the head is, which is this host."""
+    host = api.host or ""
+    gcs_host = str(module.gcs_address).rpartition(":")[0].strip("[]")
+    if host != gcs_host and not _is_of_this_host(host):
+        raise Unavailable(
+            f"the key http_api in Ray's KV names {api}, which is neither this host nor the GCS's ({gcs_host}): the token is not sent there. "
+            "`python -m netsense_ray up` writes the key anew"
+        )
+
+
+def _is_of_this_host(address: str) -> bool:
+    """Never looks a name up: it may stand for another address a moment later."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        socket.inet_pton(family, address)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 async def _pass_on(module: Any, request: web.Request, api: URL, path: str) -> web.StreamResponse:
