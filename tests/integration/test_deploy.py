@@ -140,7 +140,10 @@ def knows_its_words(program, words):
 
 def test_the_bridge_knows_the_words_of_its_unit_and_of_its_image(bin_dir):
     (start,) = re.findall(r"^ExecStart=/usr/bin/netsense-bridge (.*) \$NETSENSE_BRIDGE_ARGS$", (DEPLOY / "systemd" / UNITS[0]).read_text(), re.M)
-    knows_its_words(bin_dir / "netsense-bridge", start.replace("%t", "/run").split())
+    words = start.replace("%t", "/run").split()
+    assert "--metrics-sd-file" in words
+    for more in ([], ["--metrics-sd-file", "off"]):  # NETSENSE_BRIDGE_ARGS may say again what the unit says
+        knows_its_words(bin_dir / "netsense-bridge", words + more)
     (words,) = re.findall(r"^CMD (.*)$", (DEPLOY / "Dockerfile").read_text(), re.M)
     knows_its_words(bin_dir / "netsense-bridge", json.loads(words))
     for line in (DEPLOY / "debian/netsense.default").read_text().splitlines():
@@ -164,9 +167,9 @@ def test_every_pod_of_the_ray_cluster_has_its_sidecar(bin_dir):
         mounts = {mount["name"]: mount["mountPath"] for mount in netsense["volumeMounts"]}
         assert set(mounts) == volumes
         assert any(netsense["args"][netsense["args"].index("--token-file") + 1].startswith(path + "/") for path in mounts.values())
-        # A probe's port must be among the container's.
-        assert netsense["livenessProbe"]["httpGet"]["port"] in {port["name"] for port in netsense["ports"]}
         assert "readinessProbe" not in netsense, "a sidecar must not take Ray's pod out of service"
+        assert "livenessProbe" not in netsense, "a sidecar that waits for a raylet or a GCS must not be restarted for it"
+        assert pod.get("restartPolicy", "Always") == "Always", "one that ends must be"
         knows_its_words(bin_dir / "netsense-bridge", netsense["args"])
     monitor = yaml.safe_load((DEPLOY / "kuberay/podmonitor.yaml").read_text())
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
