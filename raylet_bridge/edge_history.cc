@@ -9,7 +9,6 @@ namespace netsense {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr size_t kPointBytes = 2 * sizeof(float) + sizeof(uint8_t);
 
 int Gravity(uint8_t state) {
   switch (static_cast<v1::PathState>(state)) {
@@ -37,8 +36,21 @@ int64_t Millis(MonotonicTime time) {
 }
 
 std::optional<size_t> PlaceOf(const std::vector<std::string>& nodes, const std::string& node_id) {
-  auto found = std::find(nodes.begin(), nodes.end(), node_id);
-  return found == nodes.end() ? std::nullopt : std::optional(static_cast<size_t>(found - nodes.begin()));
+  auto found = std::lower_bound(nodes.begin(), nodes.end(), node_id);
+  if (found == nodes.end() || *found != node_id) return std::nullopt;
+  return static_cast<size_t>(found - nodes.begin());
+}
+
+// Those seen at `since` or later.
+template <typename Name>
+std::vector<Name> NewestFirst(const std::map<Name, MonotonicTime>& seen, MonotonicTime since) {
+  std::vector<std::pair<MonotonicTime, Name>> found;
+  for (const auto& [name, time] : seen)
+    if (time >= since) found.emplace_back(time, name);
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<Name> names;
+  for (auto& [time, name] : found) names.push_back(std::move(name));
+  return names;
 }
 
 std::optional<float> OrNothing(float value) { return std::isnan(value) ? std::nullopt : std::optional(value); }
@@ -54,33 +66,69 @@ void EdgeHistory::Row::Merge(size_t at, float rtt, float bw, uint8_t path_state)
   if (state[at] == Matrix::kNoEdge || Gravity(path_state) > Gravity(state[at])) state[at] = path_state;
 }
 
-size_t EdgeHistory::Shape::layer_bytes() const { return nodes.size() * nodes.size() * steps() * kPointBytes; }
+size_t EdgeHistory::Shape::BytesAt(int64_t at_step_ms) const {
+  return layers.size() * nodes.size() * nodes.size() * StepsOf(at_step_ms) * kPointBytes;
+}
 
-EdgeHistory::Shape EdgeHistory::ShapeFor(const Matrix& matrix) {
-  Shape shape;
-  for (const TopologyNode& node : matrix.nodes) shape.nodes.push_back(node.node.node_id);
+int64_t EdgeHistory::Shape::ShortestStepMs() const {
+  int64_t shortest = kFinestStepMs;
+  while (shortest < kCoarsestStepMs && BytesAt(shortest) > kMaxBytes) shortest *= 2;
+  return shortest;
+}
+
+EdgeHistory::Shape EdgeHistory::NextShape(const Matrix& matrix, MonotonicTime now) {
+  Shape next;
+  for (const TopologyNode& node : matrix.nodes) next.nodes.push_back(node.node.node_id);
+  std::sort(next.nodes.begin(), next.nodes.end());
   for (const MatrixLayer& layer : matrix.layers)
-    if (layer.filled()) shape.layers.push_back(layer.name);
-  while (shape.step_ms < kCoarsestStepMs && shape.layers.size() * shape.layer_bytes() > kMaxBytes) shape.step_ms *= 2;
-  while (shape.layers.size() * shape.layer_bytes() > kMaxBytes) shape.layers.pop_back();
-  return shape;
+    if (layer.filled()) next.layers.push_back(layer.name);
+  for (const std::string& node_id : next.nodes) node_seen_[node_id] = now;
+  for (const MatrixLayerName& name : next.layers) layer_seen_[name] = now;
+  const int64_t step_ms = next.ShortestStepMs();
+  while (next.BytesAt(step_ms) > kMaxBytes) next.layers.pop_back();
+  KeepGone(now, std::min(std::max(kStretchForGone * step_ms, shape_.step_ms), kCoarsestStepMs), &next);
+  next.step_ms = next.ShortestStepMs();
+  std::erase_if(node_seen_, [&](const auto& seen) { return !PlaceOf(next.nodes, seen.first); });
+  std::erase_if(layer_seen_, [&](const auto& seen) {
+    return std::find(next.layers.begin(), next.layers.end(), seen.first) == next.layers.end();
+  });
+  return next;
+}
+
+// Layers before nodes: of a node that is gone for good nobody asks.
+void EdgeHistory::KeepGone(MonotonicTime now, int64_t coarsest_step_ms, Shape* next) const {
+  for (const MatrixLayerName& name : NewestFirst(layer_seen_, now - kSpan)) {
+    if (std::find(next->layers.begin(), next->layers.end(), name) != next->layers.end()) continue;
+    next->layers.push_back(name);
+    if (next->BytesAt(coarsest_step_ms) > kMaxBytes) next->layers.pop_back();
+  }
+  const std::vector<std::string> present = next->nodes;
+  for (const std::string& node_id : NewestFirst(node_seen_, now - kSpan)) {
+    if (PlaceOf(present, node_id)) continue;
+    next->nodes.push_back(node_id);
+    if (next->BytesAt(coarsest_step_ms) > kMaxBytes) next->nodes.pop_back();
+  }
+  std::sort(next->nodes.begin(), next->nodes.end());
 }
 
 void EdgeHistory::Add(const Matrix& matrix, MonotonicTime now) {
-  Shape shape = ShapeFor(matrix);
-  const int64_t step = Millis(now) / shape.step_ms;
   std::lock_guard lock(mutex_);
+  Shape shape = NextShape(matrix, now);
+  const int64_t step = Millis(now) / shape.step_ms;
   if (shape != shape_) Reshape(std::move(shape), step);
   Advance(step);
-  const size_t nodes = shape_.nodes.size(), steps = shape_.steps(), at = static_cast<size_t>(step) % steps;
+  std::vector<size_t> places;  // of the matrix's nodes here
+  for (const TopologyNode& node : matrix.nodes) places.push_back(*PlaceOf(shape_.nodes, node.node.node_id));
+  const size_t nodes = places.size(), steps = shape_.steps(), at = static_cast<size_t>(step) % steps;
   for (const MatrixLayer& seen : matrix.layers) {
     auto layer =
         std::find_if(layers_.begin(), layers_.end(), [&](const Layer& kept) { return kept.name == seen.name; });
-    if (layer == layers_.end()) continue;
+    if (layer == layers_.end() || !seen.filled()) continue;
     for (size_t src = 0; src < nodes; ++src)
       for (size_t dst = 0; dst < nodes; ++dst)
         if (const size_t cell = src * nodes + dst; seen.state[cell] != Matrix::kNoEdge)
-          layer->rows[src].Merge(dst * steps + at, seen.rtt_p50_ms[cell], seen.bw_p50_mbps[cell], seen.state[cell]);
+          layer->rows[places[src]].Merge(places[dst] * steps + at, seen.rtt_p50_ms[cell], seen.bw_p50_mbps[cell],
+                                         seen.state[cell]);
   }
 }
 
@@ -155,7 +203,7 @@ std::vector<EdgeHistory::Line> EdgeHistory::Of(const std::string& src_node_id, c
 
 size_t EdgeHistory::bytes() const {
   std::lock_guard lock(mutex_);
-  return layers_.empty() ? 0 : layers_.size() * shape_.layer_bytes();
+  return shape_.BytesAt(shape_.step_ms);
 }
 
 int64_t EdgeHistory::step_ms() const {

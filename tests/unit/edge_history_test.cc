@@ -98,26 +98,71 @@ TEST(EdgeHistory, ATimeWithoutTicksIsAGap) {
   ASSERT_EQ(PointsOf(history, kStart + std::chrono::hours(20)).size(), 1u);
 }
 
-TEST(EdgeHistory, NodesAndLayersThatLeaveAreForgottenAndTheOthersKept) {
+TEST(EdgeHistory, WhatIsGoneForATickKeepsItsHour) {
+  const MatrixLayerName verbs{"verbs", "infiniband", 0}, unknown{"tcp", "unknown", std::nullopt};
   EdgeHistory history;
+  for (int i = 0; i < 60; ++i)
+    history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(10) * i);
+  // The GCS lost its keys, then even its nodes; then a node and a layer are late.
+  history.Add(Of({1, 2, 3}, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(600));
+  history.Add(Of({}, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(610));
+  history.Add(Of({0, 1, 2}, 0.25), kStart + seconds(620));
+  const MonotonicTime now = kStart + seconds(630);
+  history.Add(Of({0, 1, 2, 3}, 0.125, v1::PATH_STATE_OK, {kTcp, verbs}), now);
+  const auto lines = history.Of(Id(1), Id(2), kNow, now);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0].layer, kTcp);
+  EXPECT_EQ(lines[0].points.size(), 62u);
+  EXPECT_EQ(lines[0].points[59].rtt_p50_ms, 0.5f);
+  EXPECT_EQ(lines[0].points[60].rtt_p50_ms, 0.25f);
+  EXPECT_EQ(lines[1].layer, verbs);
+  EXPECT_EQ(lines[1].points.size(), 61u);
+  EXPECT_EQ(lines[2].layer, unknown);
+  EXPECT_EQ(lines[2].points.size(), 1u);
+  EXPECT_EQ(PointsOf(history, now, 1, 3).size(), 61u) << "although its place is another one now";
+  EXPECT_EQ(PointsOf(history, now, 0, 1).size(), 2u);
+}
+
+TEST(EdgeHistory, WhatIsGoneForAnHourIsForgotten) {
   const MatrixLayerName verbs{"verbs", "infiniband", 0};
-  history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart);
-  EXPECT_EQ(history.Of(Id(1), Id(2), kNow, kStart).size(), 2u);
-  const size_t before = history.bytes();
-  history.Add(Of({0, 1, 2}, 0.25), kStart + seconds(10));
-  EXPECT_LT(history.bytes(), before);
-  EXPECT_TRUE(PointsOf(history, kStart + seconds(10), 1, 3).empty());
-  EXPECT_EQ(PointsOf(history, kStart + seconds(10), 1, 2).size(), 2u) << "although its place is another one now";
-  EXPECT_EQ(PointsOf(history, kStart + seconds(10), 2, 1)[0].rtt_p50_ms, 0.5f);
-  EXPECT_EQ(PointsOf(history, kStart + seconds(10), 0, 1).size(), 1u);
-  history.Add(Of({0, 1, 2, 3}, 0.125, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(20));
-  EXPECT_EQ(PointsOf(history, kStart + seconds(20), 1, 3).size(), 1u) << "who comes back begins anew";
-  const auto lines = history.Of(Id(1), Id(2), kNow, kStart + seconds(20));
-  ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0].points.size(), 3u);
-  EXPECT_EQ(lines[1].points.size(), 1u);
-  history.Add(Of({}, 0), kStart + seconds(30));
+  EdgeHistory history;
+  history.Add(Of({1, 2}, 0.5), kStart);
+  const size_t least = history.bytes();
+  history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(10));
+  const size_t most = history.bytes();
+  history.Add(Of({1, 2}, 0.5), kStart + minutes(60));
+  EXPECT_EQ(history.bytes(), most);
+  history.Add(Of({1, 2}, 0.5), kStart + minutes(61));
+  EXPECT_EQ(history.bytes(), least);
+  EXPECT_TRUE(PointsOf(history, kStart + minutes(61), 1, 3).empty());
+  history.Add(Of({}, 0, v1::PATH_STATE_OK, {}), kStart + minutes(122));
   EXPECT_EQ(history.bytes(), 0u);
+}
+
+TEST(EdgeHistory, TheGoneTakeNoMoreThanTheirShareOfTheMemory) {
+  std::vector<size_t> nodes(512);
+  for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = i;
+  const MatrixLayerName verbs{"verbs", "infiniband", 0}, unknown{"tcp", "unknown", std::nullopt};
+  EdgeHistory history;
+  history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart);
+  history.Add(Of(nodes, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(700));
+  EXPECT_EQ(history.Of(Id(1), Id(2), kNow, kStart + seconds(700)).size(), 3u);
+  EXPECT_EQ(history.step_ms(), 640'000) << "four times what the present layer needs";
+  EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
+  // Nodes that come and go, 60 at a time, while 60 others stay.
+  EdgeHistory busy;
+  std::vector<size_t> some(nodes.begin(), nodes.begin() + 60);
+  for (size_t i = 0; i < 8; ++i) {
+    some.resize(60);
+    for (size_t j = 0; j < 60; ++j) some.push_back(1000 + 60 * i + j);
+    busy.Add(Of(some, 0.5), kStart + seconds(10) * static_cast<int>(i));
+    EXPECT_LE(busy.bytes(), EdgeHistory::kMaxBytes);
+    EXPECT_LE(busy.step_ms(), 4 * EdgeHistory::kFinestStepMs);
+  }
+  const MonotonicTime now = kStart + seconds(70);
+  EXPECT_EQ(PointsOf(busy, now, 1, 2).size(), 2u) << "merged to 40 s";
+  EXPECT_EQ(PointsOf(busy, now, 1, 1360).size(), 1u);
+  EXPECT_TRUE(PointsOf(busy, now, 1, 1000).empty()) << "the longest gone are forgotten first";
 }
 
 TEST(EdgeHistory, MoreEdgesMakeTheStepLongerWithinTheSameMemory) {
@@ -141,8 +186,11 @@ TEST(EdgeHistory, MoreEdgesMakeTheStepLongerWithinTheSameMemory) {
   EXPECT_EQ(points[2].rtt_p50_ms, 0.0625f);
   nodes.resize(20);
   history.Add(Of(nodes, 0.5), kStart + seconds(60));
-  EXPECT_EQ(history.step_ms(), 10'000);
-  EXPECT_EQ(PointsOf(history, kStart + seconds(60)).size(), 4u) << "what was merged stays so";
+  EXPECT_EQ(history.step_ms(), 20'000) << "for those that are gone";
+  history.Add(Of(nodes, 0.5), kStart + minutes(58));
+  history.Add(Of(nodes, 0.5), kStart + seconds(3650));
+  EXPECT_EQ(history.step_ms(), 10'000) << "an hour later";
+  EXPECT_EQ(PointsOf(history, kStart + seconds(3650)).size(), 3u);
 }
 
 TEST(EdgeHistory, IsBoundedWhateverTheCluster) {
