@@ -56,11 +56,13 @@ absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
   setup.token = *std::move(token);
   if (options.engine_socket.empty())
     if (auto safe = CheckExposure("the door", setup.self.address, setup); !safe.ok()) return safe;
+  std::string http_host = setup.self.address;
   if (!options.http_listen.empty()) {
     auto listen = SplitHostPort(options.http_listen, "--http-listen");
     if (!listen.ok()) return listen.status();
-    if (auto safe = CheckExposure("the HTTP API", listen->host, setup); !safe.ok()) return safe;
+    http_host = listen->host;
   }
+  if (auto safe = CheckExposure("HTTP", http_host, setup); !safe.ok()) return safe;
   if (setup.self.gcs_address.empty())
     if (auto served = ServeGcs(setup); !served.ok()) return served;
 

@@ -4,21 +4,24 @@
 #include <httplib.h>
 #include <openssl/crypto.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 #include <utility>
 
+#include "raylet_bridge/http_connection.h"
 #include "raylet_bridge/json_fields.h"
 
 namespace netsense {
 namespace {
 
 constexpr size_t kThreads = 8;
-constexpr std::chrono::seconds kIoTimeout{2};
 constexpr size_t kMaxBody = 8 << 10;
 constexpr size_t kPiece = 256 << 10;  // of a shared body, written at once
 
@@ -42,13 +45,45 @@ bool SameSecret(const std::string& shown, const std::string& wanted) {
   return shown.size() == wanted.size() && CRYPTO_memcmp(shown.data(), wanted.data(), wanted.size()) == 0;
 }
 
+// httplib's server with bounded connections, and an end that waits for nobody.
+class BoundedServer final : public httplib::Server {
+ public:
+  // From now on connections are closed, those that are served too.
+  void Abandon() {
+    std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    for (int fd : served_) shutdown(fd, SHUT_RDWR);
+  }
+
+ private:
+  bool process_and_close_socket(socket_t fd) override {
+    bool done = false;
+    if (Enter(fd)) {
+      HttpConnection connection(fd);
+      bool closed = false;
+      done = connection.ReadHead() && process_request(connection, true, closed, nullptr);
+      std::lock_guard lock(mutex_);
+      served_.erase(fd);
+    }
+    shutdown(fd, SHUT_RDWR);
+    close(fd);
+    return done;
+  }
+
+  bool Enter(int fd) {
+    std::lock_guard lock(mutex_);
+    return !abandoned_ && served_.insert(fd).second;
+  }
+
+  std::mutex mutex_;
+  bool abandoned_ = false;
+  std::set<int> served_;
+};
+
 class Server final : public HttpServer {
  public:
   explicit Server(Options options) : options_(std::move(options)) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server_.set_read_timeout(kIoTimeout);
-    server_.set_write_timeout(kIoTimeout);
-    server_.set_keep_alive_max_count(1);
     server_.set_payload_max_length(kMaxBody);
     // httplib's own default lets two servers share a port.
     server_.set_socket_options([](socket_t fd) {
@@ -70,6 +105,7 @@ class Server final : public HttpServer {
 
   ~Server() override {
     server_.stop();
+    server_.Abandon();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -137,7 +173,7 @@ class Server final : public HttpServer {
   }
 
   const Options options_;
-  httplib::Server server_;
+  BoundedServer server_;
   uint16_t port_ = 0;
   std::thread thread_;
 };
