@@ -30,8 +30,7 @@ struct Layer {
 template <typename Rail>
 std::string RailText(const std::optional<Rail>& rail, bool cross_rail) {
   if (cross_rail) return "cross";
-  if (!rail) return {};
-  return std::to_string(*rail);
+  return rail.has_value() ? std::to_string(rail.value_or(0)) : std::string();
 }
 
 Layer LayerOf(const ReportEdge& edge) { return {edge.transport, edge.fabric, RailText(edge.rail, edge.cross_rail)}; }
@@ -218,21 +217,26 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
     last = edge.reported;
     layer_of_last->Count(edge.state);
   });
-  int64_t reachable = 0, reporting = 0;
+  int64_t judged = 0, reachable = 0, reporting = 0;
   for (const TopologyNode& node : nodes) {
+    // Where nobody can tell, neither 1 nor 0 is true: probing is disabled, or all reports are old.
+    const bool known = node.num_voters > 0 || node.reachable;
+    judged += known ? 1 : 0;
     reachable += node.reachable ? 1 : 0;
     reporting += node.state == v1::PATH_STATE_OK ? 1 : 0;
     const Labels labels = {
         {"node", node.node.node_id}, {"node_address", node.node.address}, {"node_hostname", node.node.hostname}};
-    page.Gauge("cluster_node_reachable", "1 when at least half of the nodes that can tell reach it", labels,
-               node.reachable ? 1 : 0);
+    if (known)
+      page.Gauge("cluster_node_reachable", "1 when at least half of the nodes that can tell reach it", labels,
+                 node.reachable ? 1 : 0);
     if (node.report_age_ms)
       page.Gauge("cluster_node_report_age_seconds", "of the node's newest report", labels,
                  Seconds(*node.report_age_ms));
   }
   page.Gauge("cluster_nodes", "nodes that the GCS says are alive", {}, static_cast<double>(nodes.size()));
-  page.Gauge("cluster_reachable_nodes", "nodes that at least half of those that can tell reach", {},
-             static_cast<double>(reachable));
+  if (judged > 0)
+    page.Gauge("cluster_reachable_nodes", "nodes that at least half of those that can tell reach", {},
+               static_cast<double>(reachable));
   page.Gauge("cluster_reporting_nodes", "nodes whose report is not stale", {}, static_cast<double>(reporting));
   for (const auto& [layer, edges] : layers)
     AddStates("cluster_edges", "edges of the whole cluster, by state", layer, edges, page);

@@ -178,17 +178,67 @@ TEST_F(MetricsTest, OnlyTheHeadTellsOfTheCluster) {
   EXPECT_THAT(Page(), Not(HasSubstr("cluster_")));
   const std::string page = Page(true);
   EXPECT_EQ(Value(page, "cluster_nodes"), 3);
-  EXPECT_EQ(Value(page, "cluster_reachable_nodes"), 0);
   EXPECT_EQ(Value(page, "cluster_reporting_nodes"), 0);
   EXPECT_EQ(Value(page, R"(cluster_edges{transport="",fabric="",rail="",state="UNKNOWN"})"), 6);
-  EXPECT_EQ(Value(page, "cluster_node_reachable{node=\"" + kA + R"(",node_address="10.0.0.a",node_hostname="n"})"), 0);
+}
+
+// A report of each node, of its edges to all others, as a node writes it.
+std::shared_ptr<ClusterView> AllReport(const std::vector<ClusterNode>& nodes, v1::PathState state) {
+  auto view = std::make_shared<ClusterView>();
+  view->nodes = nodes;
+  for (const ClusterNode& src : nodes) {
+    Report report;
+    report.node_id = src.node_id;
+    report.ts_ms = kNow;
+    for (const ClusterNode& dst : nodes) {
+      if (dst.node_id == src.node_id) continue;
+      ReportEdge& edge = report.edges.emplace_back();
+      edge.dst_node_id = dst.node_id;
+      edge.state = state;
+    }
+    view->reports.emplace(src.node_id, report);
+  }
+  return view;
+}
+
+TEST_F(MetricsTest, ANodeIsReachableOrNotWhereSomebodyCanTell) {
+  const std::string node = "cluster_node_reachable{node=\"" + kA + R"(",node_address="10.0.0.a",node_hostname="n"})";
+  state.view = AllReport(state.view->nodes, v1::PATH_STATE_OK);
+  EXPECT_EQ(Value(Page(true), node), 1);
+  EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 3);
+  state.view = AllReport(state.view->nodes, v1::PATH_STATE_UNREACHABLE);
+  EXPECT_EQ(Value(Page(true), node), 0);
+  EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 0);
+}
+
+TEST_F(MetricsTest, WhereNobodyCanTellNoNodeIsCalledUnreachable) {
+  // Nobody has reported.
+  EXPECT_THAT(Page(true), Not(HasSubstr("reachable")));
+  // Probing is disabled: reports without an edge, or with edges that are not known.
+  state.settings.enabled = false;
+  auto view = AllReport(state.view->nodes, v1::PATH_STATE_UNKNOWN);
+  state.view = view;
+  EXPECT_EQ(Value(Page(true), "cluster_reporting_nodes"), 3);
+  EXPECT_THAT(Page(true), Not(HasSubstr("reachable")));
+  for (auto& [id, report] : view->reports) report->edges.clear();
+  EXPECT_THAT(Page(true), Not(HasSubstr("reachable")));
+  // The GCS was away: all were good, and are old.
+  state.settings.enabled = true;
+  state.view = AllReport(state.view->nodes, v1::PATH_STATE_OK);
+  const std::string late = MetricsText(state, true, kNow + 3'600'000, now);
+  EXPECT_EQ(Value(late, "cluster_nodes"), 3);
+  EXPECT_EQ(Value(late, "cluster_reporting_nodes"), 0);
+  EXPECT_THAT(late, Not(HasSubstr("reachable")));
+}
+
+TEST_F(MetricsTest, ANodeAloneIsReachableWhileItReports) {
+  state.view = AllReport({state.view->nodes[0]}, v1::PATH_STATE_OK);
+  EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 1);
 }
 
 TEST_F(MetricsTest, AHostileNameStaysOneValue) {
-  auto view = std::make_shared<ClusterView>();
-  view->nodes.push_back({kA, "10.0.0.1", "a\"} 1\nup{x=\"\\", true, true, 0});
-  state.view = view;
-  EXPECT_THAT(Page(true), HasSubstr(R"(node_hostname="a\"} 1\nup{x=\"\\"} 0)"));
+  state.view = AllReport({{kA, "10.0.0.1", "a\"} 1\nup{x=\"\\", true, true, 0}}, v1::PATH_STATE_OK);
+  EXPECT_THAT(Page(true), HasSubstr(R"(node_hostname="a\"} 1\nup{x=\"\\"} 1)"));
 }
 
 TEST_F(MetricsTest, AReportCannotAddLayersWithoutEnd) {
