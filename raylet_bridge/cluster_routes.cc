@@ -37,7 +37,7 @@ class ClusterApi {
     return Shared("application/json", topologies_.Get("topology", MonotonicNow(), [this] {
       const BridgeState state = sources_.state();
       const MonotonicTime now = MonotonicNow();
-      return EnvelopeJson(BuildTopology(*state.view, state.settings, EpochMillis(), now), GcsProblem(state, now));
+      return TopologyDocument(*state.view, state.settings, EpochMillis(), now, GcsProblem(state, now));
     }));
   }
 
@@ -69,10 +69,7 @@ class ClusterApi {
       if (!IsAlive(*state.view, node_id)) return NoSuchNode(node_id);
     const MonotonicTime now = MonotonicNow();
     const int64_t now_epoch_ms = EpochMillis();
-    std::vector<TopologyEdge> edges;
-    JudgeCluster(*state.view, state.settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
-      if (edge.src.node.node_id == src && edge.dst.node.node_id == dst) edges.push_back(CopyOf(edge));
-    });
+    const auto edges = EdgesBetween(src, dst, *state.view, state.settings, now_epoch_ms, now);
     std::vector<EdgeHistory::Line> history;
     if (sources_.history != nullptr) history = sources_.history->Of(src, dst, now_epoch_ms, now);
     return {.body = EdgeDocument(edges, history, now_epoch_ms, GcsProblem(state, now))};
@@ -96,7 +93,9 @@ class ClusterApi {
   }
 
   static HttpResponse Shared(const char* content_type, const absl::StatusOr<DocumentCache::Document>& document) {
-    if (!document.ok()) return RefuseHttp(400, std::string(document.status().message()));
+    if (!document.ok())
+      return RefuseHttp(absl::IsResourceExhausted(document.status()) ? 413 : 400,
+                        std::string(document.status().message()));
     return {.content_type = content_type, .shared_body = *document};
   }
 

@@ -138,54 +138,96 @@ int64_t Topology::num_reachable_nodes() const {
   return std::count_if(nodes.begin(), nodes.end(), [](const auto& node) { return node.reachable; });
 }
 
-std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                       MonotonicTime now, const std::function<void(const JudgedEdge&)>& visit) {
-  static const std::string kNotYet = "the source has not reported this pair yet";
-  std::vector<TopologyNode> nodes;
-  std::unordered_map<std::string_view, size_t> places;
-  std::vector<std::string> no_door;  // why the pairs to a node can't be measured; empty when they can
-  for (const ClusterNode& node : view.nodes) {
-    places.emplace(node.node_id, nodes.size());
-    nodes.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
-    no_door.push_back(nodes.back().door ? "" : "destination: " + WhyNone(view.doors, node.node_id, "door record"));
-  }
-  std::vector<Votes> votes(nodes.size());
-  std::vector<v1::PathState> states;
-  for (size_t src = 0; src < nodes.size(); ++src) {
-    std::vector<std::pair<size_t, const ReportEdge*>> told;  // by destination
-    if (const Report* report = Find(view.reports, nodes[src].node.node_id))
-      for (const ReportEdge& edge : report->edges)
-        if (auto place = places.find(edge.dst_node_id); place != places.end() && place->second != src)
-          told.emplace_back(place->second, &edge);
-    std::stable_sort(told.begin(), told.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    nodes[src].num_out_edges = static_cast<int64_t>(told.size());
-    const std::string silent = WhySourceIsSilent(view, nodes[src]);
-    const bool stale = nodes[src].state == v1::PATH_STATE_STALE;
-    const std::string why_stale = "source: " + nodes[src].reason;
-    auto next = told.begin();
-    for (size_t dst = 0; dst < nodes.size(); ++dst) {
-      if (dst == src) continue;
-      states.clear();
-      for (; next != told.end() && next->first == dst; ++next) {
-        const ReportEdge& edge = *next->second;
-        states.push_back(stale ? v1::PATH_STATE_STALE : edge.state);
-        visit({nodes[src], nodes[dst], src, dst, states.back(), stale ? why_stale : edge.reason, &edge});
-      }
-      if (states.empty()) {
-        const std::string& reason = !silent.empty() ? silent : !no_door[dst].empty() ? no_door[dst] : kNotYet;
-        visit({nodes[src], nodes[dst], src, dst, v1::PATH_STATE_UNKNOWN, reason, nullptr});
-      }
-      votes[dst].Count(states);
+namespace {
+
+using Visit = std::function<void(const JudgedEdge&)>;
+
+// All nodes, and on demand the edges of one after the other.
+class Judge {
+ public:
+  Judge(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now)
+      : view_(view), votes_(view.nodes.size()) {
+    for (const ClusterNode& node : view.nodes) {
+      places_.emplace(node.node_id, nodes_.size());
+      nodes_.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
+      no_door_.push_back(nodes_.back().door ? "" : "destination: " + WhyNone(view.doors, node.node_id, "door record"));
     }
   }
-  // At least half of those that can tell: one cut off node must not make all others look bad, and who cannot tell has
-  // no vote.
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    nodes[i].num_voters = static_cast<int64_t>(votes[i].all);
-    const bool alone = nodes.size() == 1 && nodes[i].state == v1::PATH_STATE_OK;
-    nodes[i].reachable = alone || (votes[i].all > 0 && 2 * votes[i].reached >= votes[i].all);
+
+  std::optional<size_t> PlaceOf(const std::string& node_id) const {
+    auto place = places_.find(node_id);
+    return place == places_.end() ? std::nullopt : std::optional(place->second);
   }
-  return nodes;
+
+  // The edges from `src`, sorted by destination.
+  void VisitSource(size_t src, const Visit& visit) {
+    static const std::string kNotYet = "the source has not reported this pair yet";
+    std::vector<std::pair<size_t, const ReportEdge*>> told;  // by destination
+    if (const Report* report = Find(view_.reports, nodes_[src].node.node_id))
+      for (const ReportEdge& edge : report->edges)
+        if (auto place = PlaceOf(edge.dst_node_id); place && *place != src) told.emplace_back(*place, &edge);
+    std::stable_sort(told.begin(), told.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    nodes_[src].num_out_edges = static_cast<int64_t>(told.size());
+    const std::string silent = WhySourceIsSilent(view_, nodes_[src]);
+    const bool stale = nodes_[src].state == v1::PATH_STATE_STALE;
+    const std::string why_stale = "source: " + nodes_[src].reason;
+    auto next = told.begin();
+    for (size_t dst = 0; dst < nodes_.size(); ++dst) {
+      if (dst == src) continue;
+      states_.clear();
+      for (; next != told.end() && next->first == dst; ++next) {
+        const ReportEdge& edge = *next->second;
+        states_.push_back(stale ? v1::PATH_STATE_STALE : edge.state);
+        visit({nodes_[src], nodes_[dst], src, dst, states_.back(), stale ? why_stale : edge.reason, &edge});
+      }
+      if (states_.empty()) {
+        const std::string& reason = !silent.empty() ? silent : !no_door_[dst].empty() ? no_door_[dst] : kNotYet;
+        visit({nodes_[src], nodes_[dst], src, dst, v1::PATH_STATE_UNKNOWN, reason, nullptr});
+      }
+      votes_[dst].Count(states_);
+    }
+  }
+
+  // After each source was visited. At least half of those that can tell: one cut off node must not make all others
+  // look bad, and who cannot tell has no vote.
+  std::vector<TopologyNode> TakeNodes() {
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      nodes_[i].num_voters = static_cast<int64_t>(votes_[i].all);
+      const bool alone = nodes_.size() == 1 && nodes_[i].state == v1::PATH_STATE_OK;
+      nodes_[i].reachable = alone || (votes_[i].all > 0 && 2 * votes_[i].reached >= votes_[i].all);
+    }
+    return std::move(nodes_);
+  }
+
+ private:
+  const ClusterView& view_;
+  std::vector<TopologyNode> nodes_;
+  std::unordered_map<std::string_view, size_t> places_;
+  std::vector<std::string> no_door_;  // why the pairs to a node can't be measured; empty when they can
+  std::vector<Votes> votes_;
+  std::vector<v1::PathState> states_;
+};
+
+}  // namespace
+
+std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                       MonotonicTime now, const Visit& visit) {
+  Judge judge(view, settings, now_epoch_ms, now);
+  for (size_t src = 0; src < view.nodes.size(); ++src) judge.VisitSource(src, visit);
+  return judge.TakeNodes();
+}
+
+std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std::string& dst_node_id,
+                                       const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                       MonotonicTime now) {
+  std::vector<TopologyEdge> edges;
+  Judge judge(view, settings, now_epoch_ms, now);
+  const auto src = judge.PlaceOf(src_node_id), dst = judge.PlaceOf(dst_node_id);
+  if (src && dst)
+    judge.VisitSource(*src, [&](const JudgedEdge& edge) {
+      if (edge.dst_place == *dst) edges.push_back(CopyOf(edge));
+    });
+  return edges;
 }
 
 TopologyEdge CopyOf(const JudgedEdge& judged) {
@@ -219,7 +261,20 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
 
 namespace {
 
-Json WithoutEdges(const Topology& topology) {
+// How many edges there are of each kind.
+struct EdgeCount {
+  size_t all = 0;
+  int64_t ok = 0, isolated = 0;
+
+  void Add(v1::PathState state) {
+    ++all;
+    ok += state == v1::PATH_STATE_OK;
+    isolated += state == v1::PATH_STATE_ISOLATED;
+  }
+};
+
+// `topology` has nodes; its edges are not looked at.
+Json WithoutEdges(const Topology& topology, const EdgeCount& count) {
   Json nodes = Json::array();
   for (const TopologyNode& node : topology.nodes) nodes.push_back(TopologyNodeToJson(node));
   return {{"schema_version", 1},
@@ -227,32 +282,54 @@ Json WithoutEdges(const Topology& topology) {
           {"directed", true},
           {"num_reports", topology.num_reports()},
           {"num_nodes", topology.nodes.size()},
-          {"num_edges", topology.edges.size()},
-          {"num_ok_edges", topology.num_ok_edges()},
-          {"num_isolated_edges", topology.num_isolated_edges()},
+          {"num_edges", count.all},
+          {"num_ok_edges", count.ok},
+          {"num_isolated_edges", count.isolated},
           {"num_reachable_nodes", topology.num_reachable_nodes()},
           {"warnings", topology.warnings},
           {"nodes", std::move(nodes)},
           {"edges", Json::array()}};
 }
 
+absl::Status TooManyEdges(const std::string& number, size_t nodes) {
+  return absl::ResourceExhaustedError(
+      fmt::format("{} nodes have {} edges, and this document holds {}: ask for /api/v0/network_matrix, which has every "
+                  "pair in some 30 bytes, and for /api/v0/network_edge?src=HEX&dst=HEX, which has one pair",
+                  nodes, number, kMaxTopologyDocumentEdges));
+}
+
 }  // namespace
 
 Json TopologyToJson(const Topology& topology) {
-  Json object = WithoutEdges(topology);
+  EdgeCount count;
+  for (const TopologyEdge& edge : topology.edges) count.Add(edge.edge.state);
+  Json object = WithoutEdges(topology, count);
   for (const TopologyEdge& edge : topology.edges) object["edges"].push_back(TopologyEdgeToJson(edge));
   return object;
 }
 
-// Edge by edge: the whole as one tree would take a gigabyte with 512 nodes.
-std::string EnvelopeJson(const Topology& topology, const std::string& message) {
-  std::string text = EnvelopeJson(WithoutEdges(topology), message);
+// The nodes and the counts come first in the document, so the cluster is judged twice: that is cheap beside the
+// writing, and nothing but the text is kept of the edges.
+absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                             MonotonicTime now, const std::string& message) {
+  const size_t pairs = view.nodes.size() * (view.nodes.size() - (view.nodes.empty() ? 0 : 1));
+  if (pairs > kMaxTopologyDocumentEdges) return TooManyEdges(fmt::format("at least {}", pairs), view.nodes.size());
+  EdgeCount count;
+  Topology topology;
+  topology.generated_at_ms = now_epoch_ms;
+  topology.nodes =
+      JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) { count.Add(edge.state); });
+  if (count.all > kMaxTopologyDocumentEdges) return TooManyEdges(fmt::format("{}", count.all), view.nodes.size());
+  topology.warnings = TopologyWarnings(topology.nodes);
+  std::string text = EnvelopeJson(WithoutEdges(topology, count), message);
   const std::string end = "]}}}";
   text.resize(text.size() - end.size());
-  for (size_t i = 0; i < topology.edges.size(); ++i) {
-    if (i > 0) text += ',';
-    text += DumpJson(TopologyEdgeToJson(topology.edges[i]));
-  }
+  const char* separator = "";
+  JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
+    text += separator;
+    text += DumpJson(TopologyEdgeToJson(CopyOf(edge)));
+    separator = ",";
+  });
   text += end;
   return text;
 }

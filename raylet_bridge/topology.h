@@ -82,6 +82,11 @@ struct JudgedEdge {
 std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
                                        MonotonicTime now, const std::function<void(const JudgedEdge&)>& visit);
 TopologyEdge CopyOf(const JudgedEdge& edge);
+// The edges of one ordered pair, as BuildTopology has them; it looks at the source's report alone. Empty when one of
+// the two is not in `view`.
+std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std::string& dst_node_id,
+                                       const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                       MonotonicTime now);
 // Of the nodes' rails, as in Topology.
 std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes);
 
@@ -95,7 +100,12 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
 nlohmann::ordered_json TopologyToJson(const Topology& topology);
 nlohmann::ordered_json TopologyNodeToJson(const TopologyNode& node);
 nlohmann::ordered_json TopologyEdgeToJson(const TopologyEdge& edge);
-// The document that GET /api/v0/network_topology answers with.
-std::string EnvelopeJson(const Topology& topology, const std::string& message);
+
+// 256 nodes with one path for each pair: about 100 MB.
+constexpr size_t kMaxTopologyDocumentEdges = 65'536;
+// The document that GET /api/v0/network_topology answers with: PAYLOAD of BuildTopology in its envelope, without a
+// second copy of the edges. ResourceExhausted for more edges than kMaxTopologyDocumentEdges, with what to ask instead.
+absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                             MonotonicTime now, const std::string& message);
 
 }  // namespace netsense

@@ -187,6 +187,15 @@ TEST(ClusterRoutes, OneEdgeWithItsHistory) {
   EXPECT_TRUE(bad["history"][0]["points"][0][1].is_null());
 }
 
+TEST(ClusterRoutes, ATopologyOfTooManyEdgesIsRefusedWithWhatToAskInstead) {
+  Head head({.nodes = 257});
+  const std::string why = head.RefusalOf("/api/v0/network_topology", 413);
+  EXPECT_THAT(why, HasSubstr("/api/v0/network_matrix"));
+  EXPECT_THAT(why, HasSubstr("/api/v0/network_edge"));
+  EXPECT_EQ(head.CodeOf("/api/v0/network_matrix?layer=0"), 200);
+  EXPECT_GE(head.ResultOf("/api/v0/network_edge?src=" + head.id(0) + "&dst=" + head.id(2))["edges"].size(), 1u);
+}
+
 TEST(ClusterRoutes, OneNodeWithItsInventory) {
   Head head({.nodes = 3});
   const std::string path = "/api/v0/network_node?node=" + head.id(1);

@@ -1,5 +1,6 @@
 #include "raylet_bridge/topology.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 
 #include "fake_gcs.h"
 #include "raylet_bridge/cluster_reader.h"
+#include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/kv_keys.h"
 
 namespace netsense {
@@ -57,6 +59,12 @@ ClusterView FullView() {
 
 Topology Build(const ClusterView& view, int64_t now_epoch_ms = kNow, MonotonicTime now = {}) {
   return BuildTopology(view, Settings(), now_epoch_ms, now);
+}
+
+std::string DocumentOf(const ClusterView& view, int64_t now_epoch_ms = kNow, const std::string& message = "") {
+  auto document = TopologyDocument(view, Settings(), now_epoch_ms, MonotonicTime(), message);
+  EXPECT_TRUE(document.ok()) << document.status();
+  return document.value_or("");
 }
 
 const TopologyEdge& EdgeOf(const Topology& topology, const std::string& src, const std::string& dst) {
@@ -175,7 +183,7 @@ TEST(Topology, ReportFromTheFutureIsNewAndSaysSo) {
 }
 
 TEST(Topology, Json) {
-  auto envelope = nlohmann::json::parse(EnvelopeJson(Build(FullView(), kNow + 1), "hello"));
+  auto envelope = nlohmann::json::parse(DocumentOf(FullView(), kNow + 1, "hello"));
   EXPECT_EQ(envelope["result"], true);
   EXPECT_EQ(envelope["msg"], "hello");
   const auto& payload = envelope["data"]["result"];
@@ -198,7 +206,62 @@ TEST(Topology, Json) {
 TEST(Topology, JsonOfTextThatIsNotUtf8) {
   ClusterView view = FullView();
   view.nodes[0].hostname = "\xff\xfe";
-  EXPECT_FALSE(nlohmann::json::parse(EnvelopeJson(Build(view), ""), nullptr, false).is_discarded());
+  EXPECT_FALSE(nlohmann::json::parse(DocumentOf(view), nullptr, false).is_discarded());
+}
+
+// Edges of every kind: two paths, none, a source without a report, a stale one.
+ClusterView MixedView() {
+  ClusterView view = FullView();
+  ReportEdge isolated = OkEdge(kB);
+  isolated.transport = "verbs";
+  isolated.state = v1::PATH_STATE_ISOLATED;
+  view.reports[kA]->edges = {OkEdge(kC), OkEdge(kB), isolated};
+  view.reports.erase(kB);
+  view.reports[kC]->ts_ms -= 60'000;
+  view.reports[kC]->edges.pop_back();
+  return view;
+}
+
+TEST(Topology, TheDocumentIsTheTopology) {
+  for (const ClusterView& view : {FullView(), MixedView(), ClusterView()}) {
+    const auto wanted = TopologyToJson(Build(view));
+    EXPECT_EQ(
+        nlohmann::ordered_json::parse(DocumentOf(view, kNow, "m")),
+        nlohmann::ordered_json::parse(DumpJson({{"result", true}, {"msg", "m"}, {"data", {{"result", wanted}}}})));
+  }
+}
+
+TEST(Topology, OnePairIsAsInTheWhole) {
+  const ClusterView view = MixedView();
+  const Topology whole = Build(view);
+  size_t found = 0;
+  for (const std::string& src : {kA, kB, kC})
+    for (const std::string& dst : {kA, kB, kC}) {
+      auto wanted = nlohmann::ordered_json::array(), got = nlohmann::ordered_json::array();
+      for (const TopologyEdge& edge : whole.edges)
+        if (edge.src_node_id == src && edge.edge.dst_node_id == dst) wanted.push_back(TopologyEdgeToJson(edge));
+      for (const TopologyEdge& edge : EdgesBetween(src, dst, view, Settings(), kNow, {}))
+        got.push_back(TopologyEdgeToJson(edge));
+      EXPECT_EQ(got, wanted);
+      found += got.size();
+    }
+  EXPECT_EQ(found, whole.edges.size());
+  EXPECT_EQ(found, 7u);
+  EXPECT_TRUE(EdgesBetween(kA, std::string(56, 'e'), view, Settings(), kNow, {}).empty());
+}
+
+TEST(Topology, TooManyEdgesForADocument) {
+  ClusterView many;
+  for (int i = 0; i < 257; ++i) many.nodes.push_back({fmt::format("{:056x}", i), "10.0.0.1", "host", true, i == 0, 0});
+  ClusterView paths = FullView();
+  paths.reports[kA]->edges.assign(kMaxTopologyDocumentEdges, OkEdge(kB));
+  for (const ClusterView& view : {many, paths}) {
+    const auto refused = TopologyDocument(view, Settings(), kNow, {}, "");
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+    for (const char* other : {"/api/v0/network_matrix", "/api/v0/network_edge"})
+      EXPECT_NE(refused.status().message().find(other), std::string::npos);
+  }
+  EXPECT_EQ(Build(many).edges.size(), 257u * 256u) << "status has no such limit";
 }
 
 class Sightings : public testing::Test {
