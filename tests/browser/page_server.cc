@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <mutex>
@@ -69,9 +70,13 @@ class PageServer {
     }
     printf("%u\n", unsigned{(*server)->port()});
     fflush(stdout);
-    while (!SleepUnlessStopped(stop, milliseconds(options_.tick_ms))) Tick();
+    while (!SleepUnlessStopped(stop, milliseconds(options_.tick_ms)))
+      if (!gcs_silent_) Tick();
     return 0;
   }
+
+  // From now on, or no longer: the bridge answers, but with what the GCS said before.
+  void ToggleGcs() { gcs_silent_ = !gcs_silent_; }
 
  private:
   void Tick() {
@@ -80,6 +85,7 @@ class PageServer {
       history_.Add(*matrix, MonotonicNow());
     std::lock_guard lock(mutex_);
     view_ = std::move(view);
+    gcs_heard_ = MonotonicNow();
   }
 
   // As much of an hour as the machine has been up: its clock begins then.
@@ -97,8 +103,8 @@ class PageServer {
     BridgeState state;
     state.node_id = cluster_.node_id(0);
     state.settings = settings_;
-    state.gcs_heard = MonotonicNow();
     std::lock_guard lock(mutex_);
+    state.gcs_heard = gcs_heard_;
     state.view = view_;
     return state;
   }
@@ -115,12 +121,14 @@ class PageServer {
   Settings settings_;
   EdgeHistory history_;
   uint64_t tick_ = 0;
+  std::atomic<bool> gcs_silent_ = false;
   std::mutex mutex_;
   std::shared_ptr<const ClusterView> view_;
+  MonotonicTime gcs_heard_{};
 };
 
-// Who started us with a pipe and ended without a word has closed it.
-void WatchStdin(std::stop_token stop, SignalStop& signals) {
+// Who started us with a pipe and ended without a word has closed it; a byte from them is a word to the GCS.
+void WatchStdin(std::stop_token stop, SignalStop& signals, PageServer& server) {
   struct stat kind {};
   if (fstat(STDIN_FILENO, &kind) < 0 || !(S_ISFIFO(kind.st_mode) || S_ISSOCK(kind.st_mode))) return;
   char byte = 0;
@@ -128,6 +136,7 @@ void WatchStdin(std::stop_token stop, SignalStop& signals) {
   while (!stop.stop_requested()) {
     if (poll(&input, 1, 100) <= 0) continue;
     if (read(STDIN_FILENO, &byte, 1) <= 0) return signals.RequestStop();
+    server.ToggleGcs();
   }
 }
 
@@ -136,7 +145,9 @@ void WatchStdin(std::stop_token stop, SignalStop& signals) {
 
 int main(int argc, char** argv) {
   netsense::Options options;
-  CLI::App app("Serves the page over a made-up cluster; prints its port. Ends on SIGTERM, or when its input ends.");
+  CLI::App app(
+      "Serves the page over a made-up cluster; prints its port. Ends on SIGTERM, or when its input ends; "
+      "each byte of the input makes the GCS silent, or answer again.");
   app.add_option("--nodes", options.cluster.nodes)->check(CLI::Range(1, 2048))->capture_default_str();
   app.add_option("--token", options.token, "empty = anybody may ask");
   app.add_option("--seed", options.cluster.seed)->capture_default_str();
@@ -147,9 +158,10 @@ int main(int argc, char** argv) {
   app.add_option("--page-dir", options.page_folder, "index.html, page.js and page.css; default: those in the program");
   CLI11_PARSE(app, argc, argv);
   netsense::SignalStop signals;
-  std::jthread watch([&signals](std::stop_token stop) { netsense::WatchStdin(std::move(stop), signals); });
   try {
-    return netsense::PageServer(options).Run(signals.token());
+    netsense::PageServer server(options);
+    std::jthread watch([&](std::stop_token stop) { netsense::WatchStdin(std::move(stop), signals, server); });
+    return server.Run(signals.token());
   } catch (const CLI::Error& error) {
     return app.exit(error);
   }

@@ -252,6 +252,46 @@ def test_nobody_answers(browser, expected, shots):
         browser.screenshot(shots / "page-no-answer.png", whole=False)
 
 
+def test_the_bridge_says_that_its_data_are_old(browser, shots):
+    with serving(browser, 3, "--tick-ms", "200") as page:
+        page.open(token=TOKEN)
+        page.wait_text(".live", "live: data of")
+        page.server.stdin.write("x")  # the GCS falls silent
+        page.server.stdin.flush()
+        page.wait_text(".live", "the GCS has not answered for")
+        assert "live" not in page.text(".live") and "old-data" in browser.script("return document.body.className")
+        assert browser.script("return document.querySelector('.live').dataset.look") == "old"
+        browser.screenshot(shots / "page-gcs-silent.png", whole=False)
+        page.server.stdin.write("x")
+        page.server.stdin.flush()
+        page.wait_text(".live", "live: data of")
+        assert "old-data" not in browser.script("return document.body.className")
+
+
+def test_an_open_node_is_shown_as_it_is_now(browser, expected):
+    expected += ["ERR_BLOCKED_BY_CLIENT", "network_node"]
+    with serving(browser, 3) as page:
+        page.open(token=TOKEN)
+        node = matrix_document.fetch(page.url, TOKEN).nodes[1]["node_id"]
+        browser.devtools("Network.enable")
+        browser.devtools("Network.setBlockedURLs", urls=["*network_node*"])
+        try:
+            page.open(f"#open=node&node={node}", token=TOKEN)
+            page.wait_text(".panel", "cannot be reached")
+            assert "Its worst edges" in page.text(".panel") and node in page.text(".panel dl"), "the board knows that"
+        finally:
+            browser.devtools("Network.setBlockedURLs", urls=[])
+            browser.devtools("Network.disable")
+        page.wait_text(".panel", "What could not be known")
+        asked = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('network_node')).length"
+        known = browser.script(asked), page.text(".panel ul")
+        browser.script("document.querySelector('.panel ul button').focus()")
+        page.wait_updates(2)
+        browser.wait_for(f"document.querySelector('.panel ul').innerText !== {known[1]!r}")
+        assert browser.script(asked) == known[0], "the inventory is asked for once"
+        assert browser.script("return document.activeElement.closest('.panel') !== null")
+
+
 @pytest.fixture(scope="module")
 def cluster(namespaces, directory):
     with NetLab(nodes=3) as lab:

@@ -10,6 +10,7 @@ export class Liveness {
   readonly #text = make("span");
   readonly #spoken = make("span", { class: "spoken", role: "status" });
   #generatedAtMs = 0;
+  #message = ""; // what the bridge says of its data when they are not of now, although it writes now
   #answeredAt = NaN; // performance.now() of the newest answer
   #newDataAt = NaN; // and of the newest one that had new data
   #error = "";
@@ -20,10 +21,11 @@ export class Liveness {
     this.tell();
   }
 
-  answered(generatedAtMs: number): void {
+  answered(generatedAtMs: number, message: string): void {
     this.#answeredAt = performance.now();
     if (generatedAtMs !== this.#generatedAtMs) this.#newDataAt = this.#answeredAt;
     this.#generatedAtMs = generatedAtMs;
+    this.#message = message;
     this.#error = "";
     this.tell();
   }
@@ -38,12 +40,13 @@ export class Liveness {
     const since = (moment: number) => Math.max(0, Math.round((performance.now() - moment) / 1000) * 1000);
     const silent = since(this.#answeredAt), unchanged = since(this.#newDataAt);
     const late = Math.max(LATE_MS, 3 * delayMs), why = this.#error === "" ? "" : ` (${this.#error})`;
-    const data = `data of ${clock(this.#generatedAtMs)}`;
+    const data = `data of ${clock(this.#generatedAtMs)}${this.#message === "" ? "" : ` (${this.#message})`}`;
     let look: "good" | "old" | "paused", words: string, spoken: string;
     if (Number.isNaN(this.#answeredAt)) [look, words, spoken] = this.#error ? ["old", `no answer yet${why}`, "The bridge does not answer."] : ["paused", "asking …", ""];
     else if (paused) [look, words, spoken] = ["paused", `paused: showing ${data}, ${age(unchanged)} old`, "Paused."];
     else if (this.#error !== "" || silent > late) [look, words, spoken] = ["old", `no answer for ${age(silent)}: showing ${data}${why}`, "The bridge does not answer."];
     else if (unchanged > late) [look, words, spoken] = ["old", `the bridge answers with ${data}, ${age(unchanged)} old`, "The data is old."];
+    else if (this.#message !== "") [look, words, spoken] = ["old", this.#message, "The data is old."];
     else [look, words, spoken] = ["good", `live: ${data}, every ${age(delayMs)}`, "Live."];
     this.element.dataset.look = look;
     document.body.classList.toggle("old-data", look === "old");

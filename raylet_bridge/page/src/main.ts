@@ -93,7 +93,7 @@ async function ask(): Promise<void> {
   try {
     matrix = await fetchMatrix();
     if (view.layer === "" && matrix.layer !== null) view.layer = layerKey(matrix.layer);
-    liveness.answered(matrix.generatedAtMs);
+    liveness.answered(matrix.generatedAtMs, matrix.message);
     render();
     await showPanel(false);
   } catch (error) {
@@ -187,9 +187,7 @@ function showNextList(): void {
   if (listing) setTimeout(showNextList);
 }
 
-let shownNode = "";
-
-/** What the open panel shows is asked of its own; an edge's with every update, a node's when it is opened. */
+/** What the open panel shows beside the board is asked of its own: an edge with every update, a node's inventory when it is opened. */
 async function showPanel(opened: boolean): Promise<void> {
   if (board === null) return;
   const panel = view.open === "edge" ? edgePanel : nodePanel;
@@ -202,9 +200,7 @@ async function showPanel(opened: boolean): Promise<void> {
     } else if (view.open === "node") {
       const index = indexOf(view.node);
       if (index < 0) return nodePanel.fail("This node is no longer in the cluster.");
-      if (!opened && shownNode === view.node) return;
-      shownNode = view.node;
-      await nodePanel.show(board, index);
+      await nodePanel.show(board, index, opened);
     }
   } catch (error) {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) throw error;
