@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "raylet_bridge/json_fields.h"
+
 namespace netsense {
 namespace {
 
@@ -39,6 +41,12 @@ std::optional<size_t> PlaceOf(const std::vector<std::string>& nodes, const std::
   auto found = std::lower_bound(nodes.begin(), nodes.end(), node_id);
   if (found == nodes.end() || *found != node_id) return std::nullopt;
   return static_cast<size_t>(found - nodes.begin());
+}
+
+// As in the matrix: the fabric was not known, and is now.
+bool TakesOver(const MatrixLayerName& present, const MatrixLayerName& gone) {
+  static const std::string kUnknownFabric = FabricName(v1::FABRIC_KIND_UNKNOWN);
+  return gone.fabric == kUnknownFabric && present.transport == gone.transport && present.rail == gone.rail;
 }
 
 // Those seen at `since` or later.
@@ -97,8 +105,12 @@ EdgeHistory::Shape EdgeHistory::NextShape(const Matrix& matrix, MonotonicTime no
 
 // Layers before nodes: of a node that is gone for good nobody asks.
 void EdgeHistory::KeepGone(MonotonicTime now, int64_t coarsest_step_ms, Shape* next) const {
+  const std::vector<MatrixLayerName> present_layers = next->layers;
   for (const MatrixLayerName& name : NewestFirst(layer_seen_, now - kSpan)) {
-    if (std::find(next->layers.begin(), next->layers.end(), name) != next->layers.end()) continue;
+    const bool not_gone =
+        std::any_of(present_layers.begin(), present_layers.end(),
+                    [&](const MatrixLayerName& present) { return present == name || TakesOver(present, name); });
+    if (not_gone) continue;
     next->layers.push_back(name);
     if (next->BytesAt(coarsest_step_ms) > kMaxBytes) next->layers.pop_back();
   }

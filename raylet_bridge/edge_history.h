@@ -22,8 +22,8 @@ namespace netsense {
 //
 // Nodes and layers that are gone keep their points until the newest is older than kSpan: they may be back at the next
 // tick, when the GCS only lost its keys. For them the step stays as long as it is, or becomes up to kStretchForGone
-// times as long as it would be without them; what does not fit even so is forgotten, the longest gone first.
-// Thread-safe.
+// times as long as it would be without them; what does not fit even so is forgotten, the longest gone first. A
+// layer whose fabric was not known is not kept once it is known. Thread-safe.
 class EdgeHistory {
  public:
   static constexpr std::chrono::milliseconds kSpan{3'600'000};
