@@ -27,17 +27,18 @@ struct Layer {
   auto operator<=>(const Layer&) const = default;
 };
 
-template <typename Rail>
-std::string RailText(const std::optional<Rail>& rail, bool cross_rail) {
+std::string RailText(bool cross_rail, bool has_rail, int64_t rail) {
   if (cross_rail) return "cross";
-  return rail.has_value() ? std::to_string(rail.value_or(0)) : std::string();
+  return has_rail ? std::to_string(rail) : std::string();
 }
 
-Layer LayerOf(const ReportEdge& edge) { return {edge.transport, edge.fabric, RailText(edge.rail, edge.cross_rail)}; }
+Layer LayerOf(const ReportEdge& edge) {
+  return {edge.transport, edge.fabric, RailText(edge.cross_rail, edge.rail.has_value(), edge.rail.value_or(0))};
+}
 
 Layer LayerOf(const v1::PathTotals& totals) {
-  const auto rail = totals.has_rail() ? std::optional(totals.rail()) : std::nullopt;
-  return {totals.transport(), FabricName(totals.fabric()), RailText(rail, totals.cross_rail())};
+  return {totals.transport(), FabricName(totals.fabric()),
+          RailText(totals.cross_rail(), totals.has_rail(), totals.rail())};
 }
 
 Labels LabelsOf(const Layer& layer) {
