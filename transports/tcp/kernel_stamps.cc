@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <ctime>
@@ -21,6 +22,10 @@ namespace {
 // both are the same: the peer has answered all that was sent before.
 constexpr uint32_t kReport =
     SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY | SOF_TIMESTAMPING_OPT_ID;
+
+// The kernel stamps the last byte of a send, which leaves late where a message is longer than the window is open: so
+// the stamp is asked for what certainly fits into the first packet.
+constexpr size_t kFirstBytes = 512;
 
 int64_t Nanoseconds(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
@@ -69,6 +74,8 @@ ssize_t KernelStamps::Receive(int fd, std::span<uint8_t> into, int flags, int64_
 }
 
 ssize_t KernelStamps::SendStamped(int fd, std::span<const uint8_t> bytes) {
+  const bool more = bytes.size() > kFirstBytes;
+  bytes = bytes.first(std::min(bytes.size(), kFirstBytes));
   Control control{};
   iovec part{const_cast<uint8_t*>(bytes.data()), bytes.size()};
   msghdr message{};
@@ -82,7 +89,7 @@ ssize_t KernelStamps::SendStamped(int fd, std::span<const uint8_t> bytes) {
   wish->cmsg_len = CMSG_LEN(sizeof(uint32_t));
   const uint32_t stamp = SOF_TIMESTAMPING_TX_SCHED;
   std::memcpy(CMSG_DATA(wish), &stamp, sizeof(stamp));
-  return sendmsg(fd, &message, MSG_NOSIGNAL);
+  return sendmsg(fd, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 }
 
 int64_t KernelStamps::TakeDeparture(int fd) {

@@ -20,12 +20,13 @@ class KernelStamps {
   bool Enable(int fd);
   bool enabled() const { return enabled_; }
 
-  // As recv, and as send with MSG_NOSIGNAL; one system call. `arrival`: of the last packet that was taken.
+  // As recv, and as send with MSG_NOSIGNAL; one system call. `arrival`: of the last packet that was taken. Of a long
+  // message only the beginning is sent, and the rest must follow at once.
   static ssize_t Receive(int fd, std::span<uint8_t> into, int flags, int64_t* arrival);
   static ssize_t SendStamped(int fd, std::span<const uint8_t> bytes);
 
-  // When the last message of SendStamped left, the first time if it was repeated. The answer to it must have come: then
-  // the stamp is there too.
+  // When the first packet of the last message of SendStamped left, the first time if it was repeated. The answer to it
+  // must have come: then the stamp is there too.
   int64_t TakeDeparture(int fd);
 
  private:
