@@ -204,7 +204,21 @@ class Cluster:
             ]
             return edges if len(ok) == len(edges) == wanted else None
 
-        return wait_until(f"{wanted} good edges", good, timeout, every=0.2)
+        try:
+            return wait_until(f"{wanted} good edges", good, timeout, every=0.2)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.what_is_wrong(with_bandwidth)}") from None
+
+    def what_is_wrong(self, with_bandwidth):
+        """For whoever reads a failed test: every edge that is not good, and how each bridge's log ends."""
+        lines = [
+            f"{src} -> {dst} over {transport}: {edge['state']} {edge['reason']} bandwidth {edge['bw_mbps']} {edge['bw_reason']}"
+            for (src, dst, transport), edge in self.paths().items()
+            if edge["state"] != "OK" or (with_bandwidth and edge["bw_mbps"] is None)
+        ]
+        for i, bridge in self.bridges.items():
+            lines += [f"bridge {i}, exit code {bridge.poll()}:", *self.log(i).splitlines()[-8:]]
+        return "\n".join(lines)
 
     def http_get(self, path, i=1, headers=None, host=None):
         """Status code and body of the head's HTTP API, asked from node i."""
