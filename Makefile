@@ -47,9 +47,9 @@ wheel: deps venv  ## the Python package ray-netsense with the programs inside (b
 vm: deps
 	@tests/vm/run_in_vm.sh --prepare || test $$? = 77
 
-# Some tests look at the clock, and CI's machine is not its own: there a failure is tried once more, and counts the second time.
+# Some tests look at the clock, and CI's machine is not its own: there a failure is tried twice more, and counts the third time.
 test: build venv wheel vm  ## pass every test
-	ctest --preset $(PRESET) --no-tests=error -j $(JOBS) $(if $(CI),--repeat until-pass:2)
+	ctest --preset $(PRESET) --no-tests=error -j $(JOBS) $(if $(CI),--repeat until-pass:3)
 
 release: deps
 	cmake --preset release
