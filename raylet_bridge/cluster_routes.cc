@@ -15,6 +15,7 @@
 #include "raylet_bridge/matrix_document.h"
 #include "raylet_bridge/node_document.h"
 #include "raylet_bridge/topology.h"
+#include "raylet_bridge/topology_document.h"
 
 namespace netsense {
 namespace {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/topology_document.h"
 
 namespace netsense {
 namespace {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "raylet_bridge/inventory_record.h"
 #include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/topology_document.h"
 
 namespace netsense {
 namespace {

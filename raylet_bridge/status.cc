@@ -11,6 +11,7 @@
 
 #include "base/logging.h"
 #include "raylet_bridge/json_fields.h"
+#include "raylet_bridge/topology_document.h"
 
 namespace netsense {
 namespace {

@@ -4,18 +4,14 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
-#include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/rail_check.h"
 
 namespace netsense {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int64_t kClockToleranceMs = 60'000;
 
@@ -99,26 +95,6 @@ struct Votes {
 };
 
 }  // namespace
-
-Json TopologyNodeToJson(const TopologyNode& node) {
-  auto or_null = [](const std::optional<int64_t>& value) { return value ? Json(*value) : Json(nullptr); };
-  return {{"node_id", node.node.node_id},        {"last_report_ts_ms", or_null(node.report_ts_ms)},
-          {"num_out_edges", node.num_out_edges}, {"address", node.node.address},
-          {"hostname", node.node.hostname},      {"alive", node.node.alive},
-          {"is_head", node.node.is_head},        {"report_age_ms", or_null(node.report_age_ms)},
-          {"state", PathStateName(node.state)},  {"reason", node.reason},
-          {"reachable", node.reachable},         {"door", node.door ? DoorToJson(*node.door) : Json(nullptr)}};
-}
-
-Json TopologyEdgeToJson(const TopologyEdge& edge) {
-  auto or_null = [](const std::optional<int64_t>& value) { return value ? Json(*value) : Json(nullptr); };
-  Json object = {{"src_node_id", edge.src_node_id},
-                 {"dst_node_id", edge.edge.dst_node_id},
-                 {"report_ts_ms", or_null(edge.report_ts_ms)},
-                 {"age_ms", or_null(edge.age_ms)}};
-  object.update(EdgeToJson(edge.edge));
-  return object;
-}
 
 int64_t Topology::num_reports() const {
   return std::count_if(nodes.begin(), nodes.end(), [](const auto& node) { return node.report_ts_ms.has_value(); });
@@ -257,81 +233,6 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
                                 [&topology](const JudgedEdge& edge) { topology.edges.push_back(CopyOf(edge)); });
   topology.warnings = TopologyWarnings(topology.nodes);
   return topology;
-}
-
-namespace {
-
-// How many edges there are of each kind.
-struct EdgeCount {
-  size_t all = 0;
-  int64_t ok = 0, isolated = 0;
-
-  void Add(v1::PathState state) {
-    ++all;
-    ok += state == v1::PATH_STATE_OK;
-    isolated += state == v1::PATH_STATE_ISOLATED;
-  }
-};
-
-// `topology` has nodes; its edges are not looked at.
-Json WithoutEdges(const Topology& topology, const EdgeCount& count) {
-  Json nodes = Json::array();
-  for (const TopologyNode& node : topology.nodes) nodes.push_back(TopologyNodeToJson(node));
-  return {{"schema_version", 1},
-          {"generated_at_ms", topology.generated_at_ms},
-          {"directed", true},
-          {"num_reports", topology.num_reports()},
-          {"num_nodes", topology.nodes.size()},
-          {"num_edges", count.all},
-          {"num_ok_edges", count.ok},
-          {"num_isolated_edges", count.isolated},
-          {"num_reachable_nodes", topology.num_reachable_nodes()},
-          {"warnings", topology.warnings},
-          {"nodes", std::move(nodes)},
-          {"edges", Json::array()}};
-}
-
-absl::Status TooManyEdges(const std::string& number, size_t nodes) {
-  return absl::ResourceExhaustedError(
-      fmt::format("{} nodes have {} edges, and this document holds {}: ask for /api/v0/network_matrix, which has every "
-                  "pair in some 30 bytes, and for /api/v0/network_edge?src=HEX&dst=HEX, which has one pair",
-                  nodes, number, kMaxTopologyDocumentEdges));
-}
-
-}  // namespace
-
-Json TopologyToJson(const Topology& topology) {
-  EdgeCount count;
-  for (const TopologyEdge& edge : topology.edges) count.Add(edge.edge.state);
-  Json object = WithoutEdges(topology, count);
-  for (const TopologyEdge& edge : topology.edges) object["edges"].push_back(TopologyEdgeToJson(edge));
-  return object;
-}
-
-// The nodes and the counts come first in the document, so the cluster is judged twice: that is cheap beside the
-// writing, and nothing but the text is kept of the edges.
-absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                             MonotonicTime now, const std::string& message) {
-  const size_t pairs = view.nodes.size() * (view.nodes.size() - (view.nodes.empty() ? 0 : 1));
-  if (pairs > kMaxTopologyDocumentEdges) return TooManyEdges(fmt::format("at least {}", pairs), view.nodes.size());
-  EdgeCount count;
-  Topology topology;
-  topology.generated_at_ms = now_epoch_ms;
-  topology.nodes =
-      JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) { count.Add(edge.state); });
-  if (count.all > kMaxTopologyDocumentEdges) return TooManyEdges(fmt::format("{}", count.all), view.nodes.size());
-  topology.warnings = TopologyWarnings(topology.nodes);
-  std::string text = EnvelopeJson(WithoutEdges(topology, count), message);
-  const std::string end = "]}}}";
-  text.resize(text.size() - end.size());
-  const char* separator = "";
-  JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
-    text += separator;
-    text += DumpJson(TopologyEdgeToJson(CopyOf(edge)));
-    separator = ",";
-  });
-  text += end;
-  return text;
 }
 
 }  // namespace netsense

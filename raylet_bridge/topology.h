@@ -1,11 +1,10 @@
-// Everything that is known of the cluster's edges at one moment, and its JSON documents. Both the HTTP API and `status`
-// show this.
+// Everything that is known of the cluster's nodes and edges at one moment, and what holds of each. The HTTP API, the
+// metrics and `status` show this.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -95,17 +94,5 @@ std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes
 // that and the difference of the wall clocks; a report from the future counts as new, and more than 60 s ahead the
 // node's reason says so.
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now);
-
-// PAYLOAD of docs/architecture.md.
-nlohmann::ordered_json TopologyToJson(const Topology& topology);
-nlohmann::ordered_json TopologyNodeToJson(const TopologyNode& node);
-nlohmann::ordered_json TopologyEdgeToJson(const TopologyEdge& edge);
-
-// 256 nodes with one path for each pair: about 100 MB.
-constexpr size_t kMaxTopologyDocumentEdges = 65'536;
-// The document that GET /api/v0/network_topology answers with: PAYLOAD of BuildTopology in its envelope, without a
-// second copy of the edges. ResourceExhausted for more edges than kMaxTopologyDocumentEdges, with what to ask instead.
-absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                             MonotonicTime now, const std::string& message);
 
 }  // namespace netsense

@@ -10,6 +10,7 @@
 #include "raylet_bridge/cluster_reader.h"
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/kv_keys.h"
+#include "raylet_bridge/topology_document.h"
 
 namespace netsense {
 namespace {

@@ -1,0 +1,26 @@
+// The topology as JSON: what GET /api/v0/network_topology and `netsense-bridge status --json` give.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "raylet_bridge/topology.h"
+
+namespace netsense {
+
+// PAYLOAD of docs/architecture.md.
+nlohmann::ordered_json TopologyToJson(const Topology& topology);
+nlohmann::ordered_json TopologyNodeToJson(const TopologyNode& node);
+nlohmann::ordered_json TopologyEdgeToJson(const TopologyEdge& edge);
+
+// 256 nodes with one path for each pair: about 100 MB.
+constexpr size_t kMaxTopologyDocumentEdges = 65'536;
+// The document that GET /api/v0/network_topology answers with: PAYLOAD of BuildTopology in its envelope, without a
+// second copy of the edges. ResourceExhausted for more edges than kMaxTopologyDocumentEdges, with what to ask instead.
+absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                             MonotonicTime now, const std::string& message);
+
+}  // namespace netsense
