@@ -70,10 +70,10 @@ class Bridge {
   absl::Status LookForOurselves();
   void RefreshSettings(const std::optional<std::string>& config);
   void RefreshPlan();
-  void RefreshDoor();
+  void RefreshDoor(const EngineDriver::State& engine);
   void PublishInventory(const v1::EngineInfo& info, bool lost);
   absl::Status RefreshApi();
-  void PublishReport();
+  void PublishReport(const EngineDriver::State& engine);
   void NoteGcs(const absl::Status& status);
   void Leave(const std::string& why);
   void RemoveOwnKeys();
@@ -249,9 +249,10 @@ void Bridge::Loop() {
       next_tick = std::max(next_tick + milliseconds(settings_.tick_ms), now);
     }
     if (leave.stop_requested()) return;
-    RefreshDoor();
-    PublishReport();
-    service.Turn(driver_->state(), reader_.view()->nodes.size(), gcs_problem_);
+    const EngineDriver::State engine = driver_->state();
+    RefreshDoor(engine);
+    PublishReport(engine);
+    service.Turn(engine, reader_.view()->nodes.size(), gcs_problem_);
     if (SleepUnlessStopped(leave, std::min<MonotonicTime::duration>(kNewsPause, next_tick - now))) return;
     std::unique_lock lock(mutex_);
     wake_.wait_until(lock, leave, std::min(next_tick, service.due()), [this] { return news_; });
@@ -323,8 +324,8 @@ void Bridge::RefreshPlan() {
 }
 
 // Compares what the GCS holds with what is true, so that a GCS that forgot everything is told again.
-void Bridge::RefreshDoor() {
-  auto info = driver_->state().info;
+void Bridge::RefreshDoor(const EngineDriver::State& engine) {
+  const auto& info = engine.info;
   if (!info) return;
   const std::string& listens = info->door_address();
   bool specific = !listens.empty() && listens != "0.0.0.0" && listens != "::";
@@ -360,8 +361,7 @@ absl::Status Bridge::RefreshApi() {
   return absl::OkStatus();
 }
 
-void Bridge::PublishReport() {
-  EngineDriver::State engine = driver_->state();
+void Bridge::PublishReport(const EngineDriver::State& engine) {
   if (engine.plan.plan_id().empty()) return;
   std::string problem = engine.problem;
   if (!problem.empty() && !host_->problem().empty()) problem = host_->problem();
