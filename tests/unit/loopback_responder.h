@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/measure.h"
 #include "engine/responder.h"
 #include "transports/door/dial.h"
 
@@ -24,6 +25,13 @@ struct LoopbackResponder {
 
   absl::StatusOr<DoorConnection> Dial(v1::OpenSession request, const std::string& token) const {
     return DialDoor({"127.0.0.1", responder->port(), {}, token}, request, MonotonicNow() + std::chrono::seconds(5), {});
+  }
+
+  MeasureTarget target() const {
+    MeasureTarget target;
+    target.host = "127.0.0.1";
+    target.port = responder->port();
+    return target;
   }
 
   static v1::OpenSession PingRequest() {

@@ -22,8 +22,7 @@ ResponderOptions Options(uint64_t max_stream_bytes = std::numeric_limits<uint64_
 
 BandwidthRequest StreamsTo(const LoopbackResponder& peer, uint32_t streams, uint64_t bytes) {
   BandwidthRequest request;
-  request.target.host = "127.0.0.1";
-  request.target.port = peer.responder->port();
+  request.target = peer.target();
   request.bounds.iterations = 1;
   request.payload_bytes = bytes;
   request.streams = streams;

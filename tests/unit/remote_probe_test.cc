@@ -28,8 +28,7 @@ absl::StatusOr<OrderSession> Open(const LoopbackResponder& node, const std::stri
 
 PingRequest PingOf(const LoopbackResponder& target, uint64_t count) {
   PingRequest request;
-  request.target.host = "127.0.0.1";
-  request.target.port = target.responder->port();
+  request.target = target.target();
   request.bounds.iterations = count;
   request.warmup = 3;
   return request;
@@ -37,8 +36,7 @@ PingRequest PingOf(const LoopbackResponder& target, uint64_t count) {
 
 BandwidthRequest StreamOf(const LoopbackResponder& target, uint64_t bytes, Direction direction) {
   BandwidthRequest request;
-  request.target.host = "127.0.0.1";
-  request.target.port = target.responder->port();
+  request.target = target.target();
   request.bounds.iterations = 1;
   request.payload_bytes = bytes;
   request.directions = {direction};
