@@ -58,6 +58,23 @@ def test_rtt_agrees_with_sockperf(namespaces, bin_dir, directory):
         sockperf.wait()
 
 
+def test_a_long_ping_takes_its_whole_time_on_the_network(namespaces, bin_dir, directory):
+    """A new connection's window is open for a part of it only: the first packet's departure counts, not the last one's."""
+    with NetLab(2) as lab:
+        lab.shape(2, "5mbit")
+        address = serve(lab, bin_dir, directory)
+
+        def run(*arguments):
+            done = lab.run(1, [bin_dir / "netsense-bench", *arguments, "--insecure", "--json"], env=clean_environment(directory))
+            return json.loads(done.stdout)["results"][0]
+
+        run("bw", address, "-n", 4, "-s", 65536)  # takes what the shaper lets through at once
+        row = run("ping", address, "--blocking", "-n", 1, "--warmup", 0, "-s", 65536)
+        assert row["timestamp_source"] == "kernel"
+        print(row["network_rtt_us"]["p50"], "of", row["rtt_us"]["p50"])
+        assert row["network_rtt_us"]["p50"] > 0.85 * row["rtt_us"]["p50"]
+
+
 # A link at 1 Gb/s of wire bytes carries MTU-sized segments: 8948 of 9014 bytes are payload. The shaper is the upper bound of
 # every single figure; a host that stands still for a moment can only lower one, so the best of a few must come close.
 SHAPED_GBPS = 1.0
