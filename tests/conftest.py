@@ -21,6 +21,16 @@ def skip_or_fail(reason):
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nothing_from_outside(tmp_path_factory):
+    """A token, an address or a setting of the person who runs the tests (Ray writes ~/.ray/auth_token) is none of ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("RAY_") or name == "NETSENSE_TOKEN_FILE"]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def bin_dir():
     return Path(os.environ["NETSENSE_BIN"])

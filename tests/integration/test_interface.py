@@ -23,13 +23,6 @@ def run(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-@pytest.fixture(autouse=True)
-def no_token_from_outside(monkeypatch, tmp_path):
-    for name in ("NETSENSE_TOKEN_FILE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 class Server:
     """`netsense-bench serve` on a free port."""
 

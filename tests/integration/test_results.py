@@ -24,13 +24,6 @@ def server():
     assert process.wait(timeout=10) == 0
 
 
-@pytest.fixture(autouse=True)
-def no_token_from_outside(monkeypatch, tmp_path):
-    for name in ("NETSENSE_TOKEN_FILE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 def bench(*arguments):
     return subprocess.run([BENCH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
