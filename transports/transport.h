@@ -149,6 +149,7 @@ absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view 
 
 // How long a responder bears with a prober.
 struct ServeLimits {
+  std::chrono::nanoseconds open = std::chrono::seconds(10);  // for a fabric that connects in its own way
   std::chrono::nanoseconds idle = std::chrono::minutes(10);  // nothing asked for so long: the session is closed
   std::chrono::nanoseconds total = std::chrono::hours(24 * 365);
   // A responder that waits so long before each echo, and counts it as its hold: for tests of accuracy.

@@ -71,7 +71,8 @@ class HostedSession {
     connection.request = order_.request();
     connection.grant = order_.grant();
     if (order_.has_serve()) {
-      ServeLimits limits{.idle = std::chrono::nanoseconds(order_.serve().idle_ns()),
+      ServeLimits limits{.open = std::chrono::nanoseconds(order_.serve().open_ns()),
+                         .idle = std::chrono::nanoseconds(order_.serve().idle_ns()),
                          .total = std::chrono::nanoseconds(order_.serve().total_ns()),
                          .hold_pings = std::chrono::nanoseconds(order_.serve().hold_pings_ns())};
       (void)SendPacket(socket_.get(), OutcomeOf(transport_.Serve(std::move(connection), limits, stop_.get_token())));

@@ -127,6 +127,7 @@ class IsolatedTransport final : public Transport {
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     v1::ChildSession order = OrderOf(connection);
+    order.mutable_serve()->set_open_ns(limits.open.count());
     order.mutable_serve()->set_idle_ns(limits.idle.count());
     order.mutable_serve()->set_total_ns(limits.total.count());
     order.mutable_serve()->set_hold_pings_ns(limits.hold_pings.count());

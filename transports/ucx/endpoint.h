@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "transports/frame_session.h"
+#include "transports/transport.h"
 #include "transports/ucx/context.h"
 
 namespace netsense::ucx {
@@ -25,10 +26,11 @@ inline constexpr uint32_t kMaxChunkBytes = 8 << 20;
 
 class Endpoint final : public FrameCarrier {
  public:
-  // `door` is the door's connection: addresses are exchanged over it, and its end is the endpoint's end. It outlives
-  // the endpoint.
-  static absl::StatusOr<std::unique_ptr<Endpoint>> Connect(std::shared_ptr<Context> context, int door, bool busy_poll,
-                                                           MonotonicTime deadline, const std::stop_token& stop);
+  // Addresses are exchanged over the door's connection, and its end is the endpoint's end. It outlives the endpoint.
+  // Returns when frames have gone both ways.
+  static absl::StatusOr<std::unique_ptr<Endpoint>> Connect(std::shared_ptr<Context> context, const DoorConnection& door,
+                                                           bool busy_poll, MonotonicTime deadline,
+                                                           const std::stop_token& stop);
   ~Endpoint() override;
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -63,6 +65,7 @@ class Endpoint final : public FrameCarrier {
   absl::StatusOr<Outgoing*> Acquire(MonotonicTime deadline, const std::stop_token& stop);
   absl::Status Post(Outgoing& frame);
   std::string Lane() const;
+  bool LeaveBehind(size_t most);
 
   static ucs_status_t OnMessage(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,
                                 const ucp_am_recv_param_t* param);
@@ -76,6 +79,7 @@ class Endpoint final : public FrameCarrier {
   ucp_ep_h ep_ = nullptr;
   int event_fd_ = -1;
   bool tells_of_dead_peer_ = true;
+  bool connected_ = false;  // on both sides
   absl::Status failure_;
   std::array<Outgoing, 8> outgoing_;
   Outgoing* prepared_ = nullptr;

@@ -33,10 +33,8 @@ absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& 
                                                           MonotonicTime deadline, const std::stop_token& stop) {
   auto context = Context::Get(ChoiceOf(connection, prober, busy_poll));
   if (!context.ok()) return context.status();
-  auto endpoint = Endpoint::Connect(*std::move(context), connection.fd.get(), busy_poll, deadline, stop);
+  auto endpoint = Endpoint::Connect(*std::move(context), connection, busy_poll, deadline, stop);
   if (!endpoint.ok()) return endpoint.status();
-  auto ready = ExchangeReady(**endpoint, connection.grant.session_nonce(), deadline, stop);
-  if (!ready.ok()) return ready;
   return *std::move(endpoint);
 }
 
@@ -64,7 +62,7 @@ class UcxTransport final : public Transport {
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
     const bool busy_poll = connection.grant.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
-    auto carrier = OpenCarrier(connection, false, busy_poll, MonotonicNow() + limits.idle, stop);
+    auto carrier = OpenCarrier(connection, false, busy_poll, MonotonicNow() + limits.open, stop);
     if (!carrier.ok()) return carrier.status();
     return ServeFrames(connection, **carrier, limits, stop);
   }

@@ -75,7 +75,7 @@ class VerbsTransport final : public Transport {
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
-    auto carrier = OpenCarrier(connection, false, MonotonicNow() + limits.idle, stop);
+    auto carrier = OpenCarrier(connection, false, MonotonicNow() + limits.open, stop);
     if (!carrier.ok()) return carrier.status();
     return ServeFrames(connection, **carrier, limits, stop);
   }
