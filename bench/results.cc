@@ -180,6 +180,10 @@ void Results::Say(const std::string& text) {
 }
 
 int Results::Finish(bool interrupted) {
+  if (interrupted && document_["results"].empty()) {
+    std::cerr << "netsense-bench: interrupted before anything was measured\n";
+    exit_code_ = std::max(exit_code_, kCouldNotMeasure);
+  }
   document_["ended_at_ms"] = EpochMillis();
   document_["interrupted"] = interrupted;
   jsonl_.Write(

@@ -6,11 +6,13 @@ NETSENSE_BIN is the folder with the three programs.
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from cluster import wait_until
 
 BIN = Path(os.environ["NETSENSE_BIN"])
 PROGRAMS = ["netsense-engine", "netsense-bridge", "netsense-bench"]
@@ -194,13 +196,29 @@ def test_ctrl_c_keeps_what_was_measured():
         ping = subprocess.Popen(
             [BIN / "netsense-bench", "ping", server.address, "-D", "60", "--json"], stdout=subprocess.PIPE, text=True
         )
-        # Measuring has begun when the server has a session; asking for a second one proves that it is up and answering.
-        run("netsense-bench", "ping", server.address, "-n", 2000)
+
+        def processor_s():
+            return int(Path(f"/proc/{ping.pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
+
+        wait_until("the ping to be spinning", lambda: processor_s() > 0.3, 20)
         ping.send_signal(signal.SIGINT)
         document = json.loads(ping.communicate(timeout=10)[0])
     assert ping.returncode == 0
     assert document["results"][0]["interrupted"] is True
     assert document["results"][0]["samples"] > 0
+
+
+def test_ctrl_c_before_anything_was_measured_is_no_success():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        command = [BIN / "netsense-bench", "ping", f"127.0.0.1:{port}", "--max-rtt", "1000", "--json"]
+        ping = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with silent.accept()[0]:  # and says nothing
+            ping.send_signal(signal.SIGINT)
+            out, err = ping.communicate(timeout=10)
+    document = json.loads(out)
+    assert ping.returncode == 3 and document["results"] == [] and document["interrupted"] is True
+    assert "interrupted before anything was measured" in err
 
 
 def test_no_progress_bar_in_a_pipe():
