@@ -61,7 +61,7 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
   };
   set("enabled", "true"), set("tick_ms", "101"), set("rtt_m", "2"), set("rtt_alpha", "0.25");
   set("rtt_ttl_ms", "301"), set("rtt_concurrency_per_node", "3"), set("bw_enabled", "1");
-  set("bw_payload_bytes", "4096"), set("bw_m", "7"), set("bw_alpha", "1"), set("bw_concurrency_per_node", "4");
+  set("bw_payload_bytes", "65536"), set("bw_m", "7"), set("bw_alpha", "1"), set("bw_concurrency_per_node", "4");
   set("rtt_timeout_ms", "99"), set("rtt_payload_bytes", "65"), set("bw_slot_ms", "501"), set("lease_ms", "302");
   set("door_port", "0"), set("http_port", "65535"), set("transports", "tcp,ucx"), set("rails", "mlx5_0,eth1.7"),
       set("cpus", "0-3,8"), set("metrics_detail", "true");
@@ -75,7 +75,7 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
                     .rtt_ttl_ms = 301,
                     .rtt_concurrency_per_node = 3,
                     .bw_enabled = true,
-                    .bw_payload_bytes = 4096,
+                    .bw_payload_bytes = 65536,
                     .bw_m = 7,
                     .bw_alpha = 1.0,
                     .bw_concurrency_per_node = 4,
@@ -145,10 +145,12 @@ TEST(Settings, BadValuesAreRefusedWithWhatWouldBeRight) {
       {"enabled", "2"},
       {"door_port", "65536"},
       {"http_port", "-1"},
-      {"bw_payload_bytes", "0"},
+      {"bw_payload_bytes", "65535"},
       {"bw_payload_bytes", "18446744073709551617"},
       {"rtt_m", "0"},
       {"rtt_concurrency_per_node", "0"},
+      {"rtt_concurrency_per_node", "65"},
+      {"bw_concurrency_per_node", "17"},
       {"lease_ms", "60001"},
   };
   for (const auto& [name, value] : bad) {
