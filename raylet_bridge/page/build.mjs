@@ -30,7 +30,7 @@ async function runTests() {
   try {
     const entryPoints = readdirSync("test").filter((name) => name.endsWith(".test.ts")).map((name) => join("test", name));
     await esbuild.build({ entryPoints, outdir, bundle: true, platform: "node", format: "esm", outExtension: { ".js": ".mjs" }, logLevel: "warning" });
-    return spawnSync(process.execPath, ["--test", outdir], { stdio: "inherit" }).status ?? 1;
+    return spawnSync(process.execPath, ["--test", ...readdirSync(outdir).map((name) => join(outdir, name))], { stdio: "inherit" }).status ?? 1;
   } finally {
     rmSync(outdir, { recursive: true, force: true });
   }

@@ -110,6 +110,11 @@ void SyntheticCluster::AddEdges(size_t src, size_t dst, Report* report) const {
   edge.timestamp_source = "kernel";
   edge.bw_expected_mbps = 0.94 * kPortMbps;
   edge.bw_limit = "link rate of eth0, 100 Gb/s";
+  if (options_.rails > 1) {  // the path between two rails comes first, as in a node's plan
+    edge.cross_rail = true;
+    report->edges.push_back(edge);
+    edge.cross_rail = false;
+  }
   report->edges.push_back(edge);
   if (src / kPod != dst / kPod) return;
   edge.transport = "verbs";
@@ -143,6 +148,12 @@ void SyntheticCluster::UpdateEdge(size_t src, size_t dst, uint64_t tick, ReportE
   edge->bw_age_ms = 1000 + static_cast<int64_t>(60'000 * Noise(dst, src, tick / 8));
   edge->state_age_ms = 120'000;
   ClearFigures(*edge);
+  if (edge->cross_rail) {
+    edge->state = v1::PATH_STATE_ISOLATED;
+    edge->reason = "no route between these rails was ever seen: no answer in time";
+    edge->rtt_age_ms = edge->bw_age_ms = edge->last_ok_age_ms = std::nullopt;
+    return;
+  }
   if (IsDown(dst, nodes) || (src == 2 && dst == 1)) {
     edge->state = v1::PATH_STATE_UNREACHABLE;
     edge->reason = options_.hostile ? kMarkup : "connection refused: does netsense-engine run there?";

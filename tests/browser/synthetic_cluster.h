@@ -15,7 +15,7 @@ namespace netsense {
 struct SyntheticOptions {
   size_t nodes = 3;
   uint32_t seed = 1;
-  uint32_t rails = 0;    // 0 = the second transport goes by the kernel's routes too
+  uint32_t rails = 0;    // 0 = the second transport goes by the kernel's routes too; of 2 and more they are isolated
   bool hostile = false;  // names and reasons that try to become markup
 };
 

@@ -92,6 +92,6 @@ export function tellCell(board: Board, src: number, dst: number): string[] {
   lines.push(reason === "" ? state : `${state}: ${reason}`);
   const ages = [["round trip", layer.figures.rtt_age_ms[cell]!], ["bandwidth", layer.figures.bw_age_ms[cell]!]] as const;
   const known = ages.filter(([, ms]) => !Number.isNaN(ms)).map(([what, ms]) => `${what} ${age(ms)} old`);
-  lines.push(known.length > 0 ? known.join(", ") : "never measured, as far as is known");
+  lines.push(known.length > 0 ? known.join(", ") : "no figure now");
   return lines;
 }

@@ -36,6 +36,8 @@ function probes(edge: Json): string {
   return isNumber(edge.bw_probes) ? `${count(edge.bw_probes)} done, ${number("bw_busy")(edge)} busy, ${number("bw_deferred")(edge)} put off` : NOT_KNOWN;
 }
 
+const crossesRails = (path: Json) => path.cross_rail === true;
+
 const GROUPS: [title: string, rows: [label: string, show: Show][]][] = [
   ["State", [
     ["state", words("state")], ["reason", words("reason")], ["for", of("state_age_ms", age)], ["last OK", (edge) => (isNumber(edge.last_ok_age_ms) ? `${age(edge.last_ok_age_ms)} ago` : "never")],
@@ -54,20 +56,22 @@ const GROUPS: [title: string, rows: [label: string, show: Show][]][] = [
     ["probes", probes], ["why no sample", words("bw_reason")],
   ]],
   ["Path", [
-    ["from port", words("src_port")], ["to port", words("dst_port")], ["crosses rails", (edge) => (edge.cross_rail ? "yes" : "no")],
+    ["from port", words("src_port")], ["to port", words("dst_port")], ["crosses rails", (edge) => (crossesRails(edge) ? "yes" : "no")],
     ["bound to", words("binding")], ["peer bound to", words("peer_binding")], ["counters", counters],
   ]],
 ];
 
 const keyOf = (path: Json) => layerKey({ transport: path.transport ?? "", fabric: path.fabric ?? "", rail: path.rail ?? null });
-const titleOf = (path: Json) => layerTitle({ transport: String(path.transport ?? ""), fabric: String(path.fabric ?? ""), rail: path.rail ?? null });
+const titleOf = (path: Json) =>
+  layerTitle({ transport: String(path.transport ?? ""), fabric: String(path.fabric ?? ""), rail: path.rail ?? null }) + (crossesRails(path) ? " · between rails" : "");
 
-/** Of all edges of a pair, the one of the layer; an edge without a result does not know its fabric, and may be of any. */
+/** Of all edges of a pair, the one of the layer, as the map has it: none between rails. An edge without a result does not know its fabric, and may be of any. */
 function pick(edges: Json[], layer: string): Json | null {
   const [transport, , rail] = layer.split("/");
   const ofAnyFabric = (edge: Json) => (edge.fabric ?? "unknown") === "unknown" || edge.fabric === "";
-  return edges.find((edge) => keyOf(edge) === layer) ??
-    edges.find((edge) => ofAnyFabric(edge) && (edge.transport ?? "") === transport && String(edge.rail ?? "") === rail) ?? null;
+  const inLayers = edges.filter((edge) => !crossesRails(edge));
+  return inLayers.find((edge) => keyOf(edge) === layer) ??
+    inLayers.find((edge) => ofAnyFabric(edge) && (edge.transport ?? "") === transport && String(edge.rail ?? "") === rail) ?? null;
 }
 
 function table(columns: { name: string; edge: Json }[]): HTMLElement {
@@ -98,7 +102,7 @@ export interface EdgeEnds {
 export class EdgePanel {
   readonly element = make("section", { class: "panel", "aria-labelledby": "panel-title", tabindex: -1 });
   readonly #title = make("h2", { id: "panel-title" });
-  readonly #nodes = make("p", { class: "ends-of-edge" });
+  readonly #nodes = make("p");
   readonly #problem = make("p", { class: "state-bad" });
   readonly #figures = make("div");
   readonly #others = make("div");
@@ -135,9 +139,18 @@ export class EdgePanel {
     this.#others.replaceChildren(others(edges, both[0]));
   }
 
-  /** The next show() asks and draws anew: the colours changed. */
+  /** The next show() asks and draws anew: the colours changed, or what it holds is of some time ago. */
   restart(): void {
     this.#key = "";
+  }
+
+  /** Nothing can be shown of what was to be shown. */
+  gone(message: string): void {
+    this.restart();
+    this.#title.textContent = "Edge";
+    for (const part of [this.#nodes, this.#figures, this.#others]) part.replaceChildren();
+    this.#charts.clear();
+    this.fail(message);
   }
 
   fail(message: string): void {

@@ -18,8 +18,10 @@ export class HeatMap {
   readonly #canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "heat map", "aria-describedby": "told" });
   readonly #cursor = make("div", { class: "cursor", hidden: true });
   readonly #tip = make("div", { class: "tip", hidden: true });
-  /** The chosen cell in words. */
-  readonly told = make("output", { id: "told", "aria-live": "polite" });
+  /** The chosen cell in words, as it is now. */
+  readonly told = make("div", { id: "told" });
+  /** And when it was chosen: a live region that changed with every update would never be silent. */
+  readonly #spoken = make("output", { class: "spoken" });
   readonly #stage = make("div", { class: "stage" });
   #board: Board | null = null;
   #pixels: OffscreenCanvas | null = null;
@@ -39,7 +41,7 @@ export class HeatMap {
       button("+", () => this.#zoomBy(2), { "aria-label": "Zoom in" }), button("−", () => this.#zoomBy(0.5), { "aria-label": "Zoom out" }),
       button("whole", () => this.#zoomBy(0), { "aria-label": "Show the whole map" }),
       make("span", { class: "quiet" }, "Row measures column. Wheel zooms, drag moves, arrow keys choose, Enter opens."));
-    this.element = make("div", { class: "heatmap" }, tools, this.#stage);
+    this.element = make("div", { class: "heatmap" }, tools, this.#stage, this.#spoken);
     this.#listen();
     new ResizeObserver(() => this.#draw()).observe(this.element);
   }
@@ -140,6 +142,7 @@ export class HeatMap {
     if (this.#frame.firstRow !== firstRow || this.#frame.firstColumn !== firstColumn) this.#draw();
     this.#placeCursor();
     this.#tell();
+    setText(this.#spoken, this.told.textContent ?? "");
     const { order } = this.#board!;
     this.events.select(order[row]!, order[column]!);
   }
@@ -176,8 +179,9 @@ export class HeatMap {
       const at = this.#cellAt(event), board = this.#board;
       if (dragged || at === null || board === null || event.button !== 0) return;
       this.#choose(...at);
-      if (at[0] !== at[1]) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
+      this.events.open(board.order[at[0]]!, board.order[at[1]]!);
     });
+    canvas.addEventListener("pointercancel", () => (this.#drag = null)); // the browser scrolls the page instead
     canvas.addEventListener("pointerleave", () => (this.#tip.hidden = true));
   }
 
@@ -213,7 +217,7 @@ export class HeatMap {
     };
     const step = steps[event.key], clamp = (x: number) => Math.max(0, Math.min(n - 1, x));
     if (step) at === null ? this.#choose(0, 0) : this.#choose(clamp(at[0] + step[0]), clamp(at[1] + step[1]));
-    else if (event.key === "Enter" && at !== null && at[0] !== at[1]) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
+    else if (event.key === "Enter" && at !== null) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
     else if (event.key === "+" || event.key === "=") this.#zoomBy(2);
     else if (event.key === "-") this.#zoomBy(0.5);
     else if (event.key === "0") this.#zoomBy(0);

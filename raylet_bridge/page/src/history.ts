@@ -50,10 +50,12 @@ export function joined(histories: (History | null)[], column: 1 | 2): uPlot.Alig
 /** Times that a direction was not OK. */
 export function bands(history: History | null): Band[] {
   const found: Band[] = [];
+  let before = "OK";
   for (const [ms, , , state] of history?.points ?? []) {
-    const from = ms / 1000, to = from + history!.step_ms / 1000, last = found.at(-1);
+    const from = ms / 1000, to = from + history!.step_ms / 1000, last = found.at(-1), goesOn = state === before;
+    before = state;
     if (isOk(state)) continue;
-    if (last !== undefined && last.state === state && from - last.to <= (2.5 * history!.step_ms) / 1000) last.to = to;
+    if (last !== undefined && goesOn && from - last.to <= (2.5 * history!.step_ms) / 1000) last.to = to;
     else found.push({ from, to, state });
   }
   return found;

@@ -70,6 +70,7 @@ function select(src: number, dst: number): void {
 }
 
 function openEdge(src: number, dst: number): void {
+  edgePanel.restart();
   change({ src: idOf(src), dst: idOf(dst), open: "edge", node: "" }, false, true);
   edgePanel.element.focus({ preventScroll: false });
   void showPanel(true);
@@ -89,15 +90,18 @@ function close(): void {
 
 // --- asking ---
 
-async function ask(): Promise<void> {
+/** True: answered. */
+async function ask(): Promise<boolean> {
   try {
     matrix = await fetchMatrix();
     if (view.layer === "" && matrix.layer !== null) view.layer = layerKey(matrix.layer);
     liveness.answered(matrix.generatedAtMs, matrix.message);
     render();
     await showPanel(false);
+    return true;
   } catch (error) {
     trouble(error);
+    return false;
   }
 }
 
@@ -123,6 +127,7 @@ function trouble(error: unknown): void {
     return;
   }
   liveness.failed(error instanceof Error ? error.message : String(error));
+  showControls();
 }
 
 function askForToken(wrong: boolean): void {
@@ -142,8 +147,10 @@ function askForToken(wrong: boolean): void {
 
 // --- showing ---
 
+/** The layer is the one whose figures stand there; another one that was chosen comes with its figures. */
 function showControls(): void {
-  controls.show(view, matrix?.layerNames ?? [], pausedByHand);
+  const layer = matrix?.layer ? layerKey(matrix.layer) : view.layer;
+  controls.show({ ...view, layer }, matrix?.layerNames ?? [], pausedByHand);
 }
 
 function makeBoard(): Board | null {
@@ -190,21 +197,21 @@ function showNextList(): void {
 /** What the open panel shows beside the board is asked of its own: an edge with every update, a node's inventory when it is opened. */
 async function showPanel(opened: boolean): Promise<void> {
   if (board === null) return;
-  const panel = view.open === "edge" ? edgePanel : nodePanel;
+  const ofEdge = view.open === "edge";
   try {
-    if (view.open === "edge") {
+    if (ofEdge) {
       const src = indexOf(view.src), dst = indexOf(view.dst);
-      if (src < 0 || dst < 0) return edgePanel.fail("One of these nodes is no longer in the cluster.");
+      if (src < 0 || dst < 0) return edgePanel.gone("One of these nodes is no longer in the cluster.");
       const end = (index: number) => ({ id: idOf(index), name: board!.labels[index]! });
       await edgePanel.show({ src: end(src), dst: end(dst) }, view.layer);
     } else if (view.open === "node") {
       const index = indexOf(view.node);
-      if (index < 0) return nodePanel.fail("This node is no longer in the cluster.");
+      if (index < 0) return nodePanel.gone("This node is no longer in the cluster.");
       await nodePanel.show(board, index, opened);
     }
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) throw error;
-    panel.fail(error instanceof Error ? error.message : String(error));
+    if (!ofEdge || (error instanceof ApiError && (error.status === 401 || error.status === 403))) throw error;
+    edgePanel.fail(error instanceof Error ? error.message : String(error));
   }
 }
 

@@ -102,8 +102,11 @@ export class NodePanel {
     if (focused !== undefined) (list.querySelector<HTMLElement>(`[data-cell="${focused}"]`) ?? this.element).focus({ preventScroll: true });
   }
 
-  fail(message: string): void {
+  /** Nothing can be shown of what was to be shown. */
+  gone(message: string): void {
+    this.#id = "";
     this.#body.hidden = true;
+    setText(this.#title, "Node");
     setText(this.#problem, message);
   }
 }

@@ -35,7 +35,7 @@ export class NodesList {
     }
     const troubled = [...nodes.keys()].filter((i) => !isOk(nodes[i]!.state) || !nodes[i]!.reachable);
     setText(this.#note, troubled.length === 0 ? `${plural(nodes.length, "node")}, all reporting and reachable.` : `${plural(troubled.length, "node")} of ${nodes.length} to look at${troubled.length > MOST ? `, the first ${MOST}` : ""}:`);
-    const shown = JSON.stringify(troubled.slice(0, MOST).map((i) => [names[i], nodes[i]!.state, nodes[i]!.reason, nodes[i]!.reachable]));
+    const shown = JSON.stringify(troubled.slice(0, MOST).map((i) => [i, names[i], nodes[i]!.state, nodes[i]!.reason, nodes[i]!.reachable]));
     if (shown === this.#shown) return;
     this.#shown = shown;
     const focused = [...this.#list.querySelectorAll("button")].indexOf(document.activeElement as HTMLButtonElement);

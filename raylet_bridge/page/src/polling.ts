@@ -1,6 +1,6 @@
 // Asks again and again: one question at a time, at most a fifth of the time busy with answers, none while nobody looks.
 
-const LEAST_MS = 2000;
+const LEAST_MS = 2000, MOST_MS = 60_000; // a computer may have slept in the middle of a question
 const BUSY_SHARE = 5;
 
 export class Poller {
@@ -11,8 +11,8 @@ export class Poller {
   /** Milliseconds between an answer and the next question. */
   delayMs = LEAST_MS;
 
-  /** `ask` fetches and shows; what goes wrong is its own business, and it never throws. */
-  constructor(readonly ask: () => Promise<void>) {
+  /** `ask` fetches and shows, and says whether there was an answer; it never throws. */
+  constructor(readonly ask: () => Promise<boolean>) {
     document.addEventListener("visibilitychange", () => this.#wake());
   }
 
@@ -34,9 +34,9 @@ export class Poller {
     clearTimeout(this.#timer);
     this.#asking = true;
     const begun = performance.now();
-    await this.ask();
+    const answered = await this.ask();
     this.#asking = false;
-    this.delayMs = Math.max(LEAST_MS, BUSY_SHARE * (performance.now() - begun));
+    this.delayMs = answered ? Math.max(LEAST_MS, Math.min(MOST_MS, BUSY_SHARE * (performance.now() - begun))) : LEAST_MS;
     if (this.#again) {
       this.#again = false;
       void this.now();

@@ -14,7 +14,7 @@ export function wordReason(reason: string): string {
   return reason.replace(/\d+(\.\d+)?(?= (?:ns|us|µs|ms|s|min|h)\b)/g, "…").replace(/\d+ of (the last )?\d+/g, "… of $1…");
 }
 
-/** Worst states first, then the most frequent reason. ISOLATED is among them: it is no fault, but it is not measured. */
+/** Worst states first, then the most frequent reason. */
 export function groupReasons(matrix: Matrix): Group[] {
   if (matrix.layer === null) return [];
   const { state, reason } = matrix.layer;

@@ -1,6 +1,6 @@
 // What is shown for each state, by colour, pattern and sign. Only OK is ever drawn in a colour of the scale.
 
-export type Pattern = "none" | "hatch" | "back-hatch" | "dots" | "cross" | "bar" | "waves";
+export type Pattern = "none" | "hatch" | "back-hatch" | "dots" | "cross" | "bar";
 
 export interface StateLook {
   name: string;

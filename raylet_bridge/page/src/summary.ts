@@ -15,8 +15,8 @@ export function summary(board: Board): HTMLElement {
   const reachable = matrix.nodes.filter((node) => node.reachable).length;
   const total = (wanted: (state: string) => boolean) =>
     [...survey.byState].reduce((sum, [state, edges]) => sum + (wanted(state) ? edges : 0), 0);
-  const wrong = total((state) => !isOk(state) && !isUnsure(state) && state !== "ISOLATED");
-  const unknown = survey.byState.get("UNKNOWN") ?? 0, stale = survey.byState.get("STALE") ?? 0, isolated = survey.byState.get("ISOLATED") ?? 0;
+  const wrong = total((state) => !isOk(state) && !isUnsure(state));
+  const unknown = survey.byState.get("UNKNOWN") ?? 0, stale = survey.byState.get("STALE") ?? 0;
   const facts = [
     fact(`${count(reachable)}/${count(matrix.nodes.length)}`, "nodes reachable", reachable < matrix.nodes.length ? "state-bad" : ""),
     fact(`${count(total(isOk))} of ${count(survey.edges)}`, "edges OK"),
@@ -24,7 +24,6 @@ export function summary(board: Board): HTMLElement {
     fact(count(unknown), "unknown", unknown > 0 ? `state-${lookOf("UNKNOWN").colour}` : ""),
     fact(count(stale), "stale", stale > 0 ? `state-${lookOf("STALE").colour}` : ""),
   ];
-  if (isolated > 0) facts.push(fact(count(isolated), "isolated, no fault"));
   const layer = matrix.layer === null ? "" : ` of ${layerTitle(matrix.layer)}`;
   return make("ul", { class: "facts", "aria-label": `The cluster, and the edges${layer}` }, ...facts);
 }

@@ -36,9 +36,9 @@ class Least {
 
 /**
  * At most `limit` edges in all. What is not OK gets half of the places, or more where there are fewer slow ones: a dead
- * node of 512 must not push the one slow link from the list, nor one cause all others. `faultFreeToo`: also what is not measured by design (ISOLATED).
+ * node of 512 must not push the one slow link from the list, nor one cause all others.
  */
-export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number) => boolean) | null, limit: number, faultFreeToo = false): Worst {
+export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number) => boolean) | null, limit: number): Worst {
   const none: Worst = { notOk: [], notOkInAll: 0, slow: [] };
   if (matrix.layer === null) return none;
   const { state, reason, figures } = matrix.layer;
@@ -57,7 +57,7 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
     if (of === ok) {
       const value = column === null ? NaN : column[cell]!;
       if (!Number.isNaN(value)) slow.add(cell, metric.lowIsWorse ? value : -value);
-    } else if (of < ranks.length && (Number.isFinite(ranks[of]!) || faultFreeToo)) {
+    } else if (of < ranks.length && Number.isFinite(ranks[of]!)) {
       ++notOkInAll;
       const cause = of * 65536 + reason[cell]!, before = seen.get(cause) ?? 0;
       seen.set(cause, before + 1);

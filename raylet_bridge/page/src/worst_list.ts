@@ -57,7 +57,7 @@ export class WorstList {
   }
 
   show(board: Board): void {
-    const { notOk, notOkInAll, slow } = worstEdges(board.matrix, board.metric, board.keep, LIMIT, board.keep !== null);
+    const { notOk, notOkInAll, slow } = worstEdges(board.matrix, board.metric, board.keep, LIMIT);
     const edges = [...notOk, ...slow];
     while (this.#rows.length < edges.length) this.#rows.push(new Row(this.open));
     edges.forEach((edge, i) => {

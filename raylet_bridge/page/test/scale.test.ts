@@ -49,5 +49,7 @@ test("an hour has gaps where nothing is known, and bands where it was not OK", (
   assert.deepEqual(first, [1, undefined, null, null, null, 2]);
   assert.deepEqual(second, [undefined, 7, undefined, undefined, undefined, undefined]);
   assert.deepEqual(bands(there), [{ from: 2, to: 4, state: "UNREACHABLE" }]);
+  const flaps: History = { step_ms: 1000, points: [[1000, null, null, "STALE"], [2000, 1, 5, "OK"], [3000, null, null, "STALE"]] };
+  assert.deepEqual(bands(flaps), [{ from: 1, to: 2, state: "STALE" }, { from: 3, to: 4, state: "STALE" }]);
   assert.deepEqual(bands(null), []);
 });
