@@ -8,7 +8,7 @@
 Importing this package imports no Ray: only what needs Ray does, when it is called.
 """
 
-from .cluster import BridgeStatus, bridge_states, down, up
+from .cluster import BridgeStatus, WrongSetting, bridge_states, down, up
 from .placement import NodeChoice, NodeRanking, best_node_for, rank_nodes
 from .programs import NetsenseError, program
 from .topology import Edge, Node, Topology, topology
@@ -21,6 +21,7 @@ __all__ = [
     "NodeChoice",
     "NodeRanking",
     "Topology",
+    "WrongSetting",
     "best_node_for",
     "bridge_states",
     "down",
