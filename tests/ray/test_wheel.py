@@ -22,6 +22,19 @@ ids = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
 print("@@" + json.dumps([dataclasses.asdict(seen), [dataclasses.asdict(row) for row in rows], ids]))
 """
 
+# A kernel of Jupyter, in whose thread an event loop runs all the time.
+NOTEBOOK = """
+from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel()
+for cell in ("import asyncio, ray, netsense_ray as n; print('loop', asyncio.get_running_loop().is_running())",
+             "print('reporting', sum(row.reporting for row in n.up()))",
+             "print('edges', len(n.topology().edges), 'ranked', len(n.rank_nodes(2).node_ids))"):
+    reply = client.execute_interactive(cell, timeout=120)
+    assert reply["content"]["status"] == "ok", reply["content"]
+client.stop_channels()
+manager.shutdown_kernel()
+"""
+
 LEFT = """
 import json, ray
 from ray.experimental import internal_kv
@@ -119,6 +132,11 @@ def test_it_works_in_a_job(cluster):
     command = [cluster.ray, "job", "submit", "--address", f"http://{cluster.lab.address(1)}:8265", "--", *entrypoint]
     done = cluster.lab.run(1, command, env=cluster.ray_environment)
     assert done.returncode == 0 and "\n3 6\n" in done.stdout, done.stdout + done.stderr
+
+
+def test_it_works_in_a_notebook(cluster):
+    done = cluster.python(1, NOTEBOOK)
+    assert "loop True" in done and "reporting 3" in done and "edges 6 ranked 2" in done, done
 
 
 def parent(pid):
