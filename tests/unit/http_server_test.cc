@@ -101,10 +101,12 @@ TEST(HttpServer, TakesNoMoreThanAHead) {
     Say(stranger, "GET /open HTTP/1.1\r\n");
     std::string much;
     while (much.size() < (48 << 10)) much += line;
+    const MonotonicTime start = MonotonicNow();
     Say(stranger, much);
     bool closed = false;
     Hear(stranger, seconds(10), &closed);
     EXPECT_TRUE(closed);
+    EXPECT_LT(MonotonicNow() - start, std::chrono::milliseconds(1500)) << "that was the limit on time";
   }
 }
 
