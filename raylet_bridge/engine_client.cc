@@ -18,6 +18,8 @@ namespace netsense {
 namespace {
 
 constexpr std::chrono::seconds kCallTimeout{1};
+// For this answer an engine tries its transports: it loads libraries and starts a process.
+constexpr std::chrono::seconds kInfoTimeout{6};
 constexpr int kMaxSnapshotBytes = 64 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -56,7 +58,7 @@ class GrpcEngineClient final : public EngineClient {
 
   absl::StatusOr<v1::EngineInfo> GetInfo() override {
     v1::EngineInfo info;
-    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info);
+    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, kInfoTimeout);
     if (!status.ok()) return status;
     return info;
   }
@@ -93,9 +95,9 @@ class GrpcEngineClient final : public EngineClient {
  private:
   template <typename Request, typename Reply>
   absl::Status Call(grpc::Status (v1::EngineControl::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                    const Request& request, Reply& reply) {
+                    const Request& request, Reply& reply, std::chrono::seconds timeout = kCallTimeout) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
     return FromGrpc((stub_.get()->*method)(&context, request, &reply));
   }
 

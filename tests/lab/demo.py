@@ -21,8 +21,8 @@ from netlab import NetLab, die_with_parent, namespaces_allowed  # noqa: E402
 SLOW_LINK = "200mbit"
 SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200",
             "transports": "tcp,grpc,ucx"}
-# Emulated, and slow.
-RDMA_SETTINGS = {"transports": "tcp,grpc,ucx,verbs", "tick_ms": "1000", "rtt_ttl_ms": "20000", "lease_ms": "20000", "rtt_timeout_ms": "10000",
+# Emulated, and slow. Both nodes see both devices, so neither has rails.
+RDMA_SETTINGS = {"transports": "tcp,grpc,ucx,verbs", "rails": "off", "tick_ms": "1000", "rtt_ttl_ms": "20000", "lease_ms": "20000", "rtt_timeout_ms": "10000",
                  "bw_slot_ms": "5000", "bw_payload_bytes": "262144"}  # fmt: skip
 READY_WITHIN = 180
 
