@@ -67,8 +67,8 @@ versus: build vm  ## our figures beside the field's tools, on loopback, veth and
 demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
 	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin --ray $(VENV)/bin/ray
 
-install: release  ## install the three programs (PREFIX=/usr/local)
-	cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+install: release  ## install the three programs (PREFIX=/usr/local, by sudo unless you are root; another one as you are)
+	$(if $(PREFIX),,$(if $(filter 0,$(shell id -u)),,sudo)) cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
 
 deb: release  ## the Debian package: build/deb/netsense_*.deb
 	cd build && cpack -G DEB --config release/CPackConfig.cmake -B deb && rm -rf deb/_CPack_Packages

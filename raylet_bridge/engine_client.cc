@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
@@ -56,9 +57,9 @@ class GrpcEngineClient final : public EngineClient {
     stub_ = v1::EngineControl::NewStub(grpc::CreateCustomInsecureChannelFromFd("engine", fd.Release(), arguments));
   }
 
-  absl::StatusOr<v1::EngineInfo> GetInfo() override {
+  absl::StatusOr<v1::EngineInfo> GetInfo(std::stop_token stop) override {
     v1::EngineInfo info;
-    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, kInfoTimeout);
+    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, kInfoTimeout, std::move(stop));
     if (!status.ok()) return status;
     return info;
   }
@@ -95,8 +96,10 @@ class GrpcEngineClient final : public EngineClient {
  private:
   template <typename Request, typename Reply>
   absl::Status Call(grpc::Status (v1::EngineControl::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                    const Request& request, Reply& reply, std::chrono::seconds timeout = kCallTimeout) {
+                    const Request& request, Reply& reply, std::chrono::seconds timeout = kCallTimeout,
+                    std::stop_token stop = {}) {
     grpc::ClientContext context;
+    std::stop_callback cancel(std::move(stop), [&context] { context.TryCancel(); });
     context.set_deadline(std::chrono::system_clock::now() + timeout);
     return FromGrpc((stub_.get()->*method)(&context, request, &reply));
   }

@@ -67,7 +67,7 @@ void EngineDriver::Run(std::stop_token stop) {
 }
 
 absl::Status EngineDriver::Drive(EngineClient& client, std::stop_token stop) {
-  auto info = client.GetInfo();
+  auto info = client.GetInfo(stop);
   if (!info.ok()) return info.status();
   {
     std::lock_guard lock(mutex_);

@@ -110,7 +110,7 @@ std::vector<std::string> EngineHost::Arguments() const {
 int EngineHost::FindEngineToAdopt() const {
   auto client = EngineClient::Connect(socket_path_);
   if (!client.ok()) return 0;
-  auto info = (*client)->GetInfo();
+  auto info = (*client)->GetInfo({});
   if (!info.ok() || info->pid() <= 1) return 0;
   bool right_port = options_.door_port == 0 || options_.any_port_if_taken || info->door_port() == options_.door_port;
   if (info->software_version() == NETSENSE_VERSION && info->door_address() == options_.door_address && right_port &&

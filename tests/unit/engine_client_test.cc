@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 
+#include "base/clock.h"
 #include "netsense/engine.grpc.pb.h"
 #include "tests/unit/scratch_folder.h"
 
@@ -23,20 +26,37 @@ class SlowEngine final : public v1::EngineControl::Service {
   }
 };
 
-TEST(EngineClient, BearsWithAnEngineThatTriesItsTransportsFirst) {
-  ScratchFolder folder;
-  const std::string path = folder.At("engine.sock");
-  SlowEngine engine;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
-  builder.RegisterService(&engine);
-  auto server = builder.BuildAndStart();
-  ASSERT_NE(server, nullptr);
-  auto client = EngineClient::Connect(path);
+class EngineClientTest : public testing::Test {
+ protected:
+  EngineClientTest() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + path_, grpc::InsecureServerCredentials());
+    builder.RegisterService(&engine_);
+    server_ = builder.BuildAndStart();
+  }
+
+  const ScratchFolder folder_;
+  const std::string path_ = folder_.At("engine.sock");
+  SlowEngine engine_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST_F(EngineClientTest, BearsWithAnEngineThatTriesItsTransportsFirst) {
+  auto client = EngineClient::Connect(path_);
   ASSERT_TRUE(client.ok()) << client.status();
-  auto info = (*client)->GetInfo();
+  auto info = (*client)->GetInfo({});
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ(info->software_version(), "slow");
+}
+
+TEST_F(EngineClientTest, DoesNotBearWithItWhenItIsToldToStop) {
+  auto client = EngineClient::Connect(path_);
+  ASSERT_TRUE(client.ok()) << client.status();
+  std::stop_source stop;
+  stop.request_stop();
+  const MonotonicTime start = MonotonicNow();
+  EXPECT_TRUE(absl::IsCancelled((*client)->GetInfo(stop.get_token()).status()));
+  EXPECT_LT(MonotonicNow() - start, std::chrono::seconds(1));
 }
 
 }  // namespace
