@@ -181,7 +181,9 @@ def test_64_nodes(browser, shots, scheme):
             page.wait_text(".panel", "counters")
             state = browser.script("return [...document.querySelectorAll('.panel tbody tr')].find((row) => row.cells[0].innerText === 'state').cells[1].innerText")
             assert state == "OK" and "tcp · ethernet · between rails ISOLATED" in page.text(".panel")
-            # A cell of the diagonal is its node.
+            # A cell of the diagonal is no edge, and opens its node.
+            page.open(f"#open=edge&src={ids[9]}&dst={ids[9]}")
+            page.wait_text(".panel", "a node itself")
             browser.click(page.canvas, *page.place(9, 9))
             page.wait_text(".panel dl", ids[9])
             page.open(f"#open=node&node={ids[9]}")

@@ -202,6 +202,7 @@ async function showPanel(opened: boolean): Promise<void> {
     if (ofEdge) {
       const src = indexOf(view.src), dst = indexOf(view.dst);
       if (src < 0 || dst < 0) return edgePanel.gone("One of these nodes is no longer in the cluster.");
+      if (src === dst) return edgePanel.gone("This is a node itself: it is not measured.");
       const end = (index: number) => ({ id: idOf(index), name: board!.labels[index]! });
       await edgePanel.show({ src: end(src), dst: end(dst) }, view.layer);
     } else if (view.open === "node") {
