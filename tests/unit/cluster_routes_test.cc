@@ -168,11 +168,14 @@ TEST(ClusterRoutes, OneEdgeWithItsHistory) {
   for (const auto& edge : topology["edges"])
     if (edge["src_node_id"] == head.id(0) && edge["dst_node_id"] == head.id(2)) wanted.push_back(edge);
   const auto result = head.ResultOf("/api/v0/network_edge?src=" + head.id(0) + "&dst=" + head.id(2));
-  ASSERT_EQ(result["edges"].size(), 3u);
-  for (size_t i = 0; i < 3; ++i)
-    for (const char* field : {"transport", "fabric", "rail", "state", "rtt_p50_ms", "bw_p50_mbps"})
+  // Ethernet, two rails, and the path between the rails: the answer leaves none out.
+  ASSERT_EQ(wanted.size(), 4u);
+  ASSERT_EQ(result["edges"].size(), wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i)
+    for (const char* field : {"transport", "fabric", "rail", "cross_rail", "state", "rtt_p50_ms", "bw_p50_mbps"})
       EXPECT_EQ(result["edges"][i][field], wanted[i][field]);
   EXPECT_EQ(result["edges"][0].size(), wanted[0].size());
+  // A path between rails is in no layer, and has no history.
   ASSERT_EQ(result["history"].size(), 3u);
   const auto& line = result["history"][2];
   EXPECT_EQ(line["transport"], "verbs");
@@ -180,10 +183,11 @@ TEST(ClusterRoutes, OneEdgeWithItsHistory) {
   EXPECT_EQ(line["step_ms"], 10'000);
   ASSERT_EQ(line["points"].size(), 1u);
   EXPECT_EQ(line["points"][0][3], "OK");
-  EXPECT_NEAR(line["points"][0][1], result["edges"][2]["rtt_p50_ms"].get<double>(), 1e-6);
+  EXPECT_NEAR(line["points"][0][1], result["edges"][3]["rtt_p50_ms"].get<double>(), 1e-6);
   EXPECT_NEAR(line["points"][0][0], result["generated_at_ms"].get<double>(), 11'000);
   const auto bad = head.ResultOf("/api/v0/network_edge?src=" + head.id(2) + "&dst=" + head.id(1));
-  EXPECT_EQ(bad["edges"][0]["state"], "UNREACHABLE");
+  EXPECT_EQ(bad["edges"][0]["state"], "ISOLATED") << "between rails";
+  EXPECT_EQ(bad["edges"][1]["state"], "UNREACHABLE");
   EXPECT_TRUE(bad["history"][0]["points"][0][1].is_null());
 }
 
