@@ -121,13 +121,13 @@ bool Endpoint::LeaveBehind(size_t most) {
     std::shared_ptr<Context> context;
     std::array<Outgoing, 8> outgoing;
     std::deque<std::unique_ptr<Landing>> landings;
-    std::unique_ptr<uint8_t[]> landing_buffer;
+    std::unique_ptr<uint8_t[]> landing_buffer, chunk;
   };
   static std::mutex mutex;
   static auto& all = *new std::vector<Left>;
   std::lock_guard lock(mutex);
   if (all.size() >= most) return false;
-  all.push_back({context_, std::move(outgoing_), std::move(landings_), std::move(landing_buffer_)});
+  all.push_back({context_, std::move(outgoing_), std::move(landings_), std::move(landing_buffer_), std::move(chunk_)});
   spdlog::warn("a UCX worker that cannot be closed without an abort is left behind; it is number {}", all.size());
   return true;
 }
@@ -229,7 +229,8 @@ absl::Status Endpoint::Drive(Done done, MonotonicTime deadline, const std::stop_
     absl::Status slept;
     if (!spin || (!progressed && now - started >= kSpinLimit)) {
       slept = Sleep(deadline);
-    } else if (now - looked >= kLookAtDoor) {
+    }
+    if (slept.ok() && now - looked >= kLookAtDoor) {  // also after a sleep that UCX was too busy for
       looked = now;
       if (PeerClosed(door_)) slept = absl::UnavailableError("the peer closed the connection");
     }
@@ -285,13 +286,23 @@ absl::Status Endpoint::Prepare(std::span<const uint8_t> frame, MonotonicTime dea
 
 absl::Status Endpoint::Post() { return Post(*prepared_); }
 
+// What a stream's chunks consist of. Written to once: pages that nobody wrote to are all one page of zeros, which is
+// always in the cache.
+const uint8_t* Endpoint::Chunk(size_t bytes) {
+  if (!chunk_) chunk_ = std::make_unique_for_overwrite<uint8_t[]>(kMaxChunkBytes);
+  if (bytes > chunk_touched_) {
+    memset(chunk_.get() + chunk_touched_, 0xA5, bytes - chunk_touched_);
+    chunk_touched_ = bytes;
+  }
+  return chunk_.get();
+}
+
 absl::Status Endpoint::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
-  static const auto* const kData = static_cast<const uint8_t*>(calloc(kMaxChunkBytes, 1));
   auto outgoing = Acquire(deadline, stop);
   if (!outgoing.ok()) return outgoing.status();
   (*outgoing)->frame.resize(kHeaderBytes);
   EncodeHeader(header, (*outgoing)->frame.data());
-  (*outgoing)->payload = kData;
+  (*outgoing)->payload = Chunk(header.payload_bytes);
   (*outgoing)->payload_bytes = header.payload_bytes;
   return Post(**outgoing);
 }

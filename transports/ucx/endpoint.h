@@ -64,6 +64,7 @@ class Endpoint final : public FrameCarrier {
   // A free place; waits for one when all are under way.
   absl::StatusOr<Outgoing*> Acquire(MonotonicTime deadline, const std::stop_token& stop);
   absl::Status Post(Outgoing& frame);
+  const uint8_t* Chunk(size_t bytes);
   std::string Lane() const;
   bool LeaveBehind(size_t most);
 
@@ -90,7 +91,10 @@ class Endpoint final : public FrameCarrier {
     bool done = false;
   };
   std::deque<std::unique_ptr<Landing>> landings_;
-  std::unique_ptr<uint8_t[]> landing_buffer_;  // of the largest chunk; only what is used is ever touched
+  // Of the largest chunk, each; only what is used is ever touched, by the thread that is bound next to the port.
+  std::unique_ptr<uint8_t[]> landing_buffer_;
+  std::unique_ptr<uint8_t[]> chunk_;
+  size_t chunk_touched_ = 0;
 };
 
 }  // namespace netsense::ucx
