@@ -119,8 +119,11 @@ END
 case $what in
   # Every test in one way, and in the others what the way can change.
   verbs) conformance conformance_verbs '*-*Door*/*busy_poll:*Door*/read*:*Capabilities*/*busy_poll:*read_busy_poll' ;;
-  # All of it over rc, asleep; over ud, spinning, what measures.
-  ucx) conformance conformance_ucx_rdma '*/rc_blocking:*.Ping*/ud_busy_poll:*.Accuracy*/ud_busy_poll:*.Stream*/ud_busy_poll' ;;
+  # All of it over rc, asleep; over ud, spinning, what measures. And a peer that never answers UCX.
+  ucx)
+    NETSENSE_TEST_RDMA=1 conformance ucx_tests '*' &&
+      conformance conformance_ucx_rdma '*/rc_blocking:*.Ping*/ud_busy_poll:*.Accuracy*/ud_busy_poll:*.Stream*/ud_busy_poll'
+    ;;
   removal) removal ;;
   rails) rails ;;
   versus) "$here/../../bench/versus/versus.py" --bin "$bin" --place rdma --json --rounds "${VERSUS_ROUNDS:-1}" ;;
