@@ -176,7 +176,7 @@ class Peers:
 
     # ---- UCX and RDMA
 
-    def ucx_perftest(self, test, tls, devices):
+    def ucx_perftest(self, test, tls, devices, *more):
         settings = UCX | RDMA_UCX | {"UCX_TLS": tls}
         here, there = dict(settings), dict(settings)
         if devices:
@@ -185,9 +185,9 @@ class Peers:
         size = 64 if latency else (65536 if self.place.rdma else 1 << 20)
         count = self.count if latency else (self.fixed_bytes // size if self.fixed_bytes else int(3000 * self.seconds))
         port = free_port()
-        with serving(self.place, ["ucx_perftest", "-p", port], port, **there):
+        with serving(self.place, ["ucx_perftest", "-p", port, *more], port, **there):
             text = ask(self.place, ["ucx_perftest", self.there, "-p", port, "-t", test, "-s", size, "-n", count, "-w",
-                                    min(count, 100), "-R", 50, "-f"], self.limit, **here)  # fmt: skip
+                                    min(count, 100), "-R", 50, "-f", *more], self.limit, **here)  # fmt: skip
         fields = text.strip().splitlines()[-1].split()
         if latency:
             return {"p50": 2 * float(fields[1])}  # it prints half round trips
