@@ -67,7 +67,7 @@ def rows_of(place, p):
     rows += [
         Row("ucx tcp ping", lambda: p.ours("ping", "ucx", "--ucx-tls", "tcp"), "ucx_perftest", lambda: p.ucx_perftest("ucp_am_lat", "tcp", (device, device)), {"p50": 1.05}),
         Row("ucx tcp bw", lambda: p.ours("bw", "ucx", "--ucx-tls", "tcp"), "ucx_perftest", lambda: p.ucx_perftest("ucp_am_bw", "tcp", (device, device)), {"gbps": 1.0}),
-        Row("ucx tcp bw", lambda: p.ours("bw", "ucx", "--ucx-tls", "tcp"), "ucx_perftest -e", lambda: p.ucx_perftest("ucp_am_bw", "tcp", (device, device), "-e"), {"gbps": 1.0}),
+        Row("ucx tcp bw, errors handled", lambda: p.ours("bw", "ucx", "--ucx-tls", "tcp"), "ucx_perftest -e", lambda: p.ucx_perftest("ucp_am_bw", "tcp", (device, device), "-e"), {"gbps": 1.0}),
     ]  # fmt: skip
     if device == "lo":
         shm = "posix,sysv,cma"
