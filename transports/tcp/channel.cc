@@ -101,6 +101,7 @@ absl::Status Channel::SendPages(PageSender& pages, size_t bytes, const std::stop
 // once.
 absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
                                  MonotonicTime* received_at, int64_t* arrival) {
+  if (filled_ - consumed_ >= need) return absl::OkStatus();
   ask = std::max(need, ask);
   WakeLate(false);
   if (consumed_ + ask > buffer_.size()) {

@@ -160,10 +160,10 @@ class TcpResponder {
 
   static uint64_t HoldOf(const Channel::Frame& frame) {
     const int64_t hold = (MonotonicNow() - frame.received_at).count();
+    if (frame.arrival == 0) return static_cast<uint64_t>(hold);  // no stamp
     const int64_t since_arrival = RealtimeNow() - frame.arrival;
-    // It came before we saw it, and not long before: else it has no stamp, or the clock was set meanwhile.
-    if (frame.arrival == 0 || since_arrival < hold || since_arrival > hold + kLongestWakeUp)
-      return static_cast<uint64_t>(hold);
+    // It came before we saw it, and not long before: else the clock was set meanwhile.
+    if (since_arrival < hold || since_arrival > hold + kLongestWakeUp) return static_cast<uint64_t>(hold);
     return static_cast<uint64_t>(since_arrival) | kHoldFromArrival;
   }
 
