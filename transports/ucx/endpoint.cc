@@ -191,6 +191,12 @@ void Endpoint::OnError(void* self, ucp_ep_h, ucs_status_t status) {
 
 // ---- waiting
 
+absl::Status Endpoint::LookAtDoor() {
+  if (!PeerClosed(door_)) return absl::OkStatus();
+  ucp_worker_progress(worker_);  // its last words
+  return absl::UnavailableError("the peer closed the connection");
+}
+
 // Until something may have happened on the worker or the door.
 absl::Status Endpoint::Sleep(MonotonicTime deadline) {
   auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - MonotonicNow()).count();
@@ -202,11 +208,7 @@ absl::Status Endpoint::Sleep(MonotonicTime deadline) {
   }
   pollfd waits[2] = {{door_, POLLIN | POLLRDHUP, 0}, {event_fd_, POLLIN, 0}};
   poll(waits, event_fd_ >= 0 ? 2 : 1, static_cast<int>(std::clamp<int64_t>(left, 0, 60'000)));
-  if (waits[0].revents != 0 && PeerClosed(door_)) {
-    ucp_worker_progress(worker_);  // its last words
-    return absl::UnavailableError("the peer closed the connection");
-  }
-  return absl::OkStatus();
+  return waits[0].revents != 0 ? LookAtDoor() : absl::OkStatus();
 }
 
 template <typename Done>
@@ -232,7 +234,7 @@ absl::Status Endpoint::Drive(Done done, MonotonicTime deadline, const std::stop_
     }
     if (slept.ok() && now - looked >= kLookAtDoor) {  // also after a sleep that UCX was too busy for
       looked = now;
-      if (PeerClosed(door_)) slept = absl::UnavailableError("the peer closed the connection");
+      slept = LookAtDoor();
     }
     if (stop.stop_requested()) return absl::CancelledError("stopped");
     if (!slept.ok() && !done()) return slept;

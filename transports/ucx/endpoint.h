@@ -59,6 +59,7 @@ class Endpoint final : public FrameCarrier {
   absl::Status Start(MonotonicTime deadline, const std::stop_token& stop);
   template <typename Done>
   absl::Status Drive(Done done, MonotonicTime deadline, const std::stop_token& stop);
+  absl::Status LookAtDoor();
   absl::Status Sleep(MonotonicTime deadline);
   bool Completed(Outgoing& frame);
   // A free place; waits for one when all are under way.
