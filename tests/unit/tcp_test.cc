@@ -1,5 +1,6 @@
 // What comes over the wire of the TCP transport from a scripted responder that splits, corrupts and resets.
 // What TCP shares with every other backend stands in tests/conformance.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -160,6 +161,30 @@ TEST(TcpFaults, APingThatWasGivenUpDoesNotMakeTheStreamSpin) {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
   EXPECT_TRUE(absl::IsDeadlineExceeded(sample.status())) << sample.status();
   EXPECT_LT((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1'000'000, 300) << "ms of CPU";
+}
+
+// A frame that came along with the one before it was received with it.
+TEST(TcpResponderHold, OfAPingThatCameAlongWithAnother) {
+  LoopbackResponder responder;
+  auto connection = responder.Dial(LoopbackResponder::PingRequest(), "");
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  const int fd = connection->fd.get();
+  std::vector<uint8_t> bytes, message;
+  uint64_t sequence = 0;
+  for (const std::vector<uint32_t>& together : {std::vector<uint32_t>{1000}, {0, 0, 0, 0}}) {
+    bytes.clear();
+    for (uint32_t payload : together) {
+      EncodePing(connection->grant.session_nonce(), ++sequence, payload, &message);
+      bytes.insert(bytes.end(), message.begin(), message.end());
+    }
+    ASSERT_EQ(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    for (size_t i = 0; i < together.size(); ++i) {
+      const FrameHeader pong = ScriptedPeer::ReadPing(fd, &message);
+      EXPECT_EQ(pong.kind, FrameKind::kPong);
+      EXPECT_LT(pong.value & INT64_MAX, 5'000'000'000u) << "the ping with sequence " << pong.sequence;
+    }
+  }
 }
 
 TEST(TcpFaults, AResetIsUnavailable) {

@@ -101,7 +101,11 @@ absl::Status Channel::SendPages(PageSender& pages, size_t bytes, const std::stop
 // once.
 absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline, const std::stop_token& stop,
                                  MonotonicTime* received_at, int64_t* arrival) {
-  if (filled_ - consumed_ >= need) return absl::OkStatus();
+  if (filled_ - consumed_ >= need) {  // it came along with what was received before
+    *received_at = received_at_;
+    *arrival = arrival_;
+    return absl::OkStatus();
+  }
   ask = std::max(need, ask);
   WakeLate(false);
   if (consumed_ + ask > buffer_.size()) {
@@ -118,7 +122,8 @@ absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline
     ssize_t n = stamps_.enabled() ? KernelStamps::Receive(fd_.get(), into, 0, arrival)
                                   : recv(fd_.get(), into.data(), into.size(), spin ? MSG_DONTWAIT : 0);
     if (n > 0) {
-      *received_at = MonotonicNow();
+      *received_at = received_at_ = MonotonicNow();
+      arrival_ = *arrival;
       filled_ += static_cast<size_t>(n);
       continue;
     }

@@ -72,6 +72,8 @@ class Channel {
   const uint64_t nonce_;
   const bool busy_poll_;
   KernelStamps stamps_;
+  MonotonicTime received_at_{};  // the last receipt, and the stamp of its arrival
+  int64_t arrival_ = 0;
   MonotonicTime deadline_{};
   int64_t timeout_ms_ = -1;
   bool wakes_late_ = false;
