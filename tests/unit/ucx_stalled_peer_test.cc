@@ -12,6 +12,7 @@
 #include <array>
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "loopback_responder.h"
@@ -27,7 +28,7 @@ using std::chrono::seconds;
 // is closed whose peer never answered. Over tcp it does not.
 struct Fabric {
   std::string tls = "tcp", device = "lo", peer_device = "lo";
-  std::chrono::milliseconds patience{300};
+  std::chrono::milliseconds patience{1000};
 };
 
 Fabric ThisFabric() {
@@ -44,15 +45,15 @@ class StalledWorker {
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     UniqueFd out(ends[0]), in(ends[1]);
     pid_ = fork();
+    if (pid_ < 0) throw std::runtime_error("no process for the stalled worker");
     if (pid_ == 0) Stall(fabric, in.get());
     in.Reset();
     std::array<char, 4096> bytes;
     for (ssize_t n; (n = read(out.get(), bytes.data(), bytes.size())) > 0;)
       address_.mutable_worker()->append(bytes.data(), static_cast<size_t>(n));
-    EXPECT_NE(address_.worker(), "");
     int status = 0;
-    EXPECT_EQ(waitpid(pid_, &status, WUNTRACED), pid_);
-    EXPECT_TRUE(WIFSTOPPED(status));
+    if (waitpid(pid_, &status, WUNTRACED) != pid_ || !WIFSTOPPED(status))
+      throw std::runtime_error("UCX gives the stalled worker nothing to be spoken to by");
   }
   ~StalledWorker() {
     kill(pid_, SIGKILL);
