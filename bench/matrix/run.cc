@@ -365,6 +365,9 @@ int MatrixRun::Finish(bool interrupted) {
     std::cerr << "netsense-bench: interrupted"
               << (file.empty() || file == "-" ? "" : absl::StrCat("; --resume ", file, " goes on")) << "\n";
   }
+  std::cout << std::flush;
+  if (!std::cout || lines_.failed())
+    return Fail(absl::UnavailableError("the results could not be written whole: no space left, or the reader is gone"));
   const bool measured = std::any_of(rows_.begin(), rows_.end(), [](const Json& row) { return !row.contains("error"); });
   if (!measured) return kCouldNotMeasure;
   const bool failed = std::any_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); });

@@ -229,28 +229,31 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
   const auto slack = settings_.timeout + kConnectLimit;
 
   if (task.ping) {
-    PingRequest ping = PingTo(b, task.transport);
+    // By name, whatever the order of the list: two runs can then be compared pair by pair.
+    const Node &pinger = a.name <= b.name ? a : b, &pinged = a.name <= b.name ? b : a;
+    PingRequest ping = PingTo(pinged, task.transport);
     bool late = false;
     const double allowed = kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup);
-    auto result = order(a, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
-      auto figures = session.Ping(ping, MonotonicNow() + slack + Seconds(allowed), token);
-      late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
-      return figures;
-    });
+    auto result =
+        order(pinger, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
+          auto figures = session.Ping(ping, MonotonicNow() + slack + Seconds(allowed), token);
+          late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
+          return figures;
+        });
     if (late && is_told()) {
       ping.bounds = {.iterations = {}, .duration = kSlowPairTime};
       ping.warmup = 1;
       const auto most = kSlowPairTime + 2 * ping.timeout;  // with a ping that is lost at either end
-      result = order(a, std::chrono::duration<double>(most).count(),
+      result = order(pinger, std::chrono::duration<double>(most).count(),
                      [&](OrderSession& session, const std::stop_token& token) {
                        return session.Ping(ping, MonotonicNow() + slack + most, token);
                      });
     }
     if (failed(result.status())) {
-      if (is_told()) tell(a, b, PingFailureRow(ping, result.status()));
+      if (is_told()) tell(pinger, pinged, PingFailureRow(ping, result.status()));
       return;
     }
-    tell(a, b, PingRow(ping, *result));
+    tell(pinger, pinged, PingRow(ping, *result));
   }
   for (const Way& way : ways) {
     const BandwidthRequest stream = StreamTo(way.to, task.transport);

@@ -10,7 +10,8 @@ namespace {
 
 // Partners with whom a node was bad, alone; more of them when a good partner has shown that it is not the node.
 constexpr int kEnoughToCondemn = 4, kEnoughAllTheSame = 16;
-constexpr size_t kMostEvidence = 8;  // lines about pairs
+constexpr size_t kMostEvidence = 8;      // lines about pairs
+constexpr size_t kLeastToFallShort = 3;  // pairs of a class
 
 // The middle one; of an even number the better one of both, so that one bad node among four is still an exception.
 double MedianOf(std::vector<double> values, Metric metric) {
@@ -34,6 +35,15 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
     if (!look.clock.empty()) classes[{look.link_class, ""}].push_back(*look.look.value);
     compares_ = compares_ || look.expected_gbps.has_value();
   }
+  std::map<std::string, size_t> short_pairs;
+  std::set<std::string> reaching;  // classes of which at least one pair carries about what it could
+  for (const FirstLook& look : looks) {
+    if (metric != Metric::kBandwidth || !look.look.value) continue;
+    if (*look.look.value < rules_.slow_below * look.expected_gbps.value_or(0))
+      ++short_pairs[look.link_class];
+    else
+      reaching.insert(look.link_class);
+  }
   std::map<std::pair<std::string, std::string>, double> medians;
   for (auto& [name, values] : classes) {
     compares_ = compares_ || values.size() > 1;
@@ -44,6 +54,7 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
     if (median == medians.end()) median = medians.find({look.link_class, ""});
     Known known{.first = look, .alone = {}};
     if (median != medians.end()) known.median = median->second;
+    known.falls_short = short_pairs[look.link_class] >= kLeastToFallShort && !reaching.contains(look.link_class);
     known.bad_at_first = IsBad(known, look.look);
     pairs_[look.pair] = std::move(known);
   }
@@ -59,7 +70,8 @@ bool Verdict::IsBad(const Known& known, const Look& look) const {
   if (metric_ == Metric::kRtt)
     return known.median > 0 && *look.value > rules_.rtt_factor * known.median &&
            *look.value >= known.median + rules_.rtt_floor_us;
-  return *look.value < rules_.slow_below * std::max(known.median, known.first.expected_gbps.value_or(0));
+  const double expected = known.falls_short ? 0 : known.first.expected_gbps.value_or(0);
+  return *look.value < rules_.slow_below * std::max(known.median, expected);
 }
 
 void Verdict::CountBadAlone() {
@@ -261,6 +273,35 @@ Suspect Verdict::Blaming(Blame what, std::vector<int> nodes, const std::vector<P
   return suspect;
 }
 
+std::vector<Suspect> Verdict::ClassesThatFallShort() const {
+  struct Class {
+    std::set<int> ends;
+    double best = 0, median = 0;
+    std::optional<double> expected;
+  };
+  std::map<std::string, Class> classes;
+  for (const auto& [pair, known] : pairs_) {
+    if (!known.falls_short) continue;
+    Class& found = classes[known.first.link_class];
+    found.ends.insert({pair.a, pair.b});
+    found.best = std::max(found.best, known.first.look.value.value_or(0));
+    found.median = known.median;
+    found.expected = std::max(found.expected, known.first.expected_gbps);
+  }
+  std::vector<Suspect> suspects;
+  for (const auto& [name, found] : classes)
+    suspects.push_back(
+        {.what = Blame::kPath,
+         .nodes = {found.ends.begin(), found.ends.end()},
+         .measured = found.median,
+         .class_median = found.median,
+         .expected = found.expected,
+         .evidence = {fmt::format("{}: the best pair carries {:.3g} Gb/s, {:.0f} % of what it could; more "
+                                  "streams may carry more",
+                                  name, found.best, 100 * found.best / found.expected.value_or(1))}});
+  return suspects;
+}
+
 std::vector<Suspect> Verdict::Suspects() const {
   std::vector<Suspect> suspects;
   std::set<int> blamed;
@@ -306,6 +347,7 @@ std::vector<Suspect> Verdict::Suspects() const {
       if (suspect.evidence.size() < 2 * kMostEvidence) suspect.evidence.push_back(PartnerWords(end));
     suspects.push_back(std::move(suspect));
   }
+  for (Suspect& suspect : ClassesThatFallShort()) suspects.push_back(std::move(suspect));
   return suspects;
 }
 

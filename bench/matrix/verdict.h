@@ -9,6 +9,10 @@
 //   a path when nobody can tell: there is no good partner, or looks contradict each other.
 // What a node explains is blamed on no link and on no partner. More than half of a class has to be good.
 //
+// Where no pair of a class (of three pairs or more) reaches the allowed share of what it could carry, as with one
+// stream over fast ports, that share tells no pair from another: the class is one suspect, a path, and its pairs are
+// judged by the median alone.
+//
 // Pure: the caller does the looking.
 #pragma once
 
@@ -75,7 +79,8 @@ class Verdict {
   struct Known {
     FirstLook first;
     std::optional<Look> alone;
-    double median = 0;  // of its class; 0 = no figure in it
+    double median = 0;         // of its class; 0 = no figure in it
+    bool falls_short = false;  // as its whole class does
     bool bad_at_first = false;
     // Bad in both looks; or at first, and there is no need to look again because one end was bad with enough others.
     bool stays_bad = false;
@@ -105,6 +110,7 @@ class Verdict {
   std::string Words(const Look& look) const;
   std::string FirstWords(const Known& known) const;
   std::string PartnerWords(int node) const;
+  std::vector<Suspect> ClassesThatFallShort() const;
   Suspect Blaming(Blame what, std::vector<int> nodes, const std::vector<Pair>& pairs) const;
 
   const Metric metric_;

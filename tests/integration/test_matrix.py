@@ -274,6 +274,7 @@ def test_slow_round_trips_are_no_failures(hosts):
 def test_output_that_cannot_be_written_is_said(hosts):
     done = hosts.run("--json", "--jsonl", "/dev/full", *QUICK, nodes=(1, 2))
     assert "cannot write /dev/full: No space left on device" in done.stderr and len(document_of(done)["results"]) == 3
+    assert done.returncode == 3 and "could not be written whole" in done.stderr, done
     both = hosts.run("--json", "--jsonl", "-", nodes=(1, 2))
     assert both.returncode == 2 and both.stdout == "" and "--jsonl -" in both.stderr
 

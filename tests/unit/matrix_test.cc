@@ -1,4 +1,5 @@
 // The matrix's rounds, and its verdicts over networks that are made up.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -13,6 +14,8 @@
 
 namespace netsense::matrix {
 namespace {
+
+using testing::HasSubstr;
 
 std::vector<int> Nodes(int n) {
   std::vector<int> nodes(static_cast<size_t>(n));
@@ -266,6 +269,39 @@ TEST(MatrixVerdict, AllBelowWhatTheyCouldCarryIsOnesOwnSuspect) {
       },
       Metric::kBandwidth, 10.0);
   EXPECT_EQ(Words(outcome), "path 0 1 2 3 4;");
+  EXPECT_THAT(outcome.suspects.front().evidence.front(), HasSubstr("30 % of what it could"));
+}
+
+// One stream over fast ports: what they could carry tells nobody from the others.
+TEST(MatrixVerdict, ASlowNodeWhereAllAreBelowWhatTheyCouldCarry) {
+  const Outcome outcome = Judge(
+      8,
+      [](Pair pair, bool) {
+        return Look{Has(pair, 5) ? 4.0 : 40.0, ""};
+      },
+      Metric::kBandwidth, 400.0);
+  EXPECT_EQ(Words(outcome), "node 5;path 0 1 2 3 4 5 6 7;");
+  EXPECT_EQ(outcome.suspects.back().measured, 40.0);
+  EXPECT_EQ(outcome.suspects.back().expected, 400.0);
+}
+
+TEST(MatrixVerdict, MostOfAFewBelowWhatTheyCouldCarryIsNoCommonFate) {
+  // Two of three pairs are slow: the third shows what a pair can carry.
+  const Outcome outcome = Judge(
+      3,
+      [](Pair pair, bool) {
+        return Look{Has(pair, 2) ? 4.0 : 300.0, ""};
+      },
+      Metric::kBandwidth, 400.0);
+  EXPECT_EQ(Words(outcome), "node 2;");
+  const Outcome one = Judge(
+      2,
+      [](Pair, bool) {
+        return Look{4.0, ""};
+      },
+      Metric::kBandwidth, 400.0);
+  EXPECT_EQ(Words(one), "path 0 1;");
+  EXPECT_EQ(one.looks, 1) << "one pair alone may have had a bad moment";
 }
 
 TEST(MatrixVerdict, AnEndThatIsBadWithTheGoodPartnerToo) {
