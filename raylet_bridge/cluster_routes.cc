@@ -28,17 +28,19 @@ class ClusterApi {
  public:
   explicit ClusterApi(ClusterSources sources) : sources_(std::move(sources)) {}
 
-  HttpResponse Topology(const HttpRequest&) {
+  HttpResponse Topology(const HttpRequest& request) {
+    const auto edges = request.query("edges");
+    if (edges && *edges != "none") return RefuseHttp(400, "edges can be `none`: the nodes and the counts alone");
     const auto reader = absl::MakeCleanup([this] { --topology_readers_; });
     if (++topology_readers_ > kMaxTopologyReaders) {
       HttpResponse busy = RefuseHttp(503, "the topology is being written for others: ask again, or for network_matrix");
       busy.headers.emplace_back("Retry-After", "5");
       return busy;
     }
-    return Shared("application/json", topologies_.Get("topology", MonotonicNow(), [this] {
+    return Shared("application/json", topologies_.Get(edges ? "nodes" : "topology", MonotonicNow(), [this, &edges] {
       const BridgeState state = sources_.state();
       const MonotonicTime now = MonotonicNow();
-      return TopologyDocument(*state.view, state.settings, EpochMillis(), now, GcsProblem(state, now));
+      return TopologyDocument(*state.view, state.settings, EpochMillis(), now, GcsProblem(state, now), !edges);
     }));
   }
 

@@ -81,7 +81,7 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
   client.set_read_timeout(kClusterLimit);
   httplib::Headers headers;
   if (!token.empty()) headers.emplace("Authorization", "Bearer " + token);
-  auto answer = client.Get("/api/v0/network_topology", headers);
+  auto answer = client.Get("/api/v0/network_topology?edges=none", headers);
   if (!answer)
     return absl::UnavailableError(absl::StrCat(url, " does not answer: ", httplib::to_string(answer.error())));
   auto body = nlohmann::json::parse(answer->body, nullptr, false);

@@ -197,6 +197,8 @@ TEST(ClusterRoutes, ATopologyOfTooManyEdgesIsRefusedWithWhatToAskInstead) {
   EXPECT_THAT(why, HasSubstr("/api/v0/network_matrix"));
   EXPECT_THAT(why, HasSubstr("/api/v0/network_edge"));
   EXPECT_EQ(head.CodeOf("/api/v0/network_matrix?layer=0"), 200);
+  EXPECT_EQ(head.ResultOf("/api/v0/network_topology?edges=none")["nodes"].size(), 257u);
+  EXPECT_THAT(head.RefusalOf("/api/v0/network_topology?edges=some", 400), HasSubstr("none"));
   EXPECT_GE(head.ResultOf("/api/v0/network_edge?src=" + head.id(0) + "&dst=" + head.id(2))["edges"].size(), 1u);
 }
 

@@ -63,7 +63,7 @@ Topology Build(const ClusterView& view, int64_t now_epoch_ms = kNow, MonotonicTi
 }
 
 std::string DocumentOf(const ClusterView& view, int64_t now_epoch_ms = kNow, const std::string& message = "") {
-  auto document = TopologyDocument(view, Settings(), now_epoch_ms, MonotonicTime(), message);
+  auto document = TopologyDocument(view, Settings(), now_epoch_ms, MonotonicTime(), message, true);
   EXPECT_TRUE(document.ok()) << document.status();
   return document.value_or("");
 }
@@ -257,12 +257,18 @@ TEST(Topology, TooManyEdgesForADocument) {
   ClusterView paths = FullView();
   paths.reports[kA]->edges.assign(kMaxTopologyDocumentEdges, OkEdge(kB));
   for (const ClusterView& view : {many, paths}) {
-    const auto refused = TopologyDocument(view, Settings(), kNow, {}, "");
+    const auto refused = TopologyDocument(view, Settings(), kNow, {}, "", true);
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
     for (const char* other : {"/api/v0/network_matrix", "/api/v0/network_edge"})
       EXPECT_NE(refused.status().message().find(other), std::string::npos);
   }
   EXPECT_EQ(Build(many).edges.size(), 257u * 256u) << "status has no such limit";
+  const auto nodes = TopologyDocument(many, Settings(), kNow, {}, "", false);
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  const auto payload = nlohmann::json::parse(*nodes)["data"]["result"];
+  EXPECT_EQ(payload["nodes"].size(), 257u);
+  EXPECT_EQ(payload["num_edges"], 257 * 256);
+  EXPECT_TRUE(payload["edges"].empty());
 }
 
 class Sightings : public testing::Test {
