@@ -5,6 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -72,11 +75,30 @@ absl::Status Bad(const std::string& path, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(path, " ", why));
 }
 
+// What failed in an earlier run (the first `earlier` rows) and was measured by one that went on with it.
+void DropFailuresMeasuredSince(size_t earlier, Json* rows) {
+  auto what = [](const Json& row) {
+    std::string source = TextOf(row, "source"), target = TextOf(row, "target");
+    if (TextOf(row, "kind") == "ping" && target < source) std::swap(source, target);  // either end may have pinged
+    return std::tuple(TextOf(row, "kind"), source, target, TextOf(row, "transport"), TextOf(row, "direction"));
+  };
+  auto failed = [](const Json& row) { return row.contains("error"); };
+  std::set<decltype(what(Json()))> measured;
+  for (size_t i = earlier; i < rows->size(); ++i)
+    if (!failed((*rows)[i])) measured.insert(what((*rows)[i]));
+  Json kept = Json::array();
+  for (size_t i = 0; i < rows->size(); ++i)
+    if (i >= earlier || !failed((*rows)[i]) || !measured.contains(what((*rows)[i])))
+      kept.push_back(std::move((*rows)[i]));
+  *rows = std::move(kept);
+}
+
 // The first line is the head, each other one a row, or more of the head (what is known only at the end), or the head of
 // a run that goes on with this one.
 absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::istream& in, const RowFilter& filter) {
   ResultFile file{path, std::move(head), ""};
   Json rows = Json::array();
+  size_t earlier = 0;  // rows of the runs before the last one
   std::string line;
   for (size_t number = 2; std::getline(in, line); ++number) {
     const bool cut = in.eof();  // without the newline that ends a whole line
@@ -89,15 +111,18 @@ absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::is
     if (!parsed.ok()) return Bad(path, absl::StrCat("line ", number, " ", parsed.status().message()));
     if (parsed->is_object() && !parsed->contains("kind")) {
       // A head begins another run (`matrix --resume`): what was known at the end of the one before says nothing of it.
-      if (parsed->contains("schema_version"))
+      if (parsed->contains("schema_version")) {
         file.document = *std::move(parsed);
-      else
+        earlier = rows.size();
+      } else {
         file.document.update(*parsed);
+      }
       continue;
     }
     if (std::string why = BadRow(*parsed); !why.empty()) return Bad(path, absl::StrCat("line ", number, " ", why));
     rows.push_back(*std::move(parsed));
   }
+  if (earlier > 0) DropFailuresMeasuredSince(earlier, &rows);
   file.document["results"] = std::move(rows);
   return file;
 }

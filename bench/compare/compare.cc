@@ -242,10 +242,11 @@ Interval MedianInterval(const std::vector<double>& sorted) {
   const size_t n = sorted.size();
   // P(the median lies outside [x(k+1), x(n-k)]) = 2 P(Binomial(n, 1/2) <= k); the largest k that leaves 95 %.
   size_t k = 0;
-  double probability = std::pow(0.5, static_cast<double>(n)), below = probability;  // P(exactly k), P(at most k)
+  double log_exactly = -std::log(2.0) * static_cast<double>(n);  // of P(exactly k), which may be less than a double has
+  double below = std::exp(log_exactly);                          // P(at most k)
   while (2 * (k + 1) < n) {
-    probability *= static_cast<double>(n - k) / static_cast<double>(k + 1);
-    below += probability;
+    log_exactly += std::log(static_cast<double>(n - k) / static_cast<double>(k + 1));
+    below += std::exp(log_exactly);
     if (2 * below > 0.05) break;
     ++k;
   }

@@ -157,6 +157,30 @@ TEST(Compare, TheIntervalHoldsTheMedianWith95Percent) {
   EXPECT_EQ(interval(9), std::pair(2.0, 8.0));
   EXPECT_EQ(interval(12), std::pair(3.0, 10.0));
   EXPECT_EQ(interval(20), std::pair(6.0, 15.0));
+  // 0.5 to that power is less than a double can hold.
+  EXPECT_EQ(interval(2000), std::pair(956.0, 1045.0));
+}
+
+TEST(Compare, WhatARunThatGoesOnMeasuredAgainHasNotFailed) {
+  const ScratchFolder folder;
+  const std::string path = folder.path() + "/run.jsonl";
+  const Json head = {{"schema_version", 1}, {"command", "matrix"}};
+  auto swapped = [](Json row) {
+    std::swap(row["source"], row["target"]);
+    return row;
+  };
+  std::ofstream file(path);
+  for (const Json& line : {head, Failure(Ping(0)), Failure(Bandwidth(0)), Json{{"interrupted", true}}, head,
+                           swapped(Ping(10)), Failure(Bandwidth(0))})
+    file << line.dump() << "\n";
+  file.close();
+  auto read = ReadResultFile(path);
+  ASSERT_TRUE(read.ok()) << read.status();
+  const Json& rows = read->document["results"];
+  ASSERT_EQ(rows.size(), 3u) << rows;  // the ping, and the stream that failed twice
+  EXPECT_EQ(rows[0]["kind"], "bw");
+  EXPECT_EQ(rows[1]["kind"], "ping");
+  EXPECT_FALSE(rows[1].contains("error"));
 }
 
 TEST(Compare, WhatIsMissingOrFailedIsNamed) {
