@@ -55,6 +55,7 @@ class Loaded {
     const PingOutcome idle = Ping(best_effort, stop_);
     if (stop_.stop_requested()) return;
     if (!idle.ok()) return Failed(best_effort, idle.status(), "idle", repeat, out);
+    Keep(PingRow(best_effort, *idle), "idle", repeat, "", out);
 
     BandwidthRequest load{.target = target, .bounds = {.iterations = {}, .duration = seconds + 2 * kRampUp}};
     load.target.wait_mode = v1::WAIT_MODE_BLOCK;
@@ -78,16 +79,15 @@ class Loaded {
     }
     progress.reset();
     if (stop_.stop_requested()) return;
-    if (!loaded.ok()) return Failed(best_effort, loaded.status(), "loaded", repeat, out);
-    if (!streamed.ok()) {
+    if (!streamed.ok()) {  // first: without a load the pings beside it are cut off
       nlohmann::json row = BandwidthFailureRow(load, streamed.status());
       row["repeat"] = repeat;
       return out->AddFailure(std::move(row), streamed.status());
     }
+    if (!loaded.ok()) return Failed(best_effort, loaded.status(), "loaded", repeat, out);
     if (has_classes && !loaded_priority.ok())
       return Failed(priority, loaded_priority.status(), "loaded-priority", repeat, out);
 
-    Keep(PingRow(best_effort, *idle), "idle", repeat, "", out);
     Keep(PingRow(best_effort, *loaded), "loaded", repeat, "", out);
     if (has_classes) Keep(PingRow(priority, *loaded_priority), "loaded-priority", repeat, "", out);
     nlohmann::json load_row = BandwidthRow(load, *streamed);
