@@ -273,7 +273,7 @@ def test_slow_round_trips_are_no_failures(hosts):
 
 def test_output_that_cannot_be_written_is_said(hosts):
     done = hosts.run("--json", "--jsonl", "/dev/full", *QUICK, nodes=(1, 2))
-    assert "cannot write /dev/full: No space left on device" in done.stderr and len(document_of(done)["results"]) == 3
+    assert "cannot write /dev/full: No space left on device" in done.stderr and len(json.loads(done.stdout)["results"]) == 3
     assert done.returncode == 3 and "could not be written whole" in done.stderr, done
     both = hosts.run("--json", "--jsonl", "-", nodes=(1, 2))
     assert both.returncode == 2 and both.stdout == "" and "--jsonl -" in both.stderr
@@ -332,3 +332,15 @@ def test_all_nodes_of_a_cluster(namespaces, bin_dir, directory):
         assert all(node["alive"] for node in document["nodes"])
         assert len(document["results"]) == 3 * 3 and not [row for row in document["results"] if "error" in row]
         assert document["plan"]["settings"]["stream_bytes"] == 16 << 20
+        # An engine gives a share of its port only: the load that it refuses is the reason, and the idle figures stay.
+        node = document["nodes"][0]
+        loaded = lab.run(
+            2,
+            [bin_dir / "netsense-bench", "loaded", f"{node['address']}:{node['port']}", "--json", "-D", "0.3",
+             "--token-file", directory / "token-2"],
+            env=cluster.environment,
+        )  # fmt: skip
+        assert loaded.returncode == 3, loaded
+        idle, failed = json.loads(loaded.stdout)["results"]
+        assert idle["load"] == "idle" and idle["rtt_us"]["p50"] > 0
+        assert failed["kind"] == "bw" and failed["error"]["code"] == "RESOURCE_EXHAUSTED", failed
