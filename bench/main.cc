@@ -22,9 +22,8 @@ int main(int argc, char** argv) {
       "  netsense-bench bw 10.0.0.1:18590 -D 10 --expect 90% --json --token-file /etc/netsense/token\n"
       "  netsense-bench matrix 10.0.0.1:18590 10.0.0.2:18590 10.0.0.3:18590 --token-file /etc/netsense/token\n"
       "  netsense-bench topo --svg machine.svg\n"
-      "Exit codes: 0 good, 1 below a threshold (matrix: suspects, failures or absent nodes; compare: slower or "
-      "failed), "
-      "2 usage, 3 could not measure.");
+      "Exit codes: 0 good, 1 below a threshold (matrix: suspects, failures or absent nodes; "
+      "compare: slower or failed), 2 usage, 3 could not measure.");
 
   const std::array commands = {
       AddServe(app),  AddPing(app), AddBandwidth(app), AddSweep(app),  AddLoaded(app),

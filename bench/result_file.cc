@@ -6,7 +6,6 @@
 #include <fstream>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,18 +76,13 @@ absl::Status Bad(const std::string& path, absl::string_view why) {
 
 // What failed in an earlier run (the first `earlier` rows) and was measured by one that went on with it.
 void DropFailuresMeasuredSince(size_t earlier, Json* rows) {
-  auto what = [](const Json& row) {
-    std::string source = TextOf(row, "source"), target = TextOf(row, "target");
-    if (TextOf(row, "kind") == "ping" && target < source) std::swap(source, target);  // either end may have pinged
-    return std::tuple(TextOf(row, "kind"), source, target, TextOf(row, "transport"), TextOf(row, "direction"));
-  };
   auto failed = [](const Json& row) { return row.contains("error"); };
-  std::set<decltype(what(Json()))> measured;
+  std::set<MatrixKey> measured;
   for (size_t i = earlier; i < rows->size(); ++i)
-    if (!failed((*rows)[i])) measured.insert(what((*rows)[i]));
+    if (!failed((*rows)[i])) measured.insert(MatrixKeyOf((*rows)[i]));
   Json kept = Json::array();
   for (size_t i = 0; i < rows->size(); ++i)
-    if (i >= earlier || !failed((*rows)[i]) || !measured.contains(what((*rows)[i])))
+    if (i >= earlier || !failed((*rows)[i]) || !measured.contains(MatrixKeyOf((*rows)[i])))
       kept.push_back(std::move((*rows)[i]));
   *rows = std::move(kept);
 }
@@ -150,6 +144,11 @@ const Json& ObjectOf(const Json& object, const char* name) {
   static const Json* const empty = new Json(Json::object());
   auto found = object.find(name);
   return found != object.end() && found->is_object() ? *found : *empty;
+}
+
+MatrixKey MatrixKeyOf(const Json& row) {
+  return {TextOf(row, "kind"), TextOf(row, "source"), TextOf(row, "target"), TextOf(row, "transport"),
+          TextOf(row, "direction")};
 }
 
 absl::StatusOr<ResultFile> ReadResultFile(const std::string& path, const RowFilter& filter) {

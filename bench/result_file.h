@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "absl/status/statusor.h"
 
@@ -28,5 +29,9 @@ std::string TextOf(const nlohmann::json& object, const char* name);
 std::optional<double> NumberOf(const nlohmann::json& object, const char* name);
 // The object under a name; an empty one where there is none.
 const nlohmann::json& ObjectOf(const nlohmann::json& object, const char* name);
+
+// What a row of `matrix` measures: kind, source, target, transport, direction.
+using MatrixKey = std::tuple<std::string, std::string, std::string, std::string, std::string>;
+MatrixKey MatrixKeyOf(const nlohmann::json& row);
 
 }  // namespace netsense

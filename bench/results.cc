@@ -102,6 +102,13 @@ nlohmann::json DocumentHead(const std::string& command, const std::string& targe
   return head;
 }
 
+int UnlessLost(bool files_whole, int code) {
+  std::cout << std::flush;
+  if (std::cout && files_whole) return code;
+  std::cerr << "netsense-bench: the results could not be written whole: no space left, or the reader is gone\n";
+  return kCouldNotMeasure;
+}
+
 Results::Results(const OutputOptions& options, nlohmann::json head)
     : options_(options),
       for_people_(!options.json && options.jsonl != "-" && options.csv != "-"),
@@ -189,12 +196,7 @@ int Results::Finish(bool interrupted) {
   jsonl_.Write(
       {{"ended_at_ms", document_["ended_at_ms"]}, {"interrupted", interrupted}, {"checks", document_["checks"]}});
   if (options_.json) std::cout << DumpText(document_, 2) << "\n";
-  std::cout << std::flush;
-  if (!std::cout || jsonl_.failed() || (csv_ != nullptr && !*csv_)) {
-    std::cerr << "netsense-bench: the results could not be written whole: no space left, or the reader is gone\n";
-    return kCouldNotMeasure;
-  }
-  return exit_code_;
+  return UnlessLost(!jsonl_.failed() && (csv_ == nullptr || *csv_), exit_code_);
 }
 
 }  // namespace netsense

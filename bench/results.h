@@ -29,6 +29,9 @@ struct OutputOptions {
 // start.
 nlohmann::json DocumentHead(const std::string& command, const std::string& target);
 
+// Flushes standard output. `code`, unless that or a file (`files_whole`) could not be written: then it says so.
+int UnlessLost(bool files_whole, int code);
+
 // Rows as they come, and the document at the end. Used by one thread.
 class Results {
  public:

@@ -8,7 +8,6 @@
 #include <iostream>
 #include <limits>
 #include <set>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
@@ -70,20 +69,14 @@ class MatrixRun {
   Json Tail(bool interrupted) const;
   Json DocumentOf(bool interrupted) const;
   int Finish(bool interrupted);
-
-  // What measures the same thing: kind, source, target, transport, direction.
-  using Identity = std::tuple<std::string, std::string, std::string, std::string, std::string>;
-  static Identity IdentityOf(const Json& row) {
-    return {TextOf(row, "kind"), TextOf(row, "source"), TextOf(row, "target"), TextOf(row, "transport"),
-            TextOf(row, "direction")};
-  }
+  int ExitCode(bool interrupted) const;
 
   const Flags& flags_;
   std::vector<Node> nodes_;
   Runner runner_;
   std::optional<EarlierRun> earlier_;
   std::vector<Json> rows_;
-  std::set<Identity> done_;
+  std::set<MatrixKey> done_;
   std::vector<std::vector<Pair>> rounds_;
   std::set<int> without_stream_;  // nodes that take too few bytes for a bandwidth
   std::optional<double> slowest_gbps_;
@@ -142,9 +135,9 @@ absl::Status MatrixRun::TakeEarlierRun() {
   std::set<std::string> names, transports(flags_.settings.transports.begin(), flags_.settings.transports.end());
   for (const Node& node : nodes_) names.insert(node.name);
   for (Json& row : earlier->rows) {
-    const auto& [kind, source, target, transport, direction] = IdentityOf(row);
+    const auto& [kind, source, target, transport, direction] = MatrixKeyOf(row);
     if (!names.contains(source) || !names.contains(target) || !transports.contains(transport)) continue;
-    if (done_.insert(IdentityOf(row)).second) rows_.push_back(std::move(row));
+    if (done_.insert(MatrixKeyOf(row)).second) rows_.push_back(std::move(row));
   }
   earlier_ = *std::move(earlier);
   std::cerr << fmt::format("{} measurements are there already\n", rows_.size());
@@ -159,8 +152,8 @@ std::vector<Runner::Task> MatrixRun::TasksOf(Pair pair) const {
     auto streamed = [&](const std::string& from, const std::string& to) {
       return done_.contains({"bw", from, to, transport, "to_peer"});
     };
-    // Either end may have pinged: the list may have had another order.
-    const bool pinged = done_.contains({"ping", a, b, transport, ""}) || done_.contains({"ping", b, a, transport, ""});
+    // By the one whose name comes first, whatever the order of the list.
+    const bool pinged = done_.contains({"ping", std::min(a, b), std::max(a, b), transport, ""});
     Runner::Task task{.pair = pair, .transport = transport};
     task.ping = flags_.settings.ping && !pinged;
     const bool stream =
@@ -365,9 +358,10 @@ int MatrixRun::Finish(bool interrupted) {
     std::cerr << "netsense-bench: interrupted"
               << (file.empty() || file == "-" ? "" : absl::StrCat("; --resume ", file, " goes on")) << "\n";
   }
-  std::cout << std::flush;
-  if (!std::cout || lines_.failed())
-    return Fail(absl::UnavailableError("the results could not be written whole: no space left, or the reader is gone"));
+  return UnlessLost(!lines_.failed(), ExitCode(interrupted));
+}
+
+int MatrixRun::ExitCode(bool interrupted) const {
   const bool measured = std::any_of(rows_.begin(), rows_.end(), [](const Json& row) { return !row.contains("error"); });
   if (!measured) return kCouldNotMeasure;
   const bool failed = std::any_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); });

@@ -271,6 +271,11 @@ def test_slow_round_trips_are_no_failures(hosts):
     assert 1 < row["samples"] < 100 and row["network_rtt_us"]["p50"] > 80_000
 
 
+def test_a_pair_is_pinged_by_the_same_node_whatever_the_order(hosts):
+    (row,) = document_of(hosts.run("--json", "--no-bw", "--pings", 30, nodes=(2, 1)))["results"]
+    assert (row["source"], row["target"]) == (hosts.name(1), hosts.name(2))
+
+
 def test_output_that_cannot_be_written_is_said(hosts):
     done = hosts.run("--json", "--jsonl", "/dev/full", *QUICK, nodes=(1, 2))
     assert "cannot write /dev/full: No space left on device" in done.stderr and len(json.loads(done.stdout)["results"]) == 3
