@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 
@@ -26,6 +27,7 @@ absl::Status InitLogging(const std::string& program, const std::string& level) {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %n[%P] %^%l%$ %v");
   logger->set_level(spdlog::level::from_str(wanted));
   spdlog::set_default_logger(std::move(logger));
+  (void)TimeScale();  // what is wrong with it is said now
   return absl::OkStatus();
 }
 

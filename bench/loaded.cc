@@ -4,6 +4,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/deadlines.h"
 #include "base/process.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"
@@ -102,7 +103,7 @@ class Loaded {
     request.payload_bytes = flags_.payload_bytes;
     request.warmup = 10;
     request.interval = kInterval;
-    request.timeout = std::chrono::seconds(5);
+    request.timeout = deadlines::kLoadedPing();
     return request;
   }
 

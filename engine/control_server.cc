@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/process.h"
 #include "engine/control_socket.h"
 #include "netsense/engine.grpc.pb.h"
@@ -89,7 +90,7 @@ class Server final : public ControlServer {
   ~Server() override {
     socket_.reset();
     stop_.request_stop();
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    server_->Shutdown(std::chrono::system_clock::now() + deadlines::kControlEnd());
   }
 
   absl::Status Listen(const std::string& path) {
@@ -125,7 +126,7 @@ absl::StatusOr<Reply> Ask(const std::string& path, Call call) {
   if (!channel.ok()) return channel.status();
   auto stub = v1::EngineControl::NewStub(*channel);
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(3));
+  context.set_deadline(std::chrono::system_clock::now() + deadlines::kStatusAnswer());
   Reply reply;
   grpc::Status status = call(*stub, &context, &reply);
   if (!status.ok()) return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());

@@ -19,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 
 namespace netsense {
@@ -26,7 +27,6 @@ namespace {
 
 // RFC 9113, section 3.4: what every HTTP/2 client sends first.
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-constexpr std::chrono::seconds kPrefaceLimit{2};
 constexpr size_t kMaxWaiting = 64;
 constexpr int kLookAgainMs = 5;
 
@@ -136,7 +136,7 @@ void ControlSocket::Run() {
         next == MonotonicTime::max()
             ? -1
             : static_cast<int>(std::max<int64_t>(std::chrono::ceil<std::chrono::milliseconds>(next - now).count(), 0));
-    // Half a preface keeps a socket readable, so waiting ones are looked at by time: few, and for 2 s at most.
+    // Half a preface keeps a socket readable, so waiting ones are looked at by time: few, and not for long.
     if (!waiting.empty()) timeout = std::min(timeout, kLookAgainMs);
     poll(fds, 2, timeout);
     if (fds[0].revents != 0) return;
@@ -149,7 +149,7 @@ void ControlSocket::Run() {
       }
       if (fd && IsTrusted(fd.get())) {
         if (waiting.size() >= kMaxWaiting) waiting.pop_front();
-        waiting.push_back({std::move(fd), MonotonicNow() + kPrefaceLimit});
+        waiting.push_back({std::move(fd), MonotonicNow() + deadlines::kControlPreface()});
       }
     }
     now = MonotonicNow();

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/process.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
@@ -20,11 +21,7 @@
 namespace netsense {
 namespace {
 
-constexpr std::chrono::seconds kConnectLimit{5};
-constexpr std::chrono::seconds kBusyLimit{2};
 constexpr std::chrono::milliseconds kBusyPause{20};
-constexpr std::chrono::seconds kDrainLimit{30};  // for what is still on its way when a timed stream ends
-constexpr std::chrono::hours kUntimedLimit{1};
 constexpr uint64_t kPingsPerProgress = 256;
 constexpr int kMostLostAtFirst = 5;  // in a row, in the warm-up: nobody answers
 
@@ -48,9 +45,9 @@ absl::StatusOr<Opened> Open(const TransportRegistry& transports, const Pinning& 
   request.set_max_stream_bytes(max_stream_bytes);
   request.set_measurement(measurement);
   request.set_software_version(NETSENSE_VERSION);
-  MonotonicTime deadline = MonotonicNow() + kConnectLimit;
+  MonotonicTime deadline = MonotonicNow() + deadlines::kConnect();
   // The responder may still be taking leave of the measurement before.
-  const MonotonicTime patience = patient ? MonotonicNow() + kBusyLimit : MonotonicTime{};
+  const MonotonicTime patience = patient ? MonotonicNow() + deadlines::kPortBusy() : MonotonicTime{};
   auto dial = [&] { return DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop); };
   auto connection = dial();
   while (absl::IsAborted(connection.status()) && MonotonicNow() < patience && !SleepUnlessStopped(stop, kBusyPause))
@@ -194,7 +191,8 @@ class StreamRun {
   }
 
   static MonotonicTime Deadline(const StreamSpec& spec) {
-    return MonotonicNow() + (spec.bytes > 0 ? std::chrono::nanoseconds(kUntimedLimit) : kDrainLimit + spec.duration);
+    return MonotonicNow() + (spec.bytes > 0 ? std::chrono::nanoseconds(deadlines::kUntimedStream())
+                                            : deadlines::kDrain() + spec.duration);
   }
 
   const TransportRegistry& transports_;

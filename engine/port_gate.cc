@@ -5,16 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/deadlines.h"
 #include "engine/limits.h"
 
 namespace netsense {
-namespace {
-
-// Else whoever opens one stream after another holds the port for ever.
-constexpr std::chrono::seconds kComeWithin{10};
-
-}  // namespace
-
 PortGate::Pass::Pass(Pass&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)), port_(std::move(other.port_)) {}
 
@@ -26,8 +20,9 @@ absl::StatusOr<PortGate::Pass> PortGate::TryEnter(const std::string& port, uint6
                                                   MonotonicTime now, uint64_t measurement) {
   std::lock_guard lock(mutex_);
   State& state = ports_[port];
-  if (state.streams > 0 &&
-      (measurement == 0 || measurement != state.measurement || now - state.entered_at > kComeWithin))
+  // Without the limit whoever opens one stream after another holds the port for ever.
+  if (state.streams > 0 && (measurement == 0 || measurement != state.measurement ||
+                            now - state.entered_at > deadlines::kStreamsComeTogether()))
     return absl::AbortedError(absl::StrCat("port ", port, " is in another bandwidth probe"));
   if (!options_.unlimited) {
     double bytes_per_second = options_.share * static_cast<double>(speed_bps == 0 ? kAssumedSpeedBps : speed_bps) / 8;

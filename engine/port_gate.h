@@ -36,7 +36,7 @@ class PortGate {
 
   // Aborted: the port is taken. ResourceExhausted: the share is used up, with words on when to come back. `speed_bps` 0
   // = unknown. Streams of one `measurement` (not 0) may share the port: they are meant to run side by side, and
-  // come within 10 s.
+  // come within deadlines::kStreamsComeTogether.
   absl::StatusOr<Pass> TryEnter(const std::string& port, uint64_t speed_bps, uint64_t bytes,
                                 MonotonicTime now = MonotonicNow(), uint64_t measurement = 0);
 

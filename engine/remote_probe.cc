@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "engine/engine.h"
 #include "engine/local_ports.h"
@@ -20,7 +21,6 @@ namespace netsense {
 namespace {
 
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
-constexpr std::chrono::seconds kAnswerLimit{5};
 constexpr uint32_t kMaxTimeoutMs = 60'000;
 // Of a node with limits: what orders may send past its gate.
 constexpr uint32_t kMostPingBytes = 8192;
@@ -191,12 +191,12 @@ absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transport
     if (!outcome.ok()) answer.clear_kind();
     answer.set_code(static_cast<int32_t>(outcome.code()));
     answer.set_message(std::string(outcome.message()));
-    auto sent = WriteFrame(connection.get(), answer, MonotonicNow() + kAnswerLimit, stop);
+    auto sent = WriteFrame(connection.get(), answer, MonotonicNow() + deadlines::kOrderAnswer(), stop);
     if (absl::IsResourceExhausted(sent)) {
       answer.Clear();
       answer.set_code(static_cast<int32_t>(absl::StatusCode::kResourceExhausted));
       answer.set_message("the figures do not fit into one answer: ask for fewer pings");
-      sent = WriteFrame(connection.get(), answer, MonotonicNow() + kAnswerLimit, stop);
+      sent = WriteFrame(connection.get(), answer, MonotonicNow() + deadlines::kOrderAnswer(), stop);
     }
     if (!sent.ok()) return absl::IsUnavailable(sent) ? absl::OkStatus() : sent;
   }

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "base/deadlines.h"
 #include "base/unique_fd.h"
 #include "engine/pinning.h"
 #include "engine/port_gate.h"
@@ -28,7 +29,7 @@ struct OrderLimits {
   std::string token;              // proved to targets; empty = none
   uint64_t max_stream_bytes = 0;  // the largest number = no limit: then a stream may be bounded by a duration alone
   std::chrono::nanoseconds max_order{};
-  std::chrono::nanoseconds idle = std::chrono::minutes(2);  // no order for so long: the session is closed
+  std::chrono::nanoseconds idle = deadlines::kOrderIdle();  // no order for so long: the session is closed
   bool allow_busy_poll = false;
   const Pinning* pinning = nullptr;  // null = threads stay where they are
 };

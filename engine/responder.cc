@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
@@ -19,14 +20,13 @@
 namespace netsense {
 namespace {
 
-// A stream session holds its port: whoever opens one must use it at once.
-constexpr std::chrono::seconds kStreamIdleLimit{2};
-
-// A peer that has died in the middle of one must not keep the port for as long as other sessions bear with it: 6 s
-// or so, whichever side sends.
+// A peer that has died in the middle of a stream session must not keep the port for as long as other sessions bear with
+// it, whichever side sends.
 void NoticeDeathSoon(int fd) {
+  const auto limit_ms = static_cast<int>(deadlines::kStreamPeerDead().count());
+  const int probe_s = limit_ms / 3000;  // after so long, and as long again, and once more
   const std::pair<int, int> options[] = {
-      {TCP_KEEPIDLE, 2}, {TCP_KEEPINTVL, 2}, {TCP_KEEPCNT, 2}, {TCP_USER_TIMEOUT, 6000}};
+      {TCP_KEEPIDLE, probe_s}, {TCP_KEEPINTVL, probe_s}, {TCP_KEEPCNT, 2}, {TCP_USER_TIMEOUT, limit_ms}};
   for (auto [name, value] : options) setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value));
 }
 
@@ -225,7 +225,8 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
     } else {
       ServeLimits limits;
       if (box->pass != nullptr) {
-        limits = {.idle = kStreamIdleLimit, .total = options_.max_stream_session};
+        // It holds its port: whoever opens one must use it at once.
+        limits = {.idle = deadlines::kStreamSessionIdle(), .total = options_.max_stream_session};
         NoticeDeathSoon(box->connection.fd.get());
       }
       limits.hold_pings = options_.hold_pings;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/deadlines.h"
 #include "engine/pinning.h"
 #include "engine/port_gate.h"
 #include "engine/remote_probe.h"
@@ -27,7 +28,7 @@ enum class TakeOrders {
 struct ResponderOptions {
   DoorOptions door;
   uint64_t max_stream_bytes = 64 << 20;  // of one session
-  std::chrono::nanoseconds max_stream_session = std::chrono::seconds(60);
+  std::chrono::nanoseconds max_stream_session = deadlines::kStreamSession();
   bool allow_busy_poll = false;  // spin where a prober asks for it
   size_t max_sessions = 8192;    // ten rails of 800 peers
   size_t max_sessions_per_peer = 64;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/bridge_setup.h"
@@ -39,10 +40,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kHeartbeat{1000};    // of a standalone node
-constexpr milliseconds kNewsPause{250};     // between two reports, when states change in a row
-constexpr milliseconds kWriteAgain{1000};   // after a write of the publisher failed
-constexpr milliseconds kLeaveTimeout{300};  // of each of the last words to the GCS
+constexpr milliseconds kHeartbeat{1000};   // of a standalone node
+constexpr milliseconds kNewsPause{250};    // between two reports, when states change in a row
+constexpr milliseconds kWriteAgain{1000};  // after a write of the publisher failed
 
 class Bridge {
  public:
@@ -381,8 +381,9 @@ void Bridge::NoteGcs(const absl::Status& status) {
 }
 
 void Bridge::RemoveOwnKeys() {
-  auto gcs = GcsClient::Create(
-      {.address = setup_.self.gcs_address, .token_file = setup_.options.token_file, .timeout = kLeaveTimeout});
+  auto gcs = GcsClient::Create({.address = setup_.self.gcs_address,
+                                .token_file = setup_.options.token_file,
+                                .timeout = deadlines::kGcsLastWords()});
   if (!gcs.ok()) return;
   absl::Status status = (*gcs)->Delete(ReportKey(setup_.self.node_id));
   status.Update((*gcs)->Delete(DoorKey(setup_.self.node_id)));

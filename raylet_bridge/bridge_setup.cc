@@ -5,13 +5,13 @@
 #include <chrono>
 #include <utility>
 
+#include "base/deadlines.h"
 #include "base/logging.h"
 
 namespace netsense {
 namespace {
 
 constexpr int kDefaultGcsPort = 18592;
-constexpr std::chrono::milliseconds kWriteTimeout{1000};
 
 absl::Status CheckExposure(const std::string& what, const std::string& address, const BridgeSetup& setup) {
   if (!setup.token.secret.empty() || setup.options.insecure || IsLoopbackAddress(address)) return absl::OkStatus();
@@ -70,7 +70,7 @@ absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
   auto reader = GcsClient::Create(gcs);
   if (!reader.ok()) return reader.status();
   setup.gcs = *std::move(reader);
-  gcs.timeout = kWriteTimeout;
+  gcs.timeout = deadlines::kGcsWrite();
   auto writer = GcsClient::Create(gcs);
   if (!writer.ok()) return writer.status();
   setup.writer_gcs = *std::move(writer);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 
@@ -26,7 +27,7 @@ class EmbeddedGcs {
   struct Options {
     std::string listen;  // address:port; port 0 = any free one
     std::string token;   // empty = anybody may call; else each call must carry `authorization: Bearer <token>`
-    std::chrono::milliseconds node_timeout{5000};
+    std::chrono::milliseconds node_timeout = deadlines::kNodeSilence();
     std::function<MonotonicTime()> clock = MonotonicNow;
   };
 

@@ -12,15 +12,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/unique_fd.h"
 #include "netsense/engine.grpc.pb.h"
 
 namespace netsense {
 namespace {
 
-constexpr std::chrono::seconds kCallTimeout{1};
-// For this answer an engine tries its transports: it loads libraries and starts a process.
-constexpr std::chrono::seconds kInfoTimeout{6};
 constexpr int kMaxSnapshotBytes = 64 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -59,7 +57,8 @@ class GrpcEngineClient final : public EngineClient {
 
   absl::StatusOr<v1::EngineInfo> GetInfo(std::stop_token stop) override {
     v1::EngineInfo info;
-    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, kInfoTimeout, std::move(stop));
+    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, deadlines::kEngineFirstAnswer,
+                       std::move(stop));
     if (!status.ok()) return status;
     return info;
   }
@@ -96,11 +95,11 @@ class GrpcEngineClient final : public EngineClient {
  private:
   template <typename Request, typename Reply>
   absl::Status Call(grpc::Status (v1::EngineControl::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                    const Request& request, Reply& reply, std::chrono::seconds timeout = kCallTimeout,
+                    const Request& request, Reply& reply, Deadline timeout = deadlines::kEngineAnswer,
                     std::stop_token stop = {}) {
     grpc::ClientContext context;
     std::stop_callback cancel(std::move(stop), [&context] { context.TryCancel(); });
-    context.set_deadline(std::chrono::system_clock::now() + timeout);
+    context.set_deadline(std::chrono::system_clock::now() + timeout());
     return FromGrpc((stub_.get()->*method)(&context, request, &reply));
   }
 

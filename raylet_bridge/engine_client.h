@@ -14,8 +14,8 @@
 namespace netsense {
 
 // One connection: when it is lost every call returns Unavailable, and a new client must be made. Thread-safe. Calls
-// block for at most 1 s, GetInfo for 6 (DeadlineExceeded). Other codes are the engine's own, NotFound from RenewLease
-// for one.
+// block for at most deadlines::kEngineAnswer, GetInfo for kEngineFirstAnswer (DeadlineExceeded). Other codes are the
+// engine's own, NotFound from RenewLease for one.
 class EngineClient {
  public:
   // Unavailable: no engine answers there; PermissionDenied: whoever listens there is neither this user nor root.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
 
@@ -16,8 +17,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kConnectAgain{100};
 constexpr milliseconds kRenewAtLeast{1000};
-// An engine sends something at least each second; one that is silent for longer than this is not believed.
-constexpr int64_t kSilenceLimitMs = 3000;
 
 v1::PathResult Aged(v1::PathResult result, int64_t ms) {
   result.set_state_age_ms(result.state_age_ms() + ms);
@@ -53,7 +52,7 @@ EngineDriver::State EngineDriver::state() const {
   State state{plan_, info_, {}, problem_, std::nullopt, counters_, totals_};
   for (const auto& [id, known] : results_) state.results.emplace(id, Aged(known.result, MillisSince(known.at, now)));
   if (heard_) state.heard_age_ms = MillisSince(*heard_, now);
-  if (state.problem.empty() && state.heard_age_ms.value_or(0) > kSilenceLimitMs)
+  if (state.problem.empty() && state.heard_age_ms.value_or(0) > deadlines::kEngineSilence().count())
     state.problem = fmt::format("the engine of this node has been silent for {} ms", *state.heard_age_ms);
   return state;
 }

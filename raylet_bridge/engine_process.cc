@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"
@@ -28,7 +29,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstBackoff{100};
 constexpr milliseconds kMaxBackoff{2000};
 constexpr std::chrono::seconds kHealthyAfter{10};
-constexpr int kTermLimitMs = 1000;
 constexpr char kEngine[] = "netsense-engine";
 
 void Signal(const UniqueFd& pidfd, int signal) {
@@ -76,8 +76,9 @@ std::string FindEngineProgram() {
 void EndProcess(const UniqueFd& pidfd) {
   if (!pidfd) return;
   Signal(pidfd, SIGTERM);
-  if (WaitForEnd(pidfd, kTermLimitMs)) return;
-  spdlog::warn("the engine did not end within {} ms of SIGTERM: killing it", kTermLimitMs);
+  const auto limit_ms = static_cast<int>(deadlines::kEngineEnd().count());
+  if (WaitForEnd(pidfd, limit_ms)) return;
+  spdlog::warn("the engine did not end within {} ms of SIGTERM: killing it", limit_ms);
   Signal(pidfd, SIGKILL);
   WaitForEnd(pidfd, -1);
 }

@@ -27,7 +27,7 @@ class EngineProcess {
     int adopt_pid = 0;  // an engine that runs already: followed as if it were the child; 0 = none
   };
   explicit EngineProcess(Options options);
-  // SIGTERM, SIGKILL 1 s later, and waits for the end.
+  // SIGTERM, SIGKILL deadlines::kEngineEnd later, and waits for the end.
   ~EngineProcess();
   EngineProcess(const EngineProcess&) = delete;
   EngineProcess& operator=(const EngineProcess&) = delete;
@@ -50,7 +50,7 @@ class EngineProcess {
   std::jthread thread_;
 };
 
-// SIGTERM, SIGKILL 1 s later; returns when the process behind `pidfd` has ended.
+// SIGTERM, SIGKILL deadlines::kEngineEnd later; returns when the process behind `pidfd` has ended.
 void EndProcess(const UniqueFd& pidfd);
 
 }  // namespace netsense

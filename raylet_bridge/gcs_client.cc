@@ -11,6 +11,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/token.h"
 #include "ray/gcs.grpc.pb.h"
@@ -31,8 +32,6 @@ constexpr int kMaxReceiveBytes = 512 << 20;
 constexpr char kRetryOnce[] = R"({"methodConfig": [{"name": [{}], "retryPolicy": {
     "maxAttempts": 2, "initialBackoff": "0.05s", "maxBackoff": "0.05s", "backoffMultiplier": 1,
     "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
-// How long a call waits for the connection attempt that it asks for after an outage.
-constexpr milliseconds kReconnectWait{200};
 
 absl::StatusOr<std::string> NodeIdToBytes(const std::string& node_id) {
   bool hex = node_id.size() == 2 * kNodeIdBytes && std::all_of(node_id.begin(), node_id.end(), absl::ascii_isxdigit);
@@ -52,7 +51,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetServiceConfigJSON(kRetryOnce);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);  // a GCS drops clients that ask more often
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(deadlines::kGcsKeepalive().count()));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
@@ -203,7 +202,7 @@ class GrpcGcsClient : public GcsClient {
   void WaitForReconnect(std::chrono::system_clock::time_point deadline) {
     if (channel_->GetState(/*try_to_connect=*/true) != GRPC_CHANNEL_TRANSIENT_FAILURE) return;
     grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
-    channel_->WaitForConnected(std::min(deadline, std::chrono::system_clock::now() + kReconnectWait));
+    channel_->WaitForConnected(std::min(deadline, std::chrono::system_clock::now() + deadlines::kGcsReconnect()));
   }
 
   Token CurrentToken() {

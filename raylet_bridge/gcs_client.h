@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 
@@ -27,7 +28,7 @@ struct ClusterNode {
 struct GcsClientOptions {
   std::string address;     // host:port
   std::string token_file;  // as base/token.h; the token is read again whenever the GCS answers UNAUTHENTICATED
-  std::chrono::milliseconds timeout{2000};  // of each call
+  std::chrono::milliseconds timeout = deadlines::kGcsCall();  // of each call
 };
 
 // Refuses, with InvalidArgument, what is not host:port (an IPv6 address in brackets, [::1]:6379).

@@ -39,7 +39,7 @@ bool HttpConnection::ReadHead() {
 
 bool HttpConnection::is_readable() const { return given_ < taken_.size() || Wait(POLLIN, request_until_); }
 
-bool HttpConnection::is_writable() const { return Wait(POLLOUT, MonotonicNow() + kStallLimit); }
+bool HttpConnection::is_writable() const { return Wait(POLLOUT, MonotonicNow() + deadlines::kHttpStall()); }
 
 ssize_t HttpConnection::read(char* into, size_t size) {
   if (given_ < taken_.size()) {
@@ -52,11 +52,11 @@ ssize_t HttpConnection::read(char* into, size_t size) {
 }
 
 ssize_t HttpConnection::write(const char* from, size_t size) {
-  if (answer_until_ == MonotonicTime{}) answer_until_ = MonotonicNow() + kAnswerLimit;
+  if (answer_until_ == MonotonicTime{}) answer_until_ = MonotonicNow() + deadlines::kHttpAnswer();
   while (true) {
     const ssize_t n = send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0 || (errno != EAGAIN && errno != EINTR)) return n;
-    if (!Wait(POLLOUT, std::min(answer_until_, MonotonicNow() + kStallLimit))) return -1;
+    if (!Wait(POLLOUT, std::min(answer_until_, MonotonicNow() + deadlines::kHttpStall()))) return -1;
   }
 }
 

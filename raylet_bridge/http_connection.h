@@ -7,16 +7,14 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 
 // Used by one thread. Does not own the descriptor.
 class HttpConnection final : public httplib::Stream {
  public:
-  static constexpr size_t kMaxHead = 32 << 10;             // bytes of a request's line and headers
-  static constexpr std::chrono::seconds kRequestLimit{2};  // from the first moment to the last byte of a request
-  static constexpr std::chrono::seconds kStallLimit{2};    // in which an answer's reader takes nothing
-  static constexpr std::chrono::seconds kAnswerLimit{30};  // for the whole answer
+  static constexpr size_t kMaxHead = 32 << 10;  // bytes of a request's line and headers
 
   explicit HttpConnection(int fd);
 
@@ -35,7 +33,7 @@ class HttpConnection final : public httplib::Stream {
   bool Wait(short events, MonotonicTime until) const;
 
   const int fd_;
-  const MonotonicTime request_until_ = MonotonicNow() + kRequestLimit;
+  const MonotonicTime request_until_ = MonotonicNow() + deadlines::kHttpRequest();
   MonotonicTime answer_until_{};  // set by the first write
   std::string taken_;             // read from the network
   size_t given_ = 0;              // of it, to httplib

@@ -34,9 +34,10 @@ struct HttpRoute {
 // {"result":false,"msg":reason,"data":{}}: what an error looks like, here and on Ray's dashboard.
 HttpResponse RefuseHttp(int code, const std::string& reason);
 
-// One request a connection. It must come whole within 2 s; URLs and single headers are bounded at 8 KiB, all of them
-// together at 32 KiB, bodies at 8 KiB. An answer is given up after 30 s, or when its reader takes nothing for 2 s.
-// The destructor closes what is under way, and waits for a route that is just answering.
+// One request a connection. It must come whole within deadlines::kHttpRequest; URLs and single headers are bounded at 8
+// KiB, all of them together at 32 KiB, bodies at 8 KiB. An answer is given up after deadlines::kHttpAnswer, or when its
+// reader takes nothing for kHttpStall. The destructor closes what is under way, and waits for a route that is just
+// answering.
 class HttpServer {
  public:
   struct Options {

@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 namespace {
@@ -92,9 +93,11 @@ bool IsLoopback(const std::string& host) {
 
 void TuneSessionSocket(int fd) {
   SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  const int limit_s =
+      static_cast<int>(std::chrono::seconds(std::chrono::ceil<std::chrono::seconds>(deadlines::kPeerDead())).count());
   SetInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, 15);
-  SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, limit_s / 2);
+  SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, limit_s / 6);
   SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 

@@ -37,7 +37,8 @@ absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, cons
 absl::Status BindToDevice(int fd, const std::string& netdev);
 // SO_REUSEADDR, backlog 1024. The address is numeric, a name, or empty for all.
 absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port);
-// TCP_NODELAY and keep-alive (a dead peer is noticed within 30 s), as every socket of a session has them.
+// TCP_NODELAY and keep-alive (a dead peer is noticed within deadlines::kPeerDead), as every socket of a session has
+// them.
 void TuneSessionSocket(int fd);
 // Marks what goes out (IP_TOS, IPV6_TCLASS); 0 leaves it as it is.
 absl::Status SetTrafficClass(int fd, uint32_t traffic_class);

@@ -37,6 +37,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "base/unique_fd.h"
 #include "netsense/measurement.pb.h"
 #include "netsense/session.pb.h"
@@ -149,8 +150,8 @@ absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view 
 
 // How long a responder bears with a prober.
 struct ServeLimits {
-  std::chrono::nanoseconds open = std::chrono::seconds(10);  // for a fabric that connects in its own way
-  std::chrono::nanoseconds idle = std::chrono::minutes(10);  // nothing asked for so long: the session is closed
+  std::chrono::nanoseconds open = deadlines::kFabricConnect();  // for a fabric that connects in its own way
+  std::chrono::nanoseconds idle = deadlines::kSessionIdle();    // nothing asked for so long: the session is closed
   std::chrono::nanoseconds total = std::chrono::hours(24 * 365);
   // A responder that waits so long before each echo, and counts it as its hold: for tests of accuracy.
   std::chrono::nanoseconds hold_pings{};

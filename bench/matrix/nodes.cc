@@ -12,14 +12,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "engine/expectation.h"
 #include "transports/socket.h"
 
 namespace netsense::matrix {
 namespace {
-
-constexpr std::chrono::seconds kClusterLimit{5};
 
 // Numeric, the first that there is; or why there is none.
 absl::StatusOr<std::string> Resolve(const std::string& host) {
@@ -77,8 +76,8 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
   if (!url.starts_with("http://"))
     return absl::InvalidArgumentError(absl::StrCat("--cluster is a URL as http://HEAD:18591, not '", url, "'"));
   httplib::Client client(url);
-  client.set_connection_timeout(kClusterLimit);
-  client.set_read_timeout(kClusterLimit);
+  client.set_connection_timeout(deadlines::kClusterAnswer());
+  client.set_read_timeout(deadlines::kClusterAnswer());
   httplib::Headers headers;
   if (!token.empty()) headers.emplace("Authorization", "Bearer " + token);
   auto answer = client.Get("/api/v0/network_topology?edges=none", headers);

@@ -32,7 +32,7 @@ struct NodeSources {
 
 // All of them, each once, in the order given. InvalidArgument for what cannot be read; Unavailable when the cluster
 // does not answer. Resolves names; one that cannot be resolved is a node that is not alive, with the reason. Blocks for
-// at most 10 s for the cluster.
+// at most twice deadlines::kClusterAnswer for the cluster.
 absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources);
 
 // Of the head bridge's answer to GET /api/v0/network_topology; nodes that the cluster itself counts as dead are left

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "bench/result_file.h"
@@ -13,15 +14,10 @@
 namespace netsense::matrix {
 namespace {
 
-// How long a port that is taken, or whose share is used up, is waited for.
-constexpr std::chrono::seconds kBusyLimit{60};
 constexpr std::chrono::milliseconds kFirstPause{10}, kLongestPause{500};
 // An order may take this much more than planned before it counts as late: slow links are what we look for.
 constexpr double kSlowestGbps = 0.05;
 constexpr double kSlowestPingSeconds = 5e-3;
-constexpr double kDrainSeconds = 2;
-// A node gives up by itself, with its own reason: that is waited for (as engine/measure.cc).
-constexpr std::chrono::seconds kConnectLimit{5};
 // A pair too slow for the number of pings is given so much time instead.
 constexpr std::chrono::seconds kSlowPairTime{2};
 // From then on an order that has no answer yet is a reason to look whether both its nodes are there.
@@ -49,7 +45,7 @@ absl::Status Runs(const Node& node, const std::string& transport) {
 // Until the port is free, or it lasts too long.
 template <typename Measure>
 auto WhenFree(Measure measure, const std::stop_token& stop) {
-  const MonotonicTime until = MonotonicNow() + kBusyLimit;
+  const MonotonicTime until = MonotonicNow() + deadlines::kMatrixPortBusy();
   auto result = measure();
   for (auto pause = kFirstPause; MonotonicNow() < until; pause = std::min(2 * pause, kLongestPause)) {
     if (!absl::IsAborted(result.status()) && !absl::IsResourceExhausted(result.status())) break;
@@ -132,7 +128,7 @@ PingRequest Runner::PingTo(const Node& node, const std::string& transport) const
   PingRequest ping{.target = TargetAt(node, transport), .bounds = {.iterations = settings_.pings, .duration = {}}};
   ping.payload_bytes = settings_.payload_bytes;
   ping.warmup = settings_.warmup;
-  ping.timeout = std::min(settings_.timeout, std::chrono::milliseconds(1000));
+  ping.timeout = std::min(settings_.timeout, deadlines::kMatrixPing());
   return ping;
 }
 
@@ -226,17 +222,19 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
         },
         stop);
   };
-  const auto slack = settings_.timeout + kConnectLimit;
+  // A node gives up by itself, with its own reason: that is waited for.
+  const auto slack = settings_.timeout + deadlines::kConnect();
 
   if (task.ping) {
     // By name, whatever the order of the list: two runs can then be compared pair by pair.
     const Node &pinger = a.name <= b.name ? a : b, &pinged = a.name <= b.name ? b : a;
     PingRequest ping = PingTo(pinged, task.transport);
     bool late = false;
-    const double allowed = kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup);
+    const auto allowed =
+        Seconds(kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup) * TimeScale());
     auto result =
         order(pinger, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
-          auto figures = session.Ping(ping, MonotonicNow() + slack + Seconds(allowed), token);
+          auto figures = session.Ping(ping, MonotonicNow() + slack + allowed, token);
           late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
           return figures;
         });
@@ -257,11 +255,12 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
   }
   for (const Way& way : ways) {
     const BandwidthRequest stream = StreamTo(way.to, task.transport);
-    double allowed = kDrainSeconds + settings_.stream_seconds.value_or(0);
-    if (settings_.stream_bytes) allowed = static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9);
+    std::chrono::nanoseconds allowed = deadlines::kMatrixDrain() + Seconds(settings_.stream_seconds.value_or(0));
+    if (settings_.stream_bytes)
+      allowed = Seconds(static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9) * TimeScale());
     auto result =
         order(way.from, StreamSeconds(settings_.load(), {}), [&](OrderSession& session, const std::stop_token& token) {
-          return session.Bandwidth(stream, MonotonicNow() + slack + Seconds(allowed), token);
+          return session.Bandwidth(stream, MonotonicNow() + slack + allowed, token);
         });
     if (failed(result.status())) {
       if (is_told()) tell(way.from, way.to, BandwidthFailureRow(stream, result.status()));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
@@ -10,8 +11,6 @@
 
 namespace netsense {
 namespace {
-
-constexpr std::chrono::seconds kHandshakeLimit{2};
 
 // Ok and the connection is authenticated, or why not.
 absl::StatusOr<uint16_t> ProveToken(int fd, const std::string& token, MonotonicTime deadline, std::stop_token stop) {
@@ -62,7 +61,7 @@ absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::Open
                                         MonotonicTime deadline, std::stop_token stop) {
   auto fd = ConnectTcp(target.host, target.port, target.from, deadline, stop);
   if (!fd.ok()) return fd.status();
-  deadline = std::min(deadline, MonotonicNow() + kHandshakeLimit);
+  deadline = std::min(deadline, MonotonicNow() + deadlines::kHandshake());
   auto version = ProveToken(fd->get(), target.token, deadline, stop);
   if (!version.ok()) return version.status();
 

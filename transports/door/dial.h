@@ -18,7 +18,8 @@ struct DialTarget {
 };
 
 // Connects, proves the token both ways, and asks for the session. The grant must come from `request.target_node_id`
-// when that is set. Codes as in transport.h. Blocks until `deadline`, and for at most 2 s once connected.
+// when that is set. Codes as in transport.h. Blocks until `deadline`, and for at most deadlines::kHandshake once
+// connected.
 absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::OpenSession& request,
                                         MonotonicTime deadline, std::stop_token stop);
 

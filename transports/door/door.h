@@ -3,7 +3,7 @@
 // callback.
 //
 // Strangers cost little: hellos have a fixed size, nothing is allocated for a connection before it is authenticated but
-// its slot, a handshake that is not over after 2 s is closed, and when a cap is reached the oldest unfinished handshake
+// its slot, a handshake that is not over in time is closed, and when a cap is reached the oldest unfinished handshake
 // makes room, so that silent connections cannot keep an honest prober out. With no descriptors left the door drops what
 // it cannot serve, pauses for a second, and lives on.
 #pragma once
@@ -18,6 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "base/unique_fd.h"
 #include "transports/transport.h"
 
@@ -32,7 +33,7 @@ struct DoorOptions {
   std::vector<std::string> more_hosts = {};
   std::string token = {};  // empty = none: then only a loopback address is allowed, unless `insecure`
   bool insecure = false;
-  std::chrono::milliseconds handshake_limit{2000};
+  std::chrono::milliseconds handshake_limit = deadlines::kHandshake();
   size_t max_handshakes = 256;
   size_t max_handshakes_per_peer = 64;
 };

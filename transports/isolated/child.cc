@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "transports/isolated/host.h"
 #include "transports/isolated/packet.h"
@@ -24,8 +25,6 @@ extern char** environ;
 namespace netsense::isolated {
 namespace {
 
-constexpr std::chrono::seconds kWaitLimit{5};    // whoever asks waits no longer for a child that starts
-constexpr std::chrono::seconds kStartLimit{20};  // a child that has said nothing by then is ended
 constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kLongestPause{30'000};
 constexpr std::chrono::seconds kHealthyAfter{60};
@@ -93,7 +92,7 @@ absl::Status Child::availability() {
     state_ = State::kStarting;
     supervisor_ = std::thread([this] { Supervise(); });
   }
-  changed_.wait_for(lock, kWaitLimit, [this] { return state_ != State::kStarting; });
+  changed_.wait_for(lock, deadlines::kChildAnswer(), [this] { return state_ != State::kStarting; });
   if (state_ == State::kStarting)
     return absl::UnavailableError(absl::StrCat("the ", what_, " process does not answer yet"));
   return status_;
@@ -113,7 +112,7 @@ absl::StatusOr<UniqueFd> Child::Open(const v1::ChildSession& session, UniqueFd d
 absl::Status Child::WhyGone() {
   std::unique_lock lock(mutex_);
   // The socket may close a moment before the process is reaped.
-  changed_.wait_for(lock, std::chrono::seconds(1), [this] { return state_ != State::kRunning || closing_; });
+  changed_.wait_for(lock, deadlines::kChildReaped(), [this] { return state_ != State::kRunning || closing_; });
   if (state_ == State::kRunning && !closing_)
     return absl::InternalError(absl::StrCat("the ", what_, " process closed the session"));
   return absl::InternalError(absl::StrCat("the ", what_, " process ", last_end_));
@@ -156,8 +155,7 @@ std::string Child::RunOne() {
   v1::ChildHello hello;
   bool said_hello = false;
   pollfd ready{control, POLLIN, 0};
-  if (poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(kStartLimit).count())) == 1 &&
-      ReceivePacket(control, &hello).ok()) {
+  if (poll(&ready, 1, static_cast<int>(deadlines::kChildStart().count())) == 1 && ReceivePacket(control, &hello).ok()) {
     std::lock_guard lock(mutex_);
     said_hello = true;
     state_ = State::kRunning;
@@ -173,7 +171,7 @@ std::string Child::RunOne() {
   std::lock_guard lock(mutex_);
   control_.Reset();
   if (!said_hello && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-    return absl::StrCat("said nothing within ", kStartLimit.count(), " s of its start");
+    return absl::StrCat("said nothing within ", deadlines::kChildStart() / std::chrono::seconds(1), " s of its start");
   return DescribeEnd(status);
 }
 

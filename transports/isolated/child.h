@@ -24,7 +24,7 @@ class Child {
   ~Child();
 
   // Ok when the child runs and its backend can. Starts it when it never ran, and then waits for its first words (at
-  // most 5 s); else answers at once. Unavailable: the reason, and when it is started again.
+  // most deadlines::kChildAnswer); else answers at once. Unavailable: the reason, and when it is started again.
   absl::Status availability();
 
   // Hands a session over; our end of its socket. Codes as availability().

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "transports/isolated/child.h"
 #include "transports/isolated/packet.h"
 #include "transports/isolated/thread_binding.h"
@@ -17,10 +18,9 @@ namespace isolated {
 namespace {
 
 // The child keeps the deadline; one that is later than this does not answer at all.
-constexpr std::chrono::seconds kGrace{2};
-
 MonotonicTime Later(MonotonicTime deadline) {
-  return deadline > MonotonicTime::max() - kGrace ? deadline : deadline + kGrace;
+  const auto late = deadlines::kChildLate();
+  return deadline > MonotonicTime::max() - late ? deadline : deadline + late;
 }
 
 int64_t CountOf(MonotonicTime time) { return std::chrono::nanoseconds(time.time_since_epoch()).count(); }

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "netsense/ucx.pb.h"
 #include "transports/busy_poll.h"
@@ -23,7 +24,6 @@ namespace {
 constexpr unsigned kMessageId = 1;
 constexpr std::chrono::milliseconds kLendFor{1};
 constexpr std::chrono::milliseconds kLookAtDoor{1};
-constexpr std::chrono::seconds kCloseLimit{1};
 // Each holds some megabytes. With more of them the abort is the lesser evil: the process begins anew.
 constexpr size_t kMaxUnconnected = 8;
 
@@ -93,7 +93,7 @@ Endpoint::~Endpoint() {
   if (worker_ == nullptr) return;
   // UCX 1.13 aborts when an endpoint is closed that has messages of its own still to send in order to connect.
   if (ep_ != nullptr && !connected_ && LeaveBehind(kMaxUnconnected)) return;
-  const MonotonicTime end = MonotonicNow() + kCloseLimit;
+  const MonotonicTime end = MonotonicNow() + deadlines::kEndpointClose();
   if (ep_ != nullptr && tells_of_dead_peer_) {
     ucp_request_param_t param{};
     param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
