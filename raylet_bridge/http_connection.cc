@@ -8,9 +8,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/deadlines.h"
+
 namespace netsense {
 
-HttpConnection::HttpConnection(int fd) : fd_(fd) {}
+HttpConnection::HttpConnection(int fd, std::chrono::milliseconds request_limit)
+    : fd_(fd), request_until_(MonotonicNow() + request_limit) {}
 
 bool HttpConnection::Wait(short events, MonotonicTime until) const {
   while (true) {

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "base/clock.h"
-#include "base/deadlines.h"
 
 namespace netsense {
 
@@ -16,7 +15,8 @@ class HttpConnection final : public httplib::Stream {
  public:
   static constexpr size_t kMaxHead = 32 << 10;  // bytes of a request's line and headers
 
-  explicit HttpConnection(int fd);
+  // `request_limit`: from now to the last byte of the request.
+  HttpConnection(int fd, std::chrono::milliseconds request_limit);
 
   // Takes the request's line and headers from the network. False: they did not come whole within the limits.
   bool ReadHead();
@@ -33,7 +33,7 @@ class HttpConnection final : public httplib::Stream {
   bool Wait(short events, MonotonicTime until) const;
 
   const int fd_;
-  const MonotonicTime request_until_ = MonotonicNow() + deadlines::kHttpRequest();
+  const MonotonicTime request_until_;
   MonotonicTime answer_until_{};  // set by the first write
   std::string taken_;             // read from the network
   size_t given_ = 0;              // of it, to httplib

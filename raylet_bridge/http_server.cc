@@ -48,6 +48,7 @@ bool SameSecret(const std::string& shown, const std::string& wanted) {
 // httplib's server with bounded connections, and an end that waits for nobody.
 class BoundedServer final : public httplib::Server {
  public:
+  explicit BoundedServer(std::chrono::milliseconds request_limit) : request_limit_(request_limit) {}
   // From now on connections are closed, those that are served too.
   void Abandon() {
     std::lock_guard lock(mutex_);
@@ -59,7 +60,7 @@ class BoundedServer final : public httplib::Server {
   bool process_and_close_socket(socket_t fd) override {
     bool done = false;
     if (Enter(fd)) {
-      HttpConnection connection(fd);
+      HttpConnection connection(fd, request_limit_);
       bool closed = false;
       done = connection.ReadHead() && process_request(connection, true, closed, nullptr);
       std::lock_guard lock(mutex_);
@@ -75,6 +76,7 @@ class BoundedServer final : public httplib::Server {
     return !abandoned_ && served_.insert(fd).second;
   }
 
+  const std::chrono::milliseconds request_limit_;
   std::mutex mutex_;
   bool abandoned_ = false;
   std::set<int> served_;
@@ -173,7 +175,7 @@ class Server final : public HttpServer {
   }
 
   const Options options_;
-  BoundedServer server_;
+  BoundedServer server_{options_.request_limit};
   uint16_t port_ = 0;
   std::thread thread_;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 
@@ -34,7 +35,7 @@ struct HttpRoute {
 // {"result":false,"msg":reason,"data":{}}: what an error looks like, here and on Ray's dashboard.
 HttpResponse RefuseHttp(int code, const std::string& reason);
 
-// One request a connection. It must come whole within deadlines::kHttpRequest; URLs and single headers are bounded at 8
+// One request a connection. It must come whole within `request_limit`; URLs and single headers are bounded at 8
 // KiB, all of them together at 32 KiB, bodies at 8 KiB. An answer is given up after deadlines::kHttpAnswer, or when its
 // reader takes nothing for kHttpStall. The destructor closes what is under way, and waits for a route that is just
 // answering.
@@ -45,6 +46,7 @@ class HttpServer {
     uint16_t port = 0;  // 0 = any free one
     std::string token;  // empty = anybody may ask; else `Authorization: Bearer <token>`: 401 without, 403 with another
     std::vector<HttpRoute> routes;
+    std::chrono::milliseconds request_limit = deadlines::kHttpRequest();
   };
 
   // Unavailable: the port is taken, or the address is not this host's.

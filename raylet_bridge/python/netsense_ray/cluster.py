@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .deadlines import RAY_CALL_S
 from .programs import NetsenseError, gcs_flags, run_bridge
 from .topology import topology
 
-_CALL_LIMIT_S = 30.0
 _LOOK_EVERY_S = 0.25
 _SAY_AFTER_S = 1.0
 _GIVEN_UP_AFTER = 3  # starts in a row that failed
@@ -140,9 +140,9 @@ def _start_supervisor() -> Any:
     head = next((node["NodeID"] for node in ray.nodes() if node["Alive"] and "node:__internal_head__" in node["Resources"]), None)
     supervisor: Any = ray.remote(Supervisor).options(**actor_options(NAME, head, soft=True)).remote(secrets.token_hex(32))
     try:
-        ray.get(supervisor.states.remote(), timeout=_CALL_LIMIT_S)
+        ray.get(supervisor.states.remote(), timeout=RAY_CALL_S)
     except ray.exceptions.GetTimeoutError:
-        raise NetsenseError(f"Ray started no worker for netsense's supervisor within {_CALL_LIMIT_S:g} s: is the head overloaded?") from None
+        raise NetsenseError(f"Ray started no worker for netsense's supervisor within {RAY_CALL_S:g} s: is the head overloaded?") from None
     except ray.exceptions.RayError as error:
         _kill(NAME)
         raise NetsenseError(f"on the head: {explain(error)}") from error
@@ -156,7 +156,7 @@ def _look(supervisor: Any) -> tuple[tuple[BridgeStatus, ...], int]:
     from .supervisor import explain
 
     try:
-        states = ray.get(supervisor.states.remote(), timeout=_CALL_LIMIT_S)
+        states = ray.get(supervisor.states.remote(), timeout=RAY_CALL_S)
     except ray.exceptions.RayError as error:
         raise NetsenseError(f"netsense's supervisor does not answer: {explain(error)}") from error
     seen = topology()
@@ -222,11 +222,11 @@ def _kill(name: str) -> None:
     """Ends an actor at once, and returns when its name is free."""
     import ray
 
-    deadline = time.monotonic() + _CALL_LIMIT_S
+    deadline = time.monotonic() + RAY_CALL_S
     while (actor := _find(name)) is not None:
         ray.kill(actor)
         if time.monotonic() > deadline:
-            raise NetsenseError(f"Ray did not end the actor {name} within {_CALL_LIMIT_S:g} s")
+            raise NetsenseError(f"Ray did not end the actor {name} within {RAY_CALL_S:g} s")
         time.sleep(0.05)
 
 

@@ -18,7 +18,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-TIMEOUT_S = 5  # for the GCS, and for each silence of the bridge
+from .deadlines import PASSED_ON_S
+
 PAGE = "/network"  # where the page of the bridge's `/` stands on the dashboard
 
 # Ray's proxy in front of us unpacks a body but keeps its headers: what is packed here must leave unpacked.
@@ -44,8 +45,8 @@ async def answer(module: Any, request: web.Request) -> web.StreamResponse:
 
 async def _bridge_api(module: Any) -> URL:
     try:
-        get = module.gcs_client.async_internal_kv_get(b"http_api", namespace=b"network_sense", timeout=TIMEOUT_S)
-        record = await asyncio.wait_for(get, TIMEOUT_S)
+        get = module.gcs_client.async_internal_kv_get(b"http_api", namespace=b"network_sense", timeout=PASSED_ON_S)
+        record = await asyncio.wait_for(get, PASSED_ON_S)
     except Exception as error:
         raise Unavailable(f"Ray's GCS does not say where the bridge is: {error!r}") from error
     if record is None:
@@ -88,7 +89,7 @@ async def _pass_on(module: Any, request: web.Request, api: URL, path: str) -> we
                 URL(f"{api}{path}", encoded=True),
                 headers={"Accept-Encoding": "identity"} | headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=TIMEOUT_S, sock_read=TIMEOUT_S),
+                timeout=aiohttp.ClientTimeout(total=None, connect=PASSED_ON_S, sock_read=PASSED_ON_S),
             )
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise Unavailable(

@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from .deadlines import BRIDGE_END_S
 from .programs import NetsenseError, program
 from .shared_token import write_token
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 10.0
-_END_LIMIT_S = 10.0
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded here: between fork and exec nothing may be
@@ -111,7 +111,7 @@ class NodeBridge:
             self._stop.set()
             if self._process is not None:
                 self._process.terminate()
-        self._keeper.join(_END_LIMIT_S)
+        self._keeper.join(BRIDGE_END_S)
         if self._keeper.is_alive() and self._process is not None:
             self._process.kill()
             self._keeper.join()
