@@ -78,7 +78,11 @@ absl::StatusOr<std::unique_ptr<Responder>> Responder::Start(ResponderOptions opt
 }
 
 Responder::Responder(ResponderOptions options, const TransportRegistry* transports, PortGate* gate)
-    : options_(std::move(options)), transports_(transports), gate_(gate), incarnation_(RandomNumber()) {}
+    : options_(std::move(options)),
+      transports_(transports),
+      gate_(gate),
+      incarnation_(RandomNumber()),
+      workers_(options_.keep_idle_threads) {}
 
 Responder::~Responder() {
   door_.reset();
@@ -226,7 +230,7 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
       ServeLimits limits;
       if (box->pass != nullptr) {
         // It holds its port: whoever opens one must use it at once.
-        limits = {.idle = deadlines::kStreamSessionIdle(), .total = options_.max_stream_session};
+        limits = {.idle = options_.stream_session_idle, .total = options_.max_stream_session};
         NoticeDeathSoon(box->connection.fd.get());
       }
       limits.hold_pings = options_.hold_pings;

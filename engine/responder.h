@@ -29,10 +29,12 @@ struct ResponderOptions {
   DoorOptions door;
   uint64_t max_stream_bytes = 64 << 20;  // of one session
   std::chrono::nanoseconds max_stream_session = deadlines::kStreamSession();
+  std::chrono::nanoseconds stream_session_idle = deadlines::kStreamSessionIdle();
   bool allow_busy_poll = false;  // spin where a prober asks for it
   size_t max_sessions = 8192;    // ten rails of 800 peers
   size_t max_sessions_per_peer = 64;
   std::chrono::nanoseconds hold_pings{};  // as in ServeLimits
+  std::chrono::milliseconds keep_idle_threads = WorkerPool::kKeepIdle;
   TakeOrders take_orders = TakeOrders::kFromTrusted;
   const Pinning* pinning = nullptr;  // outlives the responder; null = threads stay where they are
 };

@@ -4,11 +4,6 @@
 #include <thread>
 
 namespace netsense {
-namespace {
-
-constexpr std::chrono::seconds kIdleLimit{10};
-
-}  // namespace
 
 WorkerPool::~WorkerPool() {
   std::unique_lock lock(mutex_);
@@ -38,7 +33,7 @@ bool WorkerPool::Run(std::function<void()> task) {
 void WorkerPool::Work(std::unique_lock<std::mutex> lock) {
   while (true) {
     ++idle_;
-    bool woken = changed_.wait_for(lock, kIdleLimit, [this] { return closing_ || !tasks_.empty(); });
+    bool woken = changed_.wait_for(lock, keep_idle_, [this] { return closing_ || !tasks_.empty(); });
     --idle_;
     if (tasks_.empty()) {
       if (woken && !closing_) continue;

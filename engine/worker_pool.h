@@ -12,7 +12,10 @@ namespace netsense {
 
 class WorkerPool {
  public:
-  WorkerPool() = default;
+  static constexpr std::chrono::seconds kKeepIdle{10};
+
+  // A thread that has had nothing to do for so long ends.
+  explicit WorkerPool(std::chrono::milliseconds keep_idle = kKeepIdle) : keep_idle_(keep_idle) {}
   // Waits for every task to return: stop them first.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -24,6 +27,7 @@ class WorkerPool {
  private:
   void Work(std::unique_lock<std::mutex> lock);
 
+  const std::chrono::milliseconds keep_idle_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;

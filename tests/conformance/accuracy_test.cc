@@ -56,6 +56,25 @@ TEST_P(Conformance, AccuracyRttIsTheFullRoundTrip) {
   }
 }
 
+TEST_P(Conformance, AccuracyATimedStreamLastsAsLongAsAskedFor) {
+  constexpr nanoseconds kDuration = milliseconds(200);
+  Peer peer;
+  auto session = Open(peer, StreamRequest());
+  for (Direction direction : Directions()) {
+    const nanoseconds duration = Scaled(kDuration);
+    const Stopwatch watch;
+    auto sample = session->Stream({.direction = direction, .duration = duration, .window = duration / 10},
+                                  Within(seconds(30)), {});
+    const nanoseconds around = watch.elapsed();
+    ASSERT_TRUE(sample.ok()) << sample.status();
+    EXPECT_GT(sample->bytes, 0u);
+    EXPECT_LE(sample->elapsed, around);
+    EXPECT_GE(sample->elapsed, duration / 2) << "the receiver's clock saw only part of the stream";
+    EXPECT_GE(around, duration);
+    EXPECT_TRUE(watch.Within(kDuration + 2 * kPrompt, around));
+  }
+}
+
 // Bandwidth by the receiver's clock agrees with what our own saw around the call.
 TEST_P(Conformance, AccuracyBandwidthIsBitsOverTheTimeThatTheyTook) {
   constexpr int kAttempts = 8;  // a busy host spoils some

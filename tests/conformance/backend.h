@@ -16,7 +16,6 @@ namespace netsense::conformance {
 
 // Data, so that what a backend may not do stands in one place. The defaults are the whole contract.
 struct Deviations {
-  double time_scale = 1;                   // all that takes time may take so much longer: emulated hardware
   size_t parallel_sessions = 16;           // as many at once
   int cycles = 15;                         // so often a session is opened, used and closed in a row
   uint64_t large_stream_bytes = 50 << 20;  // the longest stream that is counted byte by byte
@@ -26,9 +25,9 @@ struct Deviations {
   bool stream_from_peer = true;
   bool busy_poll = true;
   bool responder_hold = true;
-  // Opening a session may fail for up to 10 s: a fault took the backend's process along and it is being started again,
-  // or emulation is too slow for the door's two seconds.
-  bool open_may_fail = false;
+  // A peer that leaves in the middle may take the backend's own process along. It is started again, which is waited
+  // for.
+  bool process_may_die = false;
 };
 
 // One of the backend's own ways, by its options.

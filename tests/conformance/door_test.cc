@@ -38,7 +38,7 @@ TEST_P(Conformance, DoorRefusesATransportThatThePeerDoesNotRun) {
 
 TEST_P(Conformance, DoorOfAPeerThatIsGoneIsUnavailable) {
   Peer peer;
-  ASSERT_TRUE(peer.End(Prompt()).has_value());
+  ASSERT_TRUE(peer.End().has_value());
   EXPECT_EQ(CodeOf(Dial(peer, PingRequest())), absl::StatusCode::kUnavailable);
 }
 

@@ -5,19 +5,19 @@ namespace netsense::conformance {
 namespace {
 
 // Longer than any test waits: who returns earlier was woken by what the test is about.
-const nanoseconds kLong = seconds(10);
+constexpr nanoseconds kLong = seconds(6);
 
 TEST_P(Conformance, FaultFrozenPeerLosesThePing) {
-  const nanoseconds limit = Scaled(milliseconds(200));
+  const nanoseconds limit = milliseconds(200);
   Peer peer;
   auto session = Open(peer, PingRequest());
   ASSERT_TRUE(Ping(*session).ok());
   peer.Freeze();
-  const MonotonicTime start = MonotonicNow();
-  auto lost = session->Ping({}, start + limit, {});
+  const Stopwatch watch;
+  auto lost = session->Ping({}, watch.started() + Scaled(limit), {});
   EXPECT_EQ(CodeOf(lost), absl::StatusCode::kDeadlineExceeded) << lost.status();
-  EXPECT_GE(MonotonicNow() - start, limit);
-  EXPECT_LT(MonotonicNow() - start, limit + Prompt());
+  EXPECT_GE(watch.elapsed(), Scaled(limit));
+  EXPECT_TRUE(watch.Within(limit + kPrompt));
   peer.Thaw();
   auto sample = Ping(*session);
   EXPECT_TRUE(sample.ok()) << sample.status();
@@ -29,12 +29,13 @@ TEST_P(Conformance, FaultFrozenPeerEndsTheStreamAtItsDeadline) {
       Peer peer;
       auto session = Open(peer, StreamRequest());
       auto later = Later([&] { peer.Freeze(); }, milliseconds(from_the_start ? 0 : 50));
-      const nanoseconds limit = Scaled(milliseconds(400));
-      const MonotonicTime start = MonotonicNow();
-      auto sample = session->Stream({.direction = direction, .duration = Scaled(kLong)}, start + limit, {});
+      const nanoseconds limit = milliseconds(400);
+      const Stopwatch watch;
+      auto sample =
+          session->Stream({.direction = direction, .duration = Scaled(kLong)}, watch.started() + Scaled(limit), {});
       EXPECT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
-      EXPECT_GE(MonotonicNow() - start, limit);
-      EXPECT_LT(MonotonicNow() - start, limit + Prompt());
+      EXPECT_GE(watch.elapsed(), Scaled(limit));
+      EXPECT_TRUE(watch.Within(limit + kPrompt));
       ExpectClosesPromptly(std::move(session));
     }
   }
@@ -46,10 +47,10 @@ TEST_P(Conformance, FaultCancelledPingReturnsAtOnce) {
     auto session = Open(peer, PingRequest());
     std::stop_source stop;
     auto later = Later([&] { stop.request_stop(); }, delay);
-    const MonotonicTime start = MonotonicNow();
+    const Stopwatch watch;
     auto sample = session->Ping({}, Within(kLong), stop.get_token());
     ASSERT_EQ(CodeOf(sample), absl::StatusCode::kCancelled) << sample.status();
-    EXPECT_LT(MonotonicNow() - start, Scaled(delay) + Prompt());
+    EXPECT_TRUE(watch.Within(delay + kPrompt));
     ExpectOver(std::move(session));
   }
 }
@@ -62,11 +63,11 @@ TEST_P(Conformance, FaultCancelledStreamReturnsAtOnce) {
       if (frozen) peer.Freeze();
       std::stop_source stop;
       auto later = Later([&] { stop.request_stop(); }, milliseconds(100));
-      const MonotonicTime start = MonotonicNow();
+      const Stopwatch watch;
       auto sample =
           session->Stream({.direction = direction, .duration = Scaled(kLong)}, Within(kLong), stop.get_token());
       EXPECT_EQ(CodeOf(sample), absl::StatusCode::kCancelled) << sample.status();
-      EXPECT_LT(MonotonicNow() - start, Scaled(milliseconds(100)) + Prompt());
+      EXPECT_TRUE(watch.Within(milliseconds(100) + kPrompt));
       ExpectOver(std::move(session));
     }
   }
@@ -89,10 +90,10 @@ TEST_P(Conformance, FaultPeerKilledInMidPing) {
   Peer peer({.hold_pings = Scaled(kLong)});
   auto session = Open(peer, PingRequest());
   auto later = Later([&] { peer.Kill(); });
-  const MonotonicTime start = MonotonicNow();
+  const Stopwatch watch;
   auto sample = session->Ping({}, Within(kLong), {});
   EXPECT_EQ(CodeOf(sample), absl::StatusCode::kUnavailable) << sample.status();
-  EXPECT_LT(MonotonicNow() - start, Scaled(milliseconds(50)) + Prompt());
+  EXPECT_TRUE(watch.Within(milliseconds(50) + kPrompt));
   ExpectOver(std::move(session));
 }
 
@@ -100,7 +101,7 @@ TEST_P(Conformance, FaultPeerKilledBetweenPings) {
   Peer peer;
   auto session = Open(peer, PingRequest());
   ASSERT_TRUE(Ping(*session).ok());
-  ASSERT_TRUE(peer.End(Prompt()).has_value());
+  ASSERT_TRUE(peer.End().has_value());
   ExpectOver(std::move(session));
 }
 
@@ -109,10 +110,10 @@ TEST_P(Conformance, FaultPeerKilledInMidStream) {
     Peer peer;
     auto session = Open(peer, StreamRequest());
     auto later = Later([&] { peer.Kill(); }, milliseconds(100));
-    const MonotonicTime start = MonotonicNow();
+    const Stopwatch watch;
     auto sample = session->Stream({.direction = direction, .duration = Scaled(kLong)}, Within(kLong), {});
     EXPECT_EQ(CodeOf(sample), absl::StatusCode::kUnavailable) << sample.status();
-    EXPECT_LT(MonotonicNow() - start, Scaled(milliseconds(100)) + Prompt());
+    EXPECT_TRUE(watch.Within(milliseconds(100) + kPrompt));
     ExpectOver(std::move(session));
   }
 }
@@ -124,7 +125,43 @@ TEST_P(Conformance, FaultProbersThatLeaveInTheMiddleDoNotHarmThePeer) {
     auto session = Open(peer, StreamRequest());
     session->Stream({.direction = direction, .duration = Scaled(kLong)}, Within(milliseconds(20)), {}).IgnoreError();
   }
-  EXPECT_TRUE(Ping(*Open(peer, PingRequest())).ok());
+  // Where one took the responder's process along, it is there again in a moment.
+  auto session = OpenWhenFree(peer, PingRequest());
+  if (deviations().process_may_die)
+    pace::Eventually([&] { return session.ok() || (session = OpenWhenFree(peer, PingRequest())).ok(); });
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_TRUE(Ping(**session).ok());
+}
+
+// The responder answers, but not in time.
+TEST_P(Conformance, FaultSlowPeerLosesThePingAtItsDeadline) {
+  Peer peer({.hold_pings = Scaled(seconds(30))});
+  auto session = Open(peer, PingRequest());
+  for (milliseconds limit : {milliseconds(1), milliseconds(20), milliseconds(300)}) {
+    const Stopwatch watch;
+    auto sample = session->Ping({}, watch.started() + Scaled(limit), {});
+    ASSERT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
+    ASSERT_GE(watch.elapsed(), Scaled(limit));
+    ASSERT_TRUE(watch.Within(limit + kPrompt));
+  }
+  ExpectClosesPromptly(std::move(session));
+}
+
+// A peer that sends on and on must not keep us past the deadline.
+TEST_P(Conformance, FaultEndlessStreamReturnsAtItsDeadline) {
+  constexpr nanoseconds kLimit = milliseconds(200);
+  Peer peer;
+  for (Direction direction : Directions()) {
+    auto session = Open(peer, StreamRequest());
+    const Stopwatch watch;
+    auto sample = session->Stream({.direction = direction, .duration = Scaled(seconds(60))},
+                                  watch.started() + Scaled(kLimit), {});
+    EXPECT_TRUE(watch.Within(kLimit + kPrompt));
+    if (direction == Direction::kFromPeer) {
+      EXPECT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
+    }
+    ExpectClosesPromptly(std::move(session));
+  }
 }
 
 }  // namespace

@@ -5,9 +5,8 @@
 #include <ostream>
 #include <sstream>
 #include <string>
-#include <thread>
 
-#include "base/clock.h"
+#include "tests/lab/pace.h"
 
 namespace netsense::conformance {
 namespace {
@@ -59,18 +58,9 @@ std::ostream& operator<<(std::ostream& out, const Footprint& footprint) {
              << " children, " << footprint.locked_kib << " KiB locked, " << footprint.pinned_kib << " KiB pinned";
 }
 
-bool Eventually(const std::function<bool()>& condition, std::chrono::nanoseconds limit) {
-  const MonotonicTime end = MonotonicNow() + limit;
-  while (!condition()) {
-    if (MonotonicNow() >= end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
-
 Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit) {
   Footprint now;
-  Eventually(
+  pace::Eventually(
       [&] {
         now = Footprint::Of(pid);
         return now.Within(before);

@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <iosfwd>
 
 namespace netsense::conformance {
@@ -22,9 +21,6 @@ struct Footprint {
   bool Within(const Footprint& other) const;
 };
 std::ostream& operator<<(std::ostream& out, const Footprint& footprint);
-
-// Polls until `condition` holds. False when it still does not after `limit`.
-bool Eventually(const std::function<bool()>& condition, std::chrono::nanoseconds limit);
 
 // The footprint of `pid` once it is within `before`; a larger one when it is not after `limit`.
 Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit);

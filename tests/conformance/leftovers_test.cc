@@ -8,8 +8,6 @@ namespace netsense::conformance {
 namespace {
 
 constexpr int kWarmUps = 3;
-// The responder's pool keeps an idle thread for 10 s.
-const nanoseconds kSettle = seconds(15);
 
 TEST_P(Conformance, LeftoversOfManySessions) {
   Peer peer;
@@ -23,8 +21,8 @@ TEST_P(Conformance, LeftoversOfManySessions) {
   for (int i = 0; i < kWarmUps; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
   const Footprint ours = Footprint::Of(getpid()), peers = Footprint::Of(peer.pid());
   for (int i = 0; i < deviations().cycles; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
-  const Footprint ours_after = Settled(getpid(), ours, Scaled(kSettle));
-  const Footprint peers_after = Settled(peer.pid(), peers, Scaled(kSettle));
+  const Footprint ours_after = Settled(getpid(), ours, Settling());
+  const Footprint peers_after = Settled(peer.pid(), peers, Settling());
   EXPECT_TRUE(ours_after.Within(ours)) << "prober: " << ours_after << "; before: " << ours;
   EXPECT_TRUE(peers_after.Within(peers)) << "responder: " << peers_after << "; before: " << peers;
 }
@@ -45,7 +43,7 @@ TEST_P(Conformance, LeftoversOfSessionsThatEndedBadly) {
   for (int i = 0; i < kWarmUps; ++i) cycle();
   const Footprint before = Footprint::Of(getpid());
   for (int i = 0; i < deviations().cycles; ++i) cycle();
-  const Footprint after = Settled(getpid(), before, Scaled(kSettle));
+  const Footprint after = Settled(getpid(), before, Settling());
   EXPECT_TRUE(after.Within(before)) << after << "; before: " << before;
 }
 

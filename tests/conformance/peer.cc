@@ -21,11 +21,10 @@
 #include "base/process.h"
 #include "engine/responder.h"
 #include "tests/conformance/backend.h"
+#include "tests/lab/pace.h"
 
 namespace netsense::conformance {
 namespace {
-
-constexpr int kStartLimitMs = 60'000;
 
 std::string FromEnvironment(const char* name) {
   const char* value = std::getenv(name);
@@ -37,7 +36,8 @@ uint16_t ReadPort(int fd) {
   std::string line;
   char byte = 0;
   pollfd wait{fd, POLLIN, 0};
-  while (poll(&wait, 1, kStartLimitMs) > 0 && read(fd, &byte, 1) == 1 && byte != '\n') line.push_back(byte);
+  while (poll(&wait, 1, static_cast<int>(pace::Patience().count())) > 0 && read(fd, &byte, 1) == 1 && byte != '\n')
+    line.push_back(byte);
   return static_cast<uint16_t>(std::strtoul(line.c_str(), nullptr, 10));
 }
 
@@ -67,8 +67,12 @@ std::string ProberAddress() { return FromEnvironment("NETSENSE_CONFORMANCE_PROBE
 std::string ResponderAddress() { return FromEnvironment("NETSENSE_CONFORMANCE_RESPONDER"); }
 
 Peer::Peer(const PeerOptions& options) {
-  std::vector<std::string> arguments = {"/proc/self/exe", kPeerArgument, std::to_string(getpid()),
-                                        std::to_string(options.hold_pings.count()), options.fault};
+  std::vector<std::string> arguments = {"/proc/self/exe",
+                                        kPeerArgument,
+                                        std::to_string(getpid()),
+                                        std::to_string(options.hold_pings.count()),
+                                        options.fault,
+                                        std::to_string(options.stream_session_idle.count())};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -116,12 +120,11 @@ void Peer::Thaw() const {
 
 void Peer::Kill() const { kill(pid_, SIGKILL); }
 
-std::optional<int> Peer::End(std::chrono::nanoseconds limit) {
+std::optional<int> Peer::End() {
   UniqueFd process = OpenPidFd(pid_);
   kill(pid_, SIGTERM);
   pollfd wait{process.get(), POLLIN, 0};
-  auto ms = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
-  if (poll(&wait, 1, static_cast<int>(ms)) <= 0) return std::nullopt;
+  if (poll(&wait, 1, static_cast<int>(pace::Patience().count())) <= 0) return std::nullopt;
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = -1;
@@ -129,7 +132,7 @@ std::optional<int> Peer::End(std::chrono::nanoseconds limit) {
 }
 
 int PeerMain(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 6) return 2;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != std::atoi(argv[2])) return 2;  // the parent is gone already
   SignalStop stop;
@@ -139,6 +142,8 @@ int PeerMain(int argc, char** argv) {
   options.door = {.host = ResponderAddress(), .token = kToken};
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
   options.max_stream_session = std::chrono::hours(1);
+  options.stream_session_idle = std::chrono::nanoseconds(std::atoll(argv[5]));
+  options.keep_idle_threads = std::chrono::milliseconds(100);  // so that what is left behind shows soon
   options.allow_busy_poll = true;
   options.hold_pings = std::chrono::nanoseconds(std::atoll(argv[3]));
   auto responder = Responder::Start(std::move(options), transports.get(), &gate);

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "base/deadlines.h"
+
 namespace netsense::conformance {
 
 inline constexpr char kToken[] = "conformance";
@@ -15,6 +17,7 @@ inline constexpr char kToken[] = "conformance";
 struct PeerOptions {
   std::chrono::nanoseconds hold_pings{};  // as in ServeLimits
   std::string fault = {};                 // for backends that can be told to misbehave
+  std::chrono::nanoseconds stream_session_idle = deadlines::kStreamSessionIdle();
 };
 
 // Dies with the thread that started it. Throws std::runtime_error when it does not come up.
@@ -33,8 +36,8 @@ class Peer {
   void Thaw() const;
   void Kill() const;
 
-  // Asks it to end, as a service manager would. Its exit code; nothing when it is still there after `limit`.
-  std::optional<int> End(std::chrono::nanoseconds limit);
+  // Asks it to end, as a service manager would. Its exit code; nothing when it does not end.
+  std::optional<int> End();
 
  private:
   pid_t pid_ = -1;

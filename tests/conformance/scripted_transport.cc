@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <latch>
 #include <utility>
 
+#include "base/deadlines.h"
 #include "base/process.h"
 #include "tests/conformance/scripted_wire.h"
 
@@ -17,11 +19,17 @@ constexpr char kName[] = "scripted";
 constexpr char kMode[] = "plain";
 constexpr uint32_t kMaxPingPayload = 8192;
 constexpr uint32_t kMaxMessage = 1 << 20;
+// Far past what a test allows, by the same scale.
+constexpr Deadline kOverstay{std::chrono::seconds(4)};
+constexpr Deadline kSlow{std::chrono::milliseconds(20)};
+constexpr int kLosesEach = 50;
 
 bool Has(const char* defect) {
   const char* told = std::getenv("NETSENSE_CONFORMANCE_DEFECT");
   return told != nullptr && std::string(told) == defect;
 }
+
+void NeverReturn() { std::latch(1).wait(); }
 
 class ScriptedSession final : public Session {
  public:
@@ -31,6 +39,7 @@ class ScriptedSession final : public Session {
         wire_(std::move(connection.fd), grant_.session_nonce()) {}
 
   ~ScriptedSession() override {
+    if (Has("deadlock_at_the_end")) NeverReturn();
     if (Has("leaks")) leaked_ = open("/dev/null", O_RDONLY);
     if (Has("lingers")) leaked_ = dup(wire_.fd.get());
   }
@@ -75,8 +84,9 @@ class ScriptedSession final : public Session {
   using nanoseconds = std::chrono::nanoseconds;
 
   static void Misbehave(MonotonicTime* deadline, std::stop_token* stop) {
-    if (Has("overstays")) *deadline += std::chrono::seconds(2);
+    if (Has("overstays")) *deadline += kOverstay();
     if (Has("deaf")) *stop = {};
+    if (Has("deadlock")) NeverReturn();
   }
 
   absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
@@ -131,7 +141,11 @@ class ScriptedResponder {
  private:
   absl::Status Answer(WireFrame& ping) {
     const std::string fault = std::exchange(fault_, "");
-    if (fault == "lose") return absl::OkStatus();
+    if (fault == "lose" || (Has("loses_a_ping") && ++answered_ % kLosesEach == 0)) return absl::OkStatus();
+    if (Has("slow_peer")) {
+      SleepUnlessStopped(stop_, kSlow());
+      ping.received_at = MonotonicNow();
+    }
     if (fault == "late") {
       late_ = ping;
       return absl::OkStatus();
@@ -178,6 +192,7 @@ class ScriptedResponder {
   const std::stop_token stop_;
   ScriptedWire wire_;
   std::string fault_;
+  int answered_ = 0;
   WireFrame late_;
   std::vector<uint8_t> reply_;
 };

@@ -19,7 +19,9 @@ namespace netsense::conformance {
 inline constexpr std::chrono::milliseconds kSilentDelay{20};
 
 // How the prober breaks the contract when NETSENSE_CONFORMANCE_DEFECT says so: "half_rtt", "hides_hold", "miscounts",
-// "believes_any_echo", "deaf" (to its stop token), "overstays" (its deadline), "leaks", "lingers" (does not close).
+// "believes_any_echo", "deaf" (to its stop token), "overstays" (its deadline), "leaks", "lingers" (does not close),
+// "deadlock" (no call returns), "deadlock_at_the_end" (nor does the destructor); and how the responder does:
+// "slow_peer" (waits before each echo, and does not say so), "loses_a_ping" (now and then one gets no echo).
 std::unique_ptr<Transport> MakeScriptedTransport(const std::string& fault);
 
 }  // namespace netsense::conformance

@@ -53,24 +53,6 @@ TEST_P(Conformance, StreamInMessagesOfTheSizeAskedFor) {
   }
 }
 
-TEST_P(Conformance, StreamByDuration) {
-  const nanoseconds duration = Scaled(milliseconds(200));
-  Peer peer;
-  auto session = Open(peer, StreamRequest());
-  for (Direction direction : Directions()) {
-    const MonotonicTime start = MonotonicNow();
-    auto sample = session->Stream({.direction = direction, .duration = duration, .window = duration / 10},
-                                  Within(seconds(30)), {});
-    const nanoseconds around = MonotonicNow() - start;
-    ASSERT_TRUE(sample.ok()) << sample.status();
-    EXPECT_GT(sample->bytes, 0u);
-    ExpectPlausible(*sample, around);
-    EXPECT_GE(sample->elapsed, duration / 2) << "the receiver's clock saw only part of the stream";
-    EXPECT_GE(around, duration);
-    EXPECT_LT(around, duration + 2 * Prompt());
-  }
-}
-
 TEST_P(Conformance, StreamOfBothBoundsEndsAtTheFirst) {
   Peer peer;
   auto session = Open(peer, StreamRequest());
@@ -130,22 +112,6 @@ TEST_P(Conformance, StreamIsNotForAPingSession) {
   for (Direction direction : Directions())
     EXPECT_EQ(CodeOf(Stream(*session, direction, 1)), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(Ping(*session).ok());
-}
-
-// A peer that sends on and on must not keep us past the deadline.
-TEST_P(Conformance, StreamReturnsAtItsDeadline) {
-  Peer peer;
-  for (Direction direction : Directions()) {
-    auto session = Open(peer, StreamRequest());
-    const MonotonicTime start = MonotonicNow();
-    auto sample =
-        session->Stream({.direction = direction, .duration = Scaled(seconds(60))}, Within(milliseconds(200)), {});
-    EXPECT_LT(MonotonicNow() - start, Scaled(milliseconds(200)) + Prompt());
-    if (direction == Direction::kFromPeer) {
-      EXPECT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
-    }
-    ExpectClosesPromptly(std::move(session));
-  }
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // that defines ThisBackend and instantiates Conformance (tcp_conformance.cc), in a program of its own.
 //
 // The prober is this process, the responder another one (peer.h). No test sleeps to synchronise: where one side acts
-// while the other is at work, the outcome is the same whenever it acts. Every limit is multiplied by the backend's
-// declared time scale, and by NETSENSE_CONFORMANCE_TIME_SCALE where that is set.
+// while the other is at work, the outcome is the same whenever it acts. Time is judged by the machine's pace
+// (tests/lab/pace.h), and a test that hangs ends the program, with its name.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "tests/conformance/backend.h"
 #include "tests/conformance/peer.h"
+#include "tests/lab/pace.h"
 #include "transports/transport.h"
 
 namespace netsense::conformance {
@@ -26,12 +27,15 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-nanoseconds Scaled(nanoseconds time);
+using pace::Scaled;
+using pace::Stopwatch;
 inline MonotonicTime Within(nanoseconds time) { return MonotonicNow() + Scaled(time); }
 // Nothing that works takes so long.
 inline MonotonicTime Soon() { return Within(seconds(10)); }
-// Whoever is told to stop, or loses its peer, returns within this.
-inline nanoseconds Prompt() { return Scaled(seconds(1)); }
+// Whoever is told to stop, or loses its peer, returns within this; as a Stopwatch judges it.
+inline constexpr nanoseconds kPrompt = seconds(1);
+// So long a test waits for what may take its time, and must come.
+inline nanoseconds Settling() { return Scaled(seconds(10)); }
 
 class Conformance : public testing::TestWithParam<Way> {
  protected:
@@ -49,9 +53,10 @@ class Conformance : public testing::TestWithParam<Way> {
   static absl::StatusOr<DoorConnection> Dial(const Peer& peer, const v1::OpenSession& request,
                                              const std::string& token = kToken);
   static absl::StatusOr<std::unique_ptr<Session>> TryOpen(const Peer& peer, const v1::OpenSession& request);
-  // Bears with what the backend's deviations allow.
-  static absl::StatusOr<std::unique_ptr<Session>> OpenPatiently(const Peer& peer, const v1::OpenSession& request);
-  // Throws, and so fails the test, when the session cannot be opened. Bears with a BUSY responder for a moment.
+  // Waits for a responder that is BUSY with the session before, and for a process of the backend that has died to run
+  // again, where that is declared.
+  static absl::StatusOr<std::unique_ptr<Session>> OpenWhenFree(const Peer& peer, const v1::OpenSession& request);
+  // The same. Throws, and so fails the test, when the session cannot be opened.
   static std::unique_ptr<Session> Open(const Peer& peer, const v1::OpenSession& request);
 
   static absl::StatusOr<RttSample> Ping(Session& session, uint32_t payload_bytes = 64) {

@@ -6,8 +6,7 @@ const Backend& ThisBackend() {
   static const Backend kBackend{
       .transport = "ucx",
       .variants = {UcxOver("rc", "rc_verbs,ud_verbs:aux"), UcxOver("ud", "ud_verbs")},
-      .deviations = {
-          .time_scale = 5, .parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20, .open_may_fail = true}};
+      .deviations = {.parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20, .process_may_die = true}};
   return kBackend;
 }
 

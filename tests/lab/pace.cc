@@ -139,7 +139,7 @@ nanoseconds Scaled(nanoseconds nominal) {
   return nanoseconds(static_cast<int64_t>(static_cast<double>(nominal.count()) * Scale()));
 }
 
-nanoseconds Patience() { return Scaled(30s); }
+milliseconds Patience() { return std::chrono::ceil<milliseconds>(Scaled(30s)); }
 
 bool Eventually(const std::function<bool()>& condition, nanoseconds limit) {
   const MonotonicTime end = MonotonicNow() + limit;
@@ -154,8 +154,8 @@ Stopwatch::Stopwatch() : started_(MonotonicNow()), stood_still_(TheWitness().Sto
 
 nanoseconds Stopwatch::standstill() const { return TheWitness().StoodStill() - stood_still_; }
 
-testing::AssertionResult Stopwatch::Within(nanoseconds nominal) const {
-  const nanoseconds took = elapsed(), stood = standstill();
+testing::AssertionResult Stopwatch::Within(nanoseconds nominal, nanoseconds took) const {
+  const nanoseconds stood = standstill();
   double scale = Scale();
   auto holds = [&] {
     return static_cast<double>((took - stood).count()) <= static_cast<double>(nominal.count()) * scale;

@@ -29,7 +29,7 @@ nanoseconds Scaled(nanoseconds nominal);
 
 // So long a test waits for what must come, before it says that it hangs. No test passes sooner by a shorter limit, and
 // none fails by a longer one: half a minute, scaled.
-nanoseconds Patience();
+std::chrono::milliseconds Patience();
 inline MonotonicTime Soon() { return MonotonicNow() + Patience(); }
 
 // Asks every millisecond until it holds. False: it does not after `limit`.
@@ -47,7 +47,9 @@ class Stopwatch {
 
   // That no more than `nominal` has passed, on a machine that keeps up. Where the scale of Start() says that it has,
   // the scale is measured again before it is believed: the load may have come later.
-  testing::AssertionResult Within(nanoseconds nominal) const;
+  testing::AssertionResult Within(nanoseconds nominal) const { return Within(nominal, elapsed()); }
+  // The same of what something else has measured since.
+  testing::AssertionResult Within(nanoseconds nominal, nanoseconds took) const;
 
  private:
   MonotonicTime started_;

@@ -16,6 +16,7 @@
 #include "raylet_bridge/inventory_record.h"
 #include "raylet_bridge/kv_keys.h"
 #include "synthetic_cluster.h"
+#include "tests/lab/pace.h"
 
 namespace netsense {
 namespace {
@@ -61,7 +62,7 @@ class Head {
   httplib::Result Ask(const std::string& path, const std::string& token = kToken,
                       const httplib::Headers& headers = {}) const {
     httplib::Client client("127.0.0.1", server_->port());
-    client.set_read_timeout(std::chrono::seconds(30));
+    client.set_read_timeout(pace::Patience());
     httplib::Headers all = headers;
     if (!token.empty()) all.emplace("Authorization", "Bearer " + token);
     return client.Get(path, all);
@@ -266,7 +267,7 @@ TEST(ClusterRoutes, ManyReadersShareOneDocument) {
     readers.emplace_back([&] {
       for (int round = 0; round < kRounds; ++round) {
         httplib::Client client("127.0.0.1", head.port());
-        client.set_read_timeout(std::chrono::seconds(30));
+        client.set_read_timeout(pace::Patience());
         size_t got = 0;
         auto answer = client.Get("/api/v0/network_matrix?layer=0",
                                  httplib::Headers{{"Authorization", std::string("Bearer ") + kToken}},

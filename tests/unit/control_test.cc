@@ -12,8 +12,10 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/deadlines.h"
 #include "engine/control_server.h"
 #include "netsense/engine.grpc.pb.h"
+#include "tests/lab/pace.h"
 
 namespace netsense {
 namespace {
@@ -64,10 +66,10 @@ class ControlTest : public testing::Test {
     self->set_ping_timeout_ms(500);
     return plan;
   }
-  static bool ClosesWithin(int fd, int ms) {
+  static bool Closes(int fd) {
     pollfd wait{fd, POLLIN, 0};
     char byte;
-    return poll(&wait, 1, ms) > 0 && recv(fd, &byte, 1, 0) <= 0;
+    return poll(&wait, 1, static_cast<int>(pace::Patience().count())) > 0 && recv(fd, &byte, 1, 0) <= 0;
   }
 
   std::string directory, path;
@@ -115,7 +117,7 @@ TEST_F(ControlTest, RunsAPlanAndStreamsResults) {
   EXPECT_THAT(reply.clamped(), testing::ElementsAre("path self/tcp: ping_interval_ms 1 -> 100"));
   EXPECT_EQ(AskInfo(path)->node_id(), "self");
 
-  watch_context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  watch_context.set_deadline(std::chrono::system_clock::now() + pace::Patience());
   auto reader = stub->WatchResults(&watch_context, {});
   v1::Snapshot snapshot;
   ASSERT_TRUE(reader->Read(&snapshot));
@@ -150,13 +152,15 @@ TEST_F(ControlTest, AMeaninglessPlanChangesNothing) {
 
 TEST_F(ControlTest, GarbageAndSilenceNeverReachGrpc) {
   UniqueFd garbage = Connect();
+  const pace::Stopwatch watch;
   ASSERT_GT(send(garbage.get(), "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 0);
-  EXPECT_TRUE(ClosesWithin(garbage.get(), 1000)) << "long before the limit for a silent one";
+  EXPECT_TRUE(Closes(garbage.get()));
+  EXPECT_TRUE(watch.Within(deadlines::kControlPreface.nominal() / 2)) << "long before the limit for a silent one";
   UniqueFd silent = Connect(), half = Connect();
   ASSERT_GT(send(half.get(), "PRI * HT", 8, MSG_NOSIGNAL), 0);
   EXPECT_TRUE(AskInfo(path).ok());
-  EXPECT_TRUE(ClosesWithin(silent.get(), 5000));
-  EXPECT_TRUE(ClosesWithin(half.get(), 5000));
+  EXPECT_TRUE(Closes(silent.get()));
+  EXPECT_TRUE(Closes(half.get()));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "raylet_bridge/embedded_gcs.h"
 #include "raylet_bridge/gcs_client.h"
+#include "tests/lab/pace.h"
 
 namespace netsense {
 
@@ -29,7 +30,7 @@ inline std::string AddressOf(uint16_t port) { return absl::StrCat("127.0.0.1:", 
 
 inline std::unique_ptr<GcsClient> ClientOf(const std::string& address, const std::string& token_file = "") {
   // Generous: a busy machine must not turn a right answer into a late one.
-  auto client = GcsClient::Create({.address = address, .token_file = token_file, .timeout = std::chrono::seconds(10)});
+  auto client = GcsClient::Create({.address = address, .token_file = token_file, .timeout = pace::Patience()});
   EXPECT_TRUE(client.ok()) << client.status();
   return client.ok() ? *std::move(client) : nullptr;
 }

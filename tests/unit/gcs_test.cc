@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
+#include "tests/lab/pace.h"
 #include "tests/unit/gcs_servers.h"
 
 namespace netsense {
@@ -158,23 +159,23 @@ class HeldPort {
 TEST(GcsClient, NobodyThereIsUnavailableAndSoon) {
   HeldPort closed(/*listening=*/false);
   auto client = ClientOf(AddressOf(closed.port()));
-  auto begin = MonotonicNow();
+  const pace::Stopwatch watch;
   for (int i = 0; i < 3; ++i) {
     auto nodes = client->AliveNodes();
     EXPECT_EQ(nodes.status().code(), StatusCode::kUnavailable) << nodes.status();
     EXPECT_THAT(std::string(nodes.status().message()), HasSubstr(AddressOf(closed.port())));
   }
-  EXPECT_LT(MillisSince(begin), 10'000);
+  EXPECT_TRUE(watch.Within(5s)) << "a call may take half a minute";
 }
 
 TEST(GcsClient, SilenceEndsWithTheTimeout) {
   HeldPort silent(/*listening=*/true);
   auto client = GcsClient::Create({.address = AddressOf(silent.port()), .token_file = "", .timeout = 300ms});
   ASSERT_TRUE(client.ok());
-  auto begin = MonotonicNow();
+  const pace::Stopwatch watch;
   auto value = (*client)->Get("x");
   EXPECT_TRUE(absl::IsDeadlineExceeded(value.status()) || absl::IsUnavailable(value.status())) << value.status();
-  EXPECT_LT(MillisSince(begin), 5'000);
+  EXPECT_TRUE(watch.Within(300ms + 1s));
 }
 
 TEST(GcsClient, ABadNodeIdNeverLeavesTheHouse) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "raylet_bridge/embedded_gcs.h"
 #include "raylet_bridge/gcs_client.h"
+#include "tests/lab/pace.h"
 
 namespace netsense {
 namespace {
@@ -67,8 +68,8 @@ class GcsTls : public testing::Test {
   }
 
   absl::Status Put(uint16_t port) {
-    auto client = GcsClient::Create(
-        {.address = absl::StrCat("127.0.0.1:", port), .token_file = "", .timeout = std::chrono::seconds(10)});
+    auto client =
+        GcsClient::Create({.address = absl::StrCat("127.0.0.1:", port), .token_file = "", .timeout = pace::Patience()});
     return client.ok() ? (*client)->Put("k", "v") : client.status();
   }
 

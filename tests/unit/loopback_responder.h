@@ -9,6 +9,7 @@
 
 #include "engine/measure.h"
 #include "engine/responder.h"
+#include "tests/lab/pace.h"
 #include "transports/door/dial.h"
 
 namespace netsense {
@@ -24,7 +25,7 @@ struct LoopbackResponder {
   }
 
   absl::StatusOr<DoorConnection> Dial(v1::OpenSession request, const std::string& token) const {
-    return DialDoor({"127.0.0.1", responder->port(), {}, token}, request, MonotonicNow() + std::chrono::seconds(5), {});
+    return DialDoor({"127.0.0.1", responder->port(), {}, token}, request, pace::Soon(), {});
   }
 
   MeasureTarget target() const {
@@ -50,7 +51,7 @@ struct LoopbackResponder {
   absl::StatusOr<std::unique_ptr<Session>> Open(const v1::OpenSession& request) const {
     auto connection = Dial(request, secret);
     if (!connection.ok()) return connection.status();
-    return (*transports.Find("tcp"))->Connect(*std::move(connection), MonotonicNow() + std::chrono::seconds(5), {});
+    return (*transports.Find("tcp"))->Connect(*std::move(connection), pace::Soon(), {});
   }
 
   TransportRegistry transports;

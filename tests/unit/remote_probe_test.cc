@@ -8,13 +8,13 @@
 
 #include "engine/order_messages.h"
 #include "engine/order_session.h"
+#include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
 #include "transports/door/framing.h"
 
 namespace netsense {
 namespace {
 
-constexpr std::chrono::seconds kLong{20};
 
 ResponderOptions Unlimited() {
   ResponderOptions options;
@@ -23,7 +23,7 @@ ResponderOptions Unlimited() {
 }
 
 absl::StatusOr<OrderSession> Open(const LoopbackResponder& node, const std::string& token = "") {
-  return OrderSession::Open({"127.0.0.1", node.responder->port(), {}, token}, In(kLong), {});
+  return OrderSession::Open({"127.0.0.1", node.responder->port(), {}, token}, pace::Soon(), {});
 }
 
 PingRequest PingOf(const LoopbackResponder& target, uint64_t count) {
@@ -47,14 +47,14 @@ TEST(RemoteProbe, TellsWhatAPersonThereWouldSee) {
   LoopbackResponder near("secret"), far("secret");
   auto session = Open(near, "secret");
   ASSERT_TRUE(session.ok()) << session.status();
-  auto node = session->Describe(In(kLong), {});
+  auto node = session->Describe(pace::Soon(), {});
   ASSERT_TRUE(node.ok()) << node.status();
   EXPECT_FALSE(node->hostname().empty());
   EXPECT_EQ(node->software_version(), NETSENSE_VERSION);
   ASSERT_GE(node->ports_size(), 1);
   EXPECT_EQ(node->ports(0).fabric(), v1::FABRIC_KIND_LOOPBACK);
 
-  auto ping = session->Ping(PingOf(far, 50), In(kLong), {});
+  auto ping = session->Ping(PingOf(far, 50), pace::Soon(), {});
   ASSERT_TRUE(ping.ok()) << ping.status();
   EXPECT_EQ(ping->rtt.count() + ping->lost, 50u);
   EXPECT_GT(ping->rtt.Quantile(0.5), 0u);
@@ -62,9 +62,11 @@ TEST(RemoteProbe, TellsWhatAPersonThereWouldSee) {
 
   for (Direction direction : {Direction::kToPeer, Direction::kFromPeer}) {
     absl::StatusOr<BandwidthResult> stream;
-    MonotonicTime deadline = In(kLong);  // the responder notices the end of a stream on its own thread
-    do stream = session->Bandwidth(StreamOf(far, 8 << 20, direction), In(kLong), {});
-    while (absl::IsAborted(stream.status()) && MonotonicNow() < deadline);
+    // The responder notices the end of a stream on its own thread.
+    pace::Eventually([&] {
+      stream = session->Bandwidth(StreamOf(far, 8 << 20, direction), pace::Soon(), {});
+      return !absl::IsAborted(stream.status());
+    });
     ASSERT_TRUE(stream.ok()) << stream.status();
     EXPECT_EQ(stream->sample.bytes, 8u << 20);
     ASSERT_EQ(stream->streams.size(), 1u);
@@ -121,7 +123,7 @@ TEST(RemoteProbe, TheTargetHasToKnowTheTokenToo) {
   LoopbackResponder near("secret"), stranger("something else");
   auto session = Open(near, "secret");
   ASSERT_TRUE(session.ok());
-  auto ping = session->Ping(PingOf(stranger, 5), In(kLong), {});
+  auto ping = session->Ping(PingOf(stranger, 5), pace::Soon(), {});
   EXPECT_TRUE(absl::IsUnauthenticated(ping.status())) << ping.status();
   EXPECT_FALSE(session->broken()) << "an order that failed is answered, and the next one may come";
 }
@@ -132,7 +134,7 @@ TEST(RemoteProbe, ResolvesNoNamesForOthers) {
   ASSERT_TRUE(session.ok());
   PingRequest request = PingOf(near, 5);
   request.target.host = "localhost";
-  EXPECT_TRUE(absl::IsInvalidArgument(session->Ping(request, In(kLong), {}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(session->Ping(request, pace::Soon(), {}).status()));
 }
 
 TEST(RemoteProbe, StaysWithinTheLimitsOfItsNode) {
@@ -141,22 +143,22 @@ TEST(RemoteProbe, StaysWithinTheLimitsOfItsNode) {
   LoopbackResponder near("", options), far("", Unlimited());
   auto session = Open(near);
   ASSERT_TRUE(session.ok());
-  EXPECT_EQ(session->Describe(In(kLong), {})->max_stream_bytes(), 1u << 20);
-  auto too_much = session->Bandwidth(StreamOf(far, (1 << 20) + 1, Direction::kToPeer), In(kLong), {});
+  EXPECT_EQ(session->Describe(pace::Soon(), {})->max_stream_bytes(), 1u << 20);
+  auto too_much = session->Bandwidth(StreamOf(far, (1 << 20) + 1, Direction::kToPeer), pace::Soon(), {});
   EXPECT_TRUE(absl::IsResourceExhausted(too_much.status())) << too_much.status();
   BandwidthRequest timed = StreamOf(far, 0, Direction::kToPeer);
   timed.bounds = {.iterations = {}, .duration = std::chrono::seconds(1)};
-  EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(timed, In(kLong), {}).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(timed, pace::Soon(), {}).status()));
   BandwidthRequest warmed_up = StreamOf(far, 1000, Direction::kToPeer);
   warmed_up.warmup = std::chrono::seconds(1);
-  EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(warmed_up, In(kLong), {}).status()))
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Bandwidth(warmed_up, pace::Soon(), {}).status()))
       << "what warms up is counted nowhere";
   PingRequest large = PingOf(far, 5);
   large.payload_bytes = 65536;
-  EXPECT_TRUE(absl::IsResourceExhausted(session->Ping(large, In(kLong), {}).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(session->Ping(large, pace::Soon(), {}).status()));
   PingRequest spinning = PingOf(far, 5);
   spinning.target.wait_mode = v1::WAIT_MODE_BUSY_POLL;
-  EXPECT_TRUE(absl::IsPermissionDenied(session->Ping(spinning, In(kLong), {}).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(session->Ping(spinning, pace::Soon(), {}).status()));
 }
 
 TEST(RemoteProbe, ItsOwnPortIsTakenByOneStreamAtATime) {
@@ -165,17 +167,17 @@ TEST(RemoteProbe, ItsOwnPortIsTakenByOneStreamAtATime) {
   ASSERT_TRUE(held.ok());
   auto session = Open(near);
   ASSERT_TRUE(session.ok());
-  auto stream = session->Bandwidth(StreamOf(far, 1 << 20, Direction::kToPeer), In(kLong), {});
+  auto stream = session->Bandwidth(StreamOf(far, 1 << 20, Direction::kToPeer), pace::Soon(), {});
   EXPECT_TRUE(absl::IsAborted(stream.status())) << stream.status();
 }
 
 TEST(RemoteProbe, AnOrderHasAnEnd) {
   ResponderOptions options = Unlimited();
-  options.max_stream_session = std::chrono::milliseconds(200);
+  options.max_stream_session = pace::Scaled(std::chrono::milliseconds(500));
   LoopbackResponder near("", options), far;
   auto session = Open(near);
   ASSERT_TRUE(session.ok());
-  auto ping = session->Ping(PingOf(far, uint64_t{1} << 40), In(kLong), {});
+  auto ping = session->Ping(PingOf(far, uint64_t{1} << 40), pace::Soon(), {});
   ASSERT_TRUE(ping.ok()) << ping.status();
   EXPECT_TRUE(ping->interrupted);
   EXPECT_GT(ping->rtt.count(), 0u);
@@ -194,22 +196,20 @@ TEST(RemoteProbe, EndsWhenTheCoordinatorLeaves) {
   endless.bounds = {.iterations = {}, .duration = std::chrono::hours(1)};
   v1::Order order;
   *order.mutable_bandwidth() = ToOrder(endless);
-  ASSERT_TRUE(WriteFrame(connection->fd.get(), order, In(kLong), {}).ok());
-  MonotonicTime deadline = In(kLong);
-  while (far.responder->counters().sessions_granted == 0 && MonotonicNow() < deadline) std::this_thread::yield();
-  ASSERT_LT(MonotonicNow(), deadline) << "the order never began";
+  ASSERT_TRUE(WriteFrame(connection->fd.get(), order, pace::Soon(), {}).ok());
+  ASSERT_TRUE(pace::Eventually([&] { return far.responder->counters().sessions_granted > 0; }))
+      << "the order never began";
   connection->fd.Reset();
-  while (!near.gate.TryEnter("lo", 0, 1).ok() && MonotonicNow() < deadline) std::this_thread::yield();
-  EXPECT_LT(MonotonicNow(), deadline) << "the order lives on";
+  EXPECT_TRUE(pace::Eventually([&] { return near.gate.TryEnter("lo", 0, 1).ok(); })) << "the order lives on";
 }
 
 TEST(RemoteProbe, StopsWithItsNode) {
   auto near = std::make_unique<LoopbackResponder>("", Unlimited());
   auto session = Open(*near);
   ASSERT_TRUE(session.ok());
-  ASSERT_TRUE(session->Describe(In(kLong), {}).ok());
+  ASSERT_TRUE(session->Describe(pace::Soon(), {}).ok());
   near.reset();
-  EXPECT_TRUE(absl::IsUnavailable(session->Describe(In(kLong), {}).status()));
+  EXPECT_TRUE(absl::IsUnavailable(session->Describe(pace::Soon(), {}).status()));
   EXPECT_TRUE(session->broken());
 }
 

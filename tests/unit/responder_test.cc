@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
 
 namespace netsense {
@@ -32,9 +33,10 @@ TEST(Responder, GivesAPortToOneStreamAtATime) {
   EXPECT_TRUE(ping.ok()) << "pings go beside a stream: " << ping.status();
   first->reset();
   // The responder notices the end on its own thread.
-  MonotonicTime deadline = In(std::chrono::seconds(10));
-  do second = peer.Open(LoopbackResponder::StreamRequest(1 << 20));
-  while (absl::IsAborted(second.status()) && MonotonicNow() < deadline);
+  pace::Eventually([&] {
+    second = peer.Open(LoopbackResponder::StreamRequest(1 << 20));
+    return !absl::IsAborted(second.status());
+  });
   EXPECT_TRUE(second.ok()) << second.status();
 }
 
@@ -51,9 +53,10 @@ TEST(Responder, ChargesItsBudgetForWhatOthersStream) {
   LoopbackResponder peer("", {}, {.share = 0.05, .burst_bytes = 8 << 20});
   EXPECT_TRUE(peer.Open(LoopbackResponder::StreamRequest(8 << 20)).ok());
   absl::Status status;
-  MonotonicTime deadline = In(std::chrono::seconds(10));
-  do status = peer.Open(LoopbackResponder::StreamRequest(8 << 20)).status();
-  while (absl::IsAborted(status) && MonotonicNow() < deadline);
+  pace::Eventually([&] {
+    status = peer.Open(LoopbackResponder::StreamRequest(8 << 20)).status();
+    return !absl::IsAborted(status);
+  });
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
 }
 
@@ -70,7 +73,7 @@ TEST(Responder, CapsSessionsPerPeer) {
   EXPECT_TRUE(absl::IsResourceExhausted(peer.Open(LoopbackResponder::PingRequest()).status()));
   EXPECT_EQ(peer.responder->counters().sessions_granted, 3u);
   EXPECT_EQ(peer.responder->counters().sessions_refused, 1u);
-  EXPECT_TRUE(sessions.front()->Ping({}, In(std::chrono::seconds(5)), {}).ok());
+  EXPECT_TRUE(sessions.front()->Ping({}, pace::Soon(), {}).ok());
 }
 
 TEST(Responder, NamesWhatItDoesNotRun) {
@@ -99,9 +102,9 @@ TEST(Responder, EndsItsSessionsWhenItGoes) {
   auto peer = std::make_unique<LoopbackResponder>();
   auto session = peer->Open(LoopbackResponder::PingRequest());
   ASSERT_TRUE(session.ok());
-  ASSERT_TRUE((*session)->Ping({}, In(std::chrono::seconds(5)), {}).ok());
+  ASSERT_TRUE((*session)->Ping({}, pace::Soon(), {}).ok());
   peer.reset();
-  auto status = (*session)->Ping({}, In(std::chrono::seconds(5)), {}).status();
+  auto status = (*session)->Ping({}, pace::Soon(), {}).status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
 }
 

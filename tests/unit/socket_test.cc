@@ -5,6 +5,8 @@
 #include <array>
 #include <thread>
 
+#include "tests/lab/pace.h"
+
 namespace netsense {
 namespace {
 
@@ -29,19 +31,17 @@ TEST(Connect, ToAClosedPortIsUnavailable) {
   ASSERT_TRUE(listener.ok());
   uint16_t port = LocalPort(listener->get());
   listener->Reset();
-  auto fd = ConnectTcp("127.0.0.1", port, {}, MonotonicNow() + std::chrono::seconds(5), {});
+  auto fd = ConnectTcp("127.0.0.1", port, {}, pace::Soon(), {});
   EXPECT_TRUE(absl::IsUnavailable(fd.status())) << fd.status();
 }
 
 TEST(Connect, UsesTheSourceAddress) {
   auto listener = ListenTcp({"127.0.0.1"}, 0);
   ASSERT_TRUE(listener.ok());
-  auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {.address = "127.0.0.9"},
-                       MonotonicNow() + std::chrono::seconds(5), {});
+  auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {.address = "127.0.0.9"}, pace::Soon(), {});
   ASSERT_TRUE(fd.ok()) << fd.status();
   EXPECT_EQ(LocalAddress(fd->get()), "127.0.0.9");
-  auto foreign = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {.address = "192.0.2.1"},
-                            MonotonicNow() + std::chrono::seconds(5), {});
+  auto foreign = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {.address = "192.0.2.1"}, pace::Soon(), {});
   EXPECT_TRUE(absl::IsInternal(foreign.status())) << foreign.status();
 }
 
@@ -53,7 +53,7 @@ TEST(Listen, SaysWhenThePortIsTaken) {
 
 TEST(Read, EndsAtTheDeadlineAndAtAStop) {
   auto listener = ListenTcp({"127.0.0.1"}, 0);
-  auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {}, MonotonicNow() + std::chrono::seconds(5), {});
+  auto fd = ConnectTcp("127.0.0.1", LocalPort(listener->get()), {}, pace::Soon(), {});
   ASSERT_TRUE(fd.ok());
   std::array<uint8_t, 4> bytes{};
   MonotonicTime start = MonotonicNow();

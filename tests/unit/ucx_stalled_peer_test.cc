@@ -17,6 +17,7 @@
 
 #include "loopback_responder.h"
 #include "netsense/ucx.pb.h"
+#include "tests/lab/pace.h"
 #include "transports/door/framing.h"
 
 namespace netsense {
@@ -121,26 +122,26 @@ TEST(UcxStalledPeer, CostsNoOtherSession) {
   Transport* ucx = *responder.transports.Find("ucx");
   auto connection = responder.Dial(UcxRequest({}), "");
   ASSERT_TRUE(connection.ok()) << connection.status();
-  auto session = ucx->Connect(*std::move(connection), In(seconds(10)), {});
+  auto session = ucx->Connect(*std::move(connection), pace::Soon(), {});
   ASSERT_TRUE(session.ok()) << session.status();
-  ASSERT_TRUE((*session)->Ping({}, In(seconds(10)), {}).ok());
+  ASSERT_TRUE((*session)->Ping({}, pace::Soon(), {}).ok());
 
   for (int i = 0; i < 3; ++i) {
     auto [here, there] = Connected();
     auto peer = std::async(std::launch::async, [&stalled, fd = there.get()] {
       v1::UcxAddress theirs;
-      auto status = ReadFrame(fd, &theirs, In(seconds(10)), {});
-      return status.ok() ? WriteFrame(fd, stalled.address(), In(seconds(10)), {}) : status;
+      auto status = ReadFrame(fd, &theirs, pace::Soon(), {});
+      return status.ok() ? WriteFrame(fd, stalled.address(), pace::Soon(), {}) : status;
     });
     DoorConnection door;
     door.fd = std::move(here);
     door.request = UcxRequest(fabric);
-    auto opened = ucx->Connect(std::move(door), In(fabric.patience), {});
+    auto opened = ucx->Connect(std::move(door), In(pace::Scaled(fabric.patience)), {});
     EXPECT_FALSE(opened.ok());
     EXPECT_TRUE(absl::IsDeadlineExceeded(opened.status())) << opened.status();
     EXPECT_TRUE(peer.get().ok());
   }
-  auto sample = (*session)->Ping({}, In(seconds(10)), {});
+  auto sample = (*session)->Ping({}, pace::Soon(), {});
   EXPECT_TRUE(sample.ok()) << "UCX took the others along: " << sample.status();
 }
 
