@@ -1,13 +1,10 @@
 # Thin: CMake builds and CTest tests; this knows the order. `make help` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PRESET := $(if $(CI),ci,dev)
+PRESET := dev
 VENV := build/venv
 NEWEST := build/venv-newest
 JOBS := $(shell nproc)
-# A source is compiled once: with the same flags, in another folder of build/, it comes from ccache.
-export CCACHE_BASEDIR := $(CURDIR)
-export CCACHE_NOHASHDIR := 1
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +12,7 @@ help:  ## this list
 deps:  ## install the Debian packages of packages.txt that are missing, and nothing else
 	@tests/lab/install_packages.sh packages.txt
 
-build: deps  ## build everything, tests too (build/dev; build/ci when CI is set)
+build: deps  ## build everything, tests too (build/dev)
 	cmake --preset $(PRESET)
 	cmake --build --preset $(PRESET) -j $(JOBS)
 
@@ -39,7 +36,7 @@ venv: deps
 wheel: deps venv  ## the Python package ray-netsense with the programs inside (build/wheel)
 	rm -rf build/wheel/unrepaired build/wheel/*.whl
 	CXX=c++ $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel/unrepaired \
-	    --config-settings=build-dir=$(CURDIR)/build/wheel-programs --config-settings=cmake.define.NETSENSE_WERROR=$(if $(CI),ON,OFF) ./raylet_bridge/python
+	    --config-settings=build-dir=$(CURDIR)/build/wheel-programs ./raylet_bridge/python
 	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/auditwheel repair -w build/wheel \
 	    --exclude 'libuc*.so.*' --exclude 'libibverbs.so.*' build/wheel/unrepaired/*.whl
 
