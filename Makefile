@@ -48,6 +48,9 @@ vm: deps
 test: build venv wheel vm  ## pass every test
 	ctest --preset $(PRESET) --no-tests=error -j $(JOBS) $(if $(CI),--repeat until-pass:3)
 
+page: deps  ## bring the built page up to date with its sources (raylet_bridge/page/built)
+	@raylet_bridge/page/page.sh build
+
 release: deps
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
@@ -94,4 +97,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help deps build venv wheel vm test release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
+.PHONY: help deps build page venv wheel vm test release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
