@@ -1,4 +1,4 @@
-// The page as npm built it (page/), put into the program by CMakeLists.txt.
+// The page as npm built it (page/built/), put into the program by CMakeLists.txt.
 #pragma once
 
 #include <string_view>

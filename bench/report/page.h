@@ -8,6 +8,6 @@ namespace netsense::page {
 extern const std::string_view kHtml;     // page.html
 extern const std::string_view kStyle;    // page.css
 extern const std::string_view kScript;   // page.js
-extern const std::string_view kChartJs;  // Chart.js of the distribution, its licence on top
+extern const std::string_view kChartJs;  // Chart.js, its licence on top
 
 }  // namespace netsense::page

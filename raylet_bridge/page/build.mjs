@@ -11,7 +11,7 @@ const { values } = parseArgs({ options: { outdir: { type: "string", default: "di
 
 async function buildPage(outdir) {
   mkdirSync(outdir, { recursive: true });
-  const license = readFileSync("node_modules/uplot/LICENSE", "utf8").trim();
+  const license = `/*! uPlot\n${readFileSync("node_modules/uplot/LICENSE", "utf8").trim()}\n*/`;
   await esbuild.build({
     entryPoints: { page: "src/main.ts" },
     outdir,
@@ -19,7 +19,7 @@ async function buildPage(outdir) {
     minify: true,
     format: "iife",
     target: "es2022",
-    banner: { js: `/*! uPlot\n${license}\n*/` },
+    banner: { js: license, css: license },
     logLevel: "warning",
   });
   copyFileSync("src/index.html", join(outdir, "index.html"));
