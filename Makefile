@@ -1,100 +1,111 @@
-# Thin: CMake builds and CTest tests; this knows the order. `make help` lists the targets.
+# Thin: CMake builds and CTest tests; this knows the order, and make/*.sh do one thing each. `make help` lists the targets.
 .DEFAULT_GOAL := help
-SHELL := /bin/bash
-PRESET := dev
+.NOTPARALLEL:
 VENV := build/venv
 NEWEST := build/venv-newest
-JOBS := $(shell nproc)
+JOBS ?= $(shell make/jobs.sh)
+OWN_CACHES := $(shell make/own_caches.sh)
+ifneq ($(OWN_CACHES),)
+export XDG_CACHE_HOME := $(OWN_CACHES)
+export npm_config_cache := $(OWN_CACHES)/npm
+export CCACHE_DIR ?= $(OWN_CACHES)/ccache
+endif
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-deps:  ## install the Debian packages of packages.txt that are missing, and nothing else
-	@tests/lab/install_packages.sh packages.txt
+doctor:  ## can `make demo` work here, and what would `make test` skip? One line a check, with what to type
+	@make/doctor.sh demo; code=$$?; echo 'and for `make test`:'; make/doctor.sh test; exit $$code
 
-build: deps  ## build everything, tests too (build/dev)
-	cmake --preset $(PRESET)
-	cmake --build --preset $(PRESET) -j $(JOBS)
+deps:  ## install the Debian packages of packages.txt that are missing, and nothing else (FOR="build demo": those of some purposes)
+	@make/packages.sh $(or $(FOR),all)
 
-# The Python environment of the tests: Ray as its users install it.
-$(VENV)/stamp: tests/requirements.txt
-	rm -rf $(VENV)
-	/usr/bin/python3 -m venv $(VENV)
-	$(VENV)/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
-	touch $@
+build:  ## build everything, tests too (build/dev)
+	@make/packages.sh build test page
+	@make/build.sh dev
 
-$(NEWEST)/stamp: tests/requirements-newest.txt
-	rm -rf $(NEWEST)
-	/usr/bin/python3 -m venv $(NEWEST)
-	$(NEWEST)/bin/pip install -q --disable-pip-version-check -r tests/requirements-newest.txt
-	touch $@
+programs:  ## build only what is installed and what the demo runs (build/dev, too)
+	@make/packages.sh build
+	@make/build.sh programs
 
-venv: deps
-	@$(MAKE) --no-print-directory $(VENV)/stamp $(NEWEST)/stamp
+# The Python environments of the tests: Ray as its users install it, and the newest.
+venv:
+	@make/packages.sh python
+	@make/venv.sh $(VENV) tests/requirements.txt
+	@make/venv.sh $(NEWEST) tests/requirements-newest.txt
 
-# With the flags of the tests' build, whose objects it shares by ccache. What the programs link comes along; UCX and verbs are the host's.
-wheel: deps venv  ## the Python package ray-netsense with the programs inside (build/wheel)
-	rm -rf build/wheel/unrepaired build/wheel/*.whl
-	CXX=c++ $(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel/unrepaired \
-	    --config-settings=build-dir=$(CURDIR)/build/wheel-programs ./raylet_bridge/python
-	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/auditwheel repair -w build/wheel \
-	    --exclude 'libuc*.so.*' --exclude 'libibverbs.so.*' build/wheel/unrepaired/*.whl
+wheel: venv  ## the Python package ray-netsense with the programs inside (build/wheel)
+	@make/packages.sh build
+	@make/step.sh wheel last make/wheel.sh $(VENV)
 
 # The kernel of the VM for the RDMA tests: downloaded and unpacked, not installed. Without it those tests say so.
-vm: deps
-	@tests/vm/run_in_vm.sh --prepare || test $$? = 77
+vm:
+	@make/packages.sh vm
+	@make/step.sh vm_kernel last sh -c 'tests/vm/run_in_vm.sh --prepare || test $$? = 77'
 
-# Some tests look at the clock, and CI's machine is not its own: there a failure is tried twice more, and counts the third time.
-test: build venv wheel vm  ## pass every test
-	ctest --preset $(PRESET) --no-tests=error -j $(JOBS) $(if $(CI),--repeat until-pass:3)
+test:  ## pass every test
+	@make/doctor.sh -q demo && make/doctor.sh -q test
+	@rm -f build/log/steps
+	@$(MAKE) --no-print-directory deps build venv wheel vm
+	@make/step.sh -s tests last ctest --preset dev --no-tests=error -j $(JOBS); code=$$?; make/minutes.sh; exit $$code
 
-page: deps  ## bring the built page up to date with its sources (raylet_bridge/page/built)
+page:  ## bring the built page up to date with its sources (raylet_bridge/page/built)
+	@make/packages.sh page
 	@raylet_bridge/page/page.sh build
 
-release: deps
-	cmake --preset release
-	cmake --build --preset release -j $(JOBS)
+release:
+	@make/packages.sh build
+	@make/build.sh release
 
-demo: release  ## three nodes with one slow link: the live matrix
-	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin
+demo:  ## three nodes with one slow link: the live matrix
+	@make/doctor.sh -q demo
+	@rm -f build/log/steps
+	@make/packages.sh build demo
+	@make/build.sh programs
+	@/usr/bin/python3 tests/lab/demo.py --bin build/dev/bin
 
 demo-rdma: build vm  ## the demo over RDMA too, in a VM with two Soft-RoCE devices
-	@tests/vm/rdma_test.sh demo build/$(PRESET)/bin
+	@make/packages.sh demo
+	@tests/vm/rdma_test.sh demo build/dev/bin
+
+demo-ray: programs venv  ## the demo beside a real Ray cluster of three raylets
+	@make/packages.sh demo
+	@/usr/bin/python3 tests/lab/demo.py --bin build/dev/bin --ray $(VENV)/bin/ray
 
 versus: build vm  ## our figures beside the field's tools, on loopback, veth and RDMA in the VM: into docs/versus.md (40 min)
-	@bench/versus/versus.py --bin build/$(PRESET)/bin --place loopback,veth,vm --markdown docs/versus.md
-
-demo-ray: release venv  ## the same beside a real Ray cluster of three raylets
-	@/usr/bin/python3 tests/lab/demo.py --bin build/release/bin --ray $(VENV)/bin/ray
+	@bench/versus/versus.py --bin build/dev/bin --place loopback,veth,vm --markdown docs/versus.md
 
 install: release  ## install the three programs (PREFIX=/usr/local, by sudo unless you are root; another one as you are)
 	$(if $(PREFIX),,$(if $(filter 0,$(shell id -u)),,sudo)) cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
 
 deb: release  ## the Debian package: build/deb/netsense_*.deb
+	@make/packages.sh package
 	cd build && cpack -G DEB --config release/CPackConfig.cmake -B deb && rm -rf deb/_CPack_Packages
 
-asan: deps  ## unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
-	cmake --preset asan
-	cmake --build --preset asan -j $(JOBS)
+asan:  ## unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@make/packages.sh build test page
+	@make/build.sh asan
 	ctest --preset asan --no-tests=error -j $(JOBS)
 
-tsan: deps  ## unit tests without gRPC with ThreadSanitizer
-	cmake --preset tsan
-	cmake --build --preset tsan -j $(JOBS)
+tsan:  ## unit tests without gRPC with ThreadSanitizer
+	@make/packages.sh build test page
+	@make/build.sh tsan
 	ctest --preset tsan --no-tests=error -j $(JOBS)
 
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 
 format:  ## format the sources
+	@make/packages.sh test
 	clang-format -i $(SOURCES)
 
-format-check: deps  ## fail when a source is not formatted
+format-check:  ## fail when a source is not formatted
+	@make/packages.sh test
 	clang-format --dry-run -Werror $(SOURCES)
 
 tidy: build  ## clang-tidy on everything (package clang-tidy)
-	clang-tidy --quiet -p build/$(PRESET) $(filter %.cc,$(SOURCES))
+	clang-tidy --quiet -p build/dev $(filter %.cc,$(SOURCES))
 
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help deps build page venv wheel vm test release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
+.PHONY: help doctor deps build programs page venv wheel vm test release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean

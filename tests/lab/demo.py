@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cluster import Cluster, EmbeddedCluster, RayCluster, wait_until  # noqa: E402
+from cluster import Cluster, EmbeddedCluster, RayCluster  # noqa: E402
 from netlab import NetLab, die_with_parent, namespaces_allowed  # noqa: E402
 
 SLOW_LINK = "200mbit"
@@ -25,6 +25,7 @@ SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enab
 RDMA_SETTINGS = {"transports": "tcp,grpc,ucx,verbs", "rails": "off", "tick_ms": "1000", "rtt_ttl_ms": "20000", "lease_ms": "20000", "rtt_timeout_ms": "10000",
                  "bw_slot_ms": "5000", "bw_payload_bytes": "262144"}  # fmt: skip
 READY_WITHIN = 180
+SAY_EVERY = 5
 
 
 class AddressLab:
@@ -62,6 +63,38 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def without_signals(how):
+    """SIG_BLOCK or SIG_UNBLOCK: what is half made could not be removed, so Ctrl-C waits until it is made."""
+    signal.pthread_sigmask(how, {signal.SIGINT, signal.SIGTERM})
+
+
+def stop(*_):
+    """Once: what is started is then taken down undisturbed."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def measure(cluster: Cluster):
+    """Until every edge has full windows: the first samples are those of cold caches."""
+    nodes, transports = cluster.lab.nodes, cluster.settings["transports"].split(",")
+    wanted = nodes * (nodes - 1) * len(transports)
+    start = said = time.monotonic()
+    while True:
+        known = [e for e in cluster.paths().values() if e["state"] == "OK" and e["bw_mbps"] is not None]
+        settled = [e for e in known if e["bw_samples"] >= 3 and e["rtt_samples"] >= 5]
+        now = time.monotonic()
+        if len(settled) == wanted:
+            say(f"Measured after {now - start:.0f} s.")
+            return
+        if now - start > READY_WITHIN:
+            raise TimeoutError(f"{len(known)} of {wanted} edges measured within {READY_WITHIN} s")
+        if now - said >= SAY_EVERY:
+            say(f"measuring: {len(known)} of {wanted} edges have figures, {len(settled)} of them steady ones [{now - start:.0f} s]")
+            said = now
+        time.sleep(0.5)
+
+
 def show_live(cluster: Cluster):
     """`status --watch` on our terminal until Ctrl-C; the last frame stays."""
     command = [cluster.bin / "netsense-bridge", "status", "--gcs-address", cluster.gcs_address, "--watch", "1",
@@ -82,13 +115,12 @@ def main():
     parser.add_argument("--loopback", action="store_true", help="three loopback addresses even where namespaces are allowed")
     arguments = parser.parse_args()
 
-    def stop(*_):
-        raise KeyboardInterrupt
-
+    signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     with ExitStack() as stack:
         # Short: Ray's sockets lie below it, and a Unix socket's name has 107 bytes.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nsd-", ignore_cleanup_errors=True)))
+        without_signals(signal.SIG_BLOCK)
         why_not = "as asked" if arguments.loopback else namespaces_allowed()
         settings = dict(SETTINGS)
         if arguments.rdma:
@@ -104,29 +136,27 @@ def main():
             return 1
         else:
             lab = stack.enter_context(AddressLab(["127.0.0.1", "127.0.0.2", "127.0.0.3"]))
-            say(f"Three nodes on loopback addresses of this host, no link is slow (network namespaces: {why_not}).")
+            say(f"Three nodes on loopback addresses of this host. No link is slow: that takes network namespaces, and root ({why_not}).")
+        without_signals(signal.SIG_UNBLOCK)
         if arguments.ray:
             say("Starting Ray on each of them (some ten seconds) ...")
             cluster = RayCluster(lab, arguments.bin, directory, arguments.ray, settings=settings)
         else:
             cluster = EmbeddedCluster(lab, arguments.bin, directory, settings=settings)
-        start = time.monotonic()
         stack.enter_context(cluster)
+        stack.callback(without_signals, signal.SIG_BLOCK)  # what is taken down is taken down whole
         if sys.stdout.isatty():
             show_live(cluster)
             return 0
-        say("Waiting until every edge has been measured ...")
+        say("Measuring every edge, in both directions, over each transport ...")
         try:
-            cluster.wait_all_ok(with_bandwidth=True, timeout=READY_WITHIN)
-            # Until the windows are full: the first samples are those of cold caches.
-            wait_until("full windows", lambda: all(e["bw_samples"] >= 3 and e["rtt_samples"] >= 5 for e in cluster.paths().values()), READY_WITHIN, 0.5)  # fmt: skip
+            measure(cluster)
         except TimeoutError as error:
             say(f"{error}. What there is, and the bridges' last words:")
             print(cluster.status_run().stdout)
             for i in range(1, lab.nodes + 1):
                 say(f"--- node {i}\n" + "\n".join(cluster.log(i).splitlines()[-10:]))
             return 1
-        say(f"Measured after {time.monotonic() - start:.0f} s.")
         status = cluster.status_run()
         print(status.stdout, end="", flush=True)
         return status.returncode
@@ -136,4 +166,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        say("demo: stopped")
         sys.exit(130)
