@@ -6,14 +6,14 @@
 #   packages  only whether the packages for some purposes can be installed
 cd "$(dirname "$0")/.." || exit
 quiet=
-[ "${1:-}" != -q ] || { quiet=1; shift; }
+[ "${1:-}" != -q ] || { quiet=1; shift; exec >&2; }
 what=$1
 shift
 code=0
 ok() { [ -n "$quiet" ] || printf 'ok       %-11s %s\n' "$1" "$2"; }
 skip() { [ -n "$quiet" ] || printf 'skip     %-11s %s\n' "$1" "$2"; }
 missing() {
-  printf 'MISSING  %-11s %s\n' "$1" "$2" >&2
+  printf 'MISSING  %-11s %s\n' "$1" "$2"
   code=1
 }
 has() { command -v "$1" > /dev/null 2>&1; }
@@ -57,7 +57,7 @@ check_packages() { # check_packages MIB PURPOSE...: that much of the disk, were 
     missing packages "$count to install, no sudo: $by_root"
   elif sudo -n true 2> /dev/null; then
     ok packages "$count to install, by sudo"
-  elif [ -t 0 ]; then
+  elif (: < /dev/tty) 2> /dev/null; then # where sudo asks
     ok packages "$count to install: sudo will ask for your password"
   else
     missing packages "$count to install, and sudo has nowhere to ask for your password: $by_root"

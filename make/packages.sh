@@ -32,38 +32,38 @@ if [ -n "$only_print" ]; then
 fi
 make/doctor.sh -q packages "$@" || exit
 
-root=()
-if [ "$(id -u)" != 0 ]; then
-  root=(sudo env ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"}) # sudo alone would drop them
-  sudo -n true 2> /dev/null || echo "sudo, to install ${packages[*]}"
-  sudo -v || { echo "sudo refused: as root, type: make deps FOR='$*'" >&2; exit 1; }
+if [ "$(id -u)" != 0 ]; then # this script again, as root: one question for the password
+  mkdir -p build/log && touch build/log/steps || exit
+  sudo -n true 2> /dev/null || echo "to install ${#packages[@]} of the packages in packages.txt ($*):"
+  sudo env ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} "$PWD/make/packages.sh" "$@" # it would drop them
+  code=$?
+  [ $code != 1 ] || echo "sudo refused: as root, type: make -C '$PWD' deps FOR='$*'" >&2
+  exit $code
 fi
+mkdir -p build/log && chown --reference=. build build/log || exit # where root installs for a user, build/ stays the user's
 # dpkg would flush every file by itself, which takes half of its time: one sync at the end does.
 apt=(env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q -y -o APT::Status-Fd=1 -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-unsafe-io
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends)
 finished=(setsid -w) # dpkg must not be broken off: in a session of its own, no Ctrl-C reaches it
 
-mkdir -p build/log || exit
-[ "$(id -u)" != 0 ] || chown --reference=. build build/log # where root installs for a user, build/ stays the user's
-
 if [ -n "$(dpkg --audit 2> /dev/null)" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2> /dev/null)" ]; then
   echo "an earlier installation was broken off: that is finished first"
-  make/step.sh -k repairing_dpkg last "${root[@]}" "${finished[@]}" env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a
+  make/step.sh -k repairing_dpkg last "${finished[@]}" env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a
   [ $? != 130 ] || exit 130
-  make/step.sh -k repairing_packages apt "${root[@]}" "${finished[@]}" "${apt[@]}" --fix-broken install || exit
+  make/step.sh -k repairing_packages apt "${finished[@]}" "${apt[@]}" --fix-broken install || exit
 fi
 
-make/step.sh package_lists apt make/package_lists.sh "${root[@]}" || exit
-make/step.sh fetching_packages apt "${root[@]}" "${apt[@]}" --download-only install "${packages[@]}" || exit
+make/step.sh package_lists apt make/package_lists.sh || exit
+make/step.sh fetching_packages apt "${apt[@]}" --download-only install "${packages[@]}" || exit
 
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ] || grep -q '^# netsense' $policy; then # ours may have stayed, where an earlier run was killed
-  printf '#!/bin/sh\n# netsense: while its packages are installed\nexit 101\n' | "${root[@]}" tee $policy > /dev/null
-  "${root[@]}" chmod +x $policy
-  trap '"${root[@]}" rm -f $policy' EXIT
+  printf '#!/bin/sh\n# netsense: while its packages are installed\nexit 101\n' | tee $policy > /dev/null
+  chmod +x $policy
+  trap 'rm -f $policy' EXIT
 fi
 trap : INT TERM # step.sh says what becomes of them
-make/step.sh -k installing_packages apt "${root[@]}" "${finished[@]}" "${apt[@]}" install "${packages[@]}"
+make/step.sh -k installing_packages apt "${finished[@]}" "${apt[@]}" install "${packages[@]}"
 code=$?
 sync -f /usr
 exit $code
