@@ -36,7 +36,13 @@ check_packages() { # check_packages MIB PURPOSE...: that much of the disk, were 
   mib=$1
   shift
   if [ "${DEPS:-}" = no ]; then
-    ok packages "DEPS=no: what is installed must do"
+    lacking=
+    for command in c++ cmake ninja pkg-config protoc python3; do has $command || lacking="$lacking $command"; done
+    if [ -n "$lacking" ]; then
+      missing packages "DEPS=no, and no command$lacking: install what packages.txt names for $*"
+    else
+      ok packages "DEPS=no: what is installed must do"
+    fi
     return
   fi
   if ! has apt-get || ! has dpkg-query; then

@@ -54,7 +54,7 @@ if [ -n "$(dpkg --audit 2> /dev/null)" ] || [ -n "$(ls -A /var/lib/dpkg/updates 
 fi
 
 make/step.sh package_lists apt make/package_lists.sh || exit
-make/step.sh fetching_packages apt "${apt[@]}" --download-only install "${packages[@]}" || exit
+make/step.sh fetching_packages apt sh -c 'grep "^W: " build/log/package_lists.log; exec "$@"' sh "${apt[@]}" --download-only install "${packages[@]}" || exit
 
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ] || grep -q '^# netsense' $policy; then # ours may have stayed, where an earlier run was killed

@@ -15,7 +15,7 @@ case $kind in
   apt) # dlstatus:3:12.5:Retrieving file 3 of 90, pmstatus:g++-12:34.2:Unpacking g++-12 (amd64)
     tail -c 4000 "$log" | sed -n \
       -e 's/^dlstatus:[^:]*:\([0-9]*\)[^:]*:Retrieving file \([0-9]*\) of \([0-9]*\).*/\1 % (\2 of \3)/p' \
-      -e 's/^pmstatus:[^:]*:\([0-9]*\)[^:]*:\(.*\)/\1 % (\2)/p' | tail -n 1
+      -e 's/^pmstatus:[^:]*:\([0-9]*\)[^:]*:\(.*\)/\1 % (\2)/p' | tail -n 1 | grep . || last_line
     ;;
   *) last_line ;;
 esac

@@ -90,6 +90,10 @@ def test_without_apt_it_says_so_unless_told_that_all_is_there(machine):
     (machine.bin / "apt-get").unlink()
     (line,) = the_missing(machine.run("doctor.sh", "-q", "demo"))
     assert "no apt-get" in line and "make demo DEPS=no" in line
+    (line,) = the_missing(machine.run("doctor.sh", "-q", "demo", DEPS="no"))
+    assert "c++ cmake ninja" in line
+    for command in ("c++", "cmake", "ninja", "pkg-config", "protoc", "python3"):
+        machine.program(command, "exit 0")
     assert the_missing(machine.run("doctor.sh", "-q", "demo", DEPS="no")) == []
 
 
@@ -135,6 +139,7 @@ def test_compilers_follow_memory_and_its_limits(machine, tmp_path, cores, free, 
     ("ninja", "-- Build files\n[1/200] Building a.o\n[82/200] Building b.o\n", "41 % (82 of 200)"),
     ("apt", "Get:1 x\ndlstatus:3:12.5:Retrieving file 3 of 90\n", "12 % (3 of 90)"),
     ("apt", "dlstatus:90:99.5:Retrieving file 90 of 90\npmstatus:g++-12:34.2:Unpacking g++-12 (amd64)\n", "34 % (Unpacking g++-12 (amd64))"),
+    ("apt", "Waiting for cache lock: It is held by process 7\n", "Waiting for cache lock: It is held by process 7"),
     ("last", "Collecting ray\n\nCollecting   grpcio\n\n", "Collecting   grpcio")])  # fmt: skip
 def test_progress_is_read_from_the_log(machine, kind, log, said):
     (machine.tree / "log").write_text(log)
