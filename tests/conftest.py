@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "lab"))
 
 import netlab  # noqa: E402
+import pace  # noqa: E402
 
 
 def skip_or_fail(reason):
@@ -27,6 +28,8 @@ def nothing_from_outside(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("RAY_") or name == "NETSENSE_TOKEN_FILE"]:
             patch.delenv(name)
+        for name, value in pace.environment().items():
+            patch.setenv(name, value)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         yield
 

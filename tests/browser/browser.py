@@ -12,6 +12,8 @@ import tempfile
 import urllib.error
 import urllib.request
 
+import pace
+
 PR_SET_CHILD_SUBREAPER = 36
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 # A browser of a test asks no server of its maker for anything, and needs no GPU.
@@ -51,7 +53,7 @@ class Browser:
             }
             made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
                 "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
-                "timeouts": {"script": 20000, "pageLoad": 60000},
+                "timeouts": {"script": round(1000 * pace.hangs_after()), "pageLoad": round(1000 * pace.hangs_after())},
             }}})
             self._url += f"/session/{made['sessionId']}"
         except BaseException:
@@ -70,7 +72,7 @@ class Browser:
             os.killpg(self._driver.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self._driver.wait(timeout=20)
+        self._driver.wait(timeout=pace.hangs_after())
         try:
             while True:
                 os.waitpid(-self._driver.pid, 0)
@@ -83,7 +85,7 @@ class Browser:
         data = json.dumps(body or {}).encode() if method == "POST" else None
         request = urllib.request.Request(self._url + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=90) as answer:
+            with urllib.request.urlopen(request, timeout=2 * pace.hangs_after()) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {json.load(error)['value']['message']}") from None

@@ -32,5 +32,5 @@ class Matrix:
 
 def fetch(url, token, layer=0):
     request = urllib.request.Request(f"{url}api/v0/network_matrix?layer={layer}", headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=pace.hangs_after()) as answer:
         return Matrix(answer.read())

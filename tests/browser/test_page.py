@@ -308,7 +308,7 @@ def cluster(namespaces, directory):
     with NetLab(nodes=3) as lab:
         lab.slow_down(2, 3, "200mbit")
         with EmbeddedCluster(lab, BIN, directory, settings=SLOW_LINK_SETTINGS) as made:
-            made.wait_all_ok(with_bandwidth=True, timeout=90)
+            made.wait_all_ok(with_bandwidth=True)
             yield made
 
 
@@ -321,14 +321,14 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
         slow = [(1, 2), (2, 1)]
         others = [(row, column) for row in range(3) for column in range(3) if row != column and (row, column) not in slow]
         # A browser that starts takes the processors from the probes: some cell may have no figure for a moment.
-        wait_until("the slow link to be the brightest", lambda: min(map(luminance, page.colours(slow))) > max(map(luminance, page.colours(others))) + 30, 30)
+        wait_until("the slow link to be the brightest", lambda: min(map(luminance, page.colours(slow))) > max(map(luminance, page.colours(others))) + 30)
         slow_edges = {f"{lab.address(a + 1)} → {lab.address(b + 1)}" for a, b in slow}
 
         def the_slow_link_is_the_worst():
             worst = page.worst()[:2]
             return {row[0] for row in worst} == slow_edges and all("Mb/s" in row[1] and float(row[1].split()[0]) < 250 for row in worst)
 
-        wait_until("the slow link to be the first in the list", the_slow_link_is_the_worst, 30)
+        wait_until("the slow link to be the first in the list", the_slow_link_is_the_worst)
 
         # By pointer: what it points at, and its panel.
         browser.point(page.canvas, *page.place(1, 2))
@@ -376,7 +376,7 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
         cluster.stop_bridge(3, 9)
         for pid in cluster.pids_of(3, "netsense-engine"):
             os.kill(pid, 9)
-        wait_until("edges that are not OK", lambda: any(row[1] in ("UNREACHABLE", "STALE") for row in page.worst()), 60)
+        wait_until("edges that are not OK", lambda: any(row[1] in ("UNREACHABLE", "STALE") for row in page.worst()))
         browser.screenshot(shots / "page-3-gone.png", whole=False)
         assert lab.address(3) in "".join(page.texts(".cause, .nodes, .worst tbody tr"))
         good, bad = page.colours([(0, 1), (0, 2)], inset=0.06)
@@ -385,5 +385,5 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
         # And the head's bridge too.
         expected += ["ERR_", "Failed to load resource"]
         cluster.stop_bridge(1)
-        wait_until("the page says so", lambda: "no answer for" in page.text(".live"), 40)
+        wait_until("the page says so", lambda: "no answer for" in page.text(".live"))
         page.leave()

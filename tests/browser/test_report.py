@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import documents
+import pace
 import pytest
 from browser import Browser, missing
 from conftest import skip_or_fail
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
 
 
 def report(*arguments, code=0):
-    done = subprocess.run([BENCH, "report", *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([BENCH, "report", *map(str, arguments)], capture_output=True, text=True, timeout=pace.hangs_after())
     assert done.returncode == code, done
     return done
 
@@ -303,7 +304,7 @@ def test_a_terminal_is_told_what_is_read(tmp_path):
     source = tmp_path / "run.json"
     source.write_text(json.dumps(documents.pings()))
     ours, its = os.openpty()
-    subprocess.run([BENCH, "report", source, "-o", tmp_path / "page.html"], stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=60)
+    subprocess.run([BENCH, "report", source, "-o", tmp_path / "page.html"], stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=pace.hangs_after())
     os.close(its)
     with os.fdopen(ours, "rb") as terminal:
         assert f"reading {source} ...".encode() in terminal.read1()

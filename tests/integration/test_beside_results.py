@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
+import pace
 import pytest
 from cluster import EmbeddedCluster, clean_environment, wait_until
 from netlab import NetLab
@@ -56,7 +58,7 @@ def cpus_of_threads(pid):
 def test_threads_are_where_the_result_says(lab, bin_dir, directory, serve, transport):
     last = str(max(os.sched_getaffinity(0)))
     server, port = serve("--cpus", "0")
-    command, options = bench(lab, bin_dir, directory, "ping", port, "-t", transport, "-D", "2", "--interval", "5", "--blocking", "--cpus", last)
+    command, options = bench(lab, bin_dir, directory, "ping", port, "-t", transport, "-D", "600", "--interval", "5", "--blocking", "--cpus", last)
     prober = lab.popen(1, command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **options)
     programs = {"prober": ([prober.pid], last), "responder": ([server.pid], "0")}
     if transport == "ucx":  # its sessions run in children
@@ -66,11 +68,12 @@ def test_threads_are_where_the_result_says(lab, bin_dir, directory, serve, trans
             pids = {pid: [int(child) for one in found for child in one] for pid, found in lists.items()}
             return pids if all(pids.values()) else None
 
-        found = wait_until("both UCX processes", children, 10)
+        found = wait_until("both UCX processes", children)
         programs = {"prober": (found[prober.pid], last), "responder": (found[server.pid], "0")}
     for side, (pids, wanted) in programs.items():
-        wait_until(f"a thread of the {side} on {wanted}", lambda p=pids, w=wanted: any(w in cpus_of_threads(i) for i in p), 10)
-    result = json.loads(prober.communicate()[0])["results"][0]
+        wait_until(f"a thread of the {side} on {wanted}", lambda p=pids, w=wanted: any(w in cpus_of_threads(i) for i in p))
+    prober.send_signal(signal.SIGINT)  # it has been looked at
+    result = json.loads(prober.communicate(timeout=pace.hangs_after())[0])["results"][0]
     assert result["binding"]["prober"]["cpus"] == last
     assert result["binding"]["responder"]["cpus"] == "0"
 
@@ -118,6 +121,6 @@ def test_the_report_has_them_too(lab, bin_dir, directory):
             edge = cluster.edge(1, 2)
             return edge if edge and edge["counters"].get("tcp_retransmits", 0) > 0 else None
 
-        edge = wait_until("a report with retransmits", edge_with_counters, 60)
+        edge = wait_until("a report with retransmits", edge_with_counters)
         assert edge["binding"].startswith("processors 0") and edge["peer_binding"].startswith("processors 0")
         assert edge["bw_expected_mbps"] is None

@@ -5,12 +5,14 @@ import os
 import signal
 import time
 
+import pace
 import pytest
 from cluster import EmbeddedCluster, wait_until
 from netlab import NetLab
 
 TICK_S = 0.5
-TIMEOUT_S = 0.5
+LEASE_S = 2  # EmbeddedCluster's
+TIMEOUT_S = 0.5  # of a ping
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +45,13 @@ def test_status_for_scripts(cluster):
     assert payload["directed"] is True
     for edge in payload["edges"]:
         assert edge["state"] == "OK" and edge["reason"] == ""
-        assert 0 < edge["rtt_p50_ms"] < 50
+        assert 0 < edge["rtt_p50_ms"] < 50 * pace.scale(), "milliseconds"
         assert edge["rtt_ms"] > 0 and edge["jitter_ms"] >= 0
         assert edge["network_rtt_p50_ms"] <= edge["rtt_p50_ms"]
-        assert edge["bw_p50_mbps"] > 100, "a veth carries more than 100 Mb/s"
+        assert edge["bw_p50_mbps"] > 100 / pace.scale(), "a veth carries more than 100 Mb/s"
         assert edge["transport"] == "tcp" and edge["fabric"] == "ethernet" and edge["src_port"] == "e0"
-        assert 0 <= edge["age_ms"] < 3000 and edge["rtt_age_ms"] >= 0 and edge["rtt_samples"] >= 1
-        assert abs(edge["report_ts_ms"] - time.time() * 1000) < 10_000, "milliseconds since the Unix epoch"
+        assert 0 <= edge["age_ms"] <= int(cluster.settings["rtt_ttl_ms"]) and edge["rtt_age_ms"] >= 0 and edge["rtt_samples"] >= 1
+        assert abs(edge["report_ts_ms"] - time.time() * 1000) < 10_000 * pace.scale(), "milliseconds since the Unix epoch"
 
 
 def test_status_without_a_gcs_is_no_answer(cluster):
@@ -85,8 +87,6 @@ def test_http_needs_the_token(cluster):
 
 def test_a_killed_engine_is_back_with_its_whole_plan_within_3_s(cluster):
     before = cluster.engine_status(2)
-    os.kill(before["info"]["pid"], signal.SIGKILL)
-    start = time.monotonic()
 
     def back():
         pids = cluster.pids_of(2, "netsense-engine")
@@ -98,29 +98,29 @@ def test_a_killed_engine_is_back_with_its_whole_plan_within_3_s(cluster):
             return None
         return now if now["snapshot"]["lease_in_force"] and len(now["snapshot"]["paths"]) == 2 else None
 
-    now = wait_until("the engine with its plan", back, 3)
-    assert time.monotonic() - start < 3
+    with pace.within(3, "an engine with its whole plan"):
+        os.kill(before["info"]["pid"], signal.SIGKILL)
+        now = wait_until("the engine with its plan", back)
     assert now["info"]["incarnation"] != before["info"]["incarnation"]
     assert sorted(p["path_id"] for p in now["snapshot"]["paths"]) == sorted(p["path_id"] for p in before["snapshot"]["paths"])
 
 
 def test_a_frozen_peer_is_not_ok_within_interval_and_timeout(cluster):
     pid = cluster.engine_pid(3)
-    os.kill(pid, signal.SIGSTOP)
-    start = time.monotonic()
     try:
+        # Beside interval and timeout: the report's way through the GCS and our own asking.
+        with pace.within(TICK_S + TIMEOUT_S + 1.5, "the frozen peer's edges are not OK"):
+            os.kill(pid, signal.SIGSTOP)
+            for src in (1, 2):
+                wait_until(f"edge {src} -> 3 not OK", lambda: cluster.edge(src, 3)["state"] != "OK")
         for src in (1, 2):
-            wait_until(f"edge {src} -> 3 not OK", lambda: cluster.edge(src, 3)["state"] != "OK", 10)
-            # Beside interval and timeout: the report's way through the GCS and our own asking.
-            assert time.monotonic() - start < TICK_S + TIMEOUT_S + 1.5
-        for src in (1, 2):
-            wait_until(f"edge {src} -> 3 UNREACHABLE", lambda: cluster.edge(src, 3)["state"] == "UNREACHABLE", 10)
+            wait_until(f"edge {src} -> 3 UNREACHABLE", lambda: cluster.edge(src, 3)["state"] == "UNREACHABLE")
         edge = cluster.edge(1, 3)
         assert edge["reason"] and edge["rtt_p50_ms"] is None and edge["last_ok_age_ms"] > 0
         bad = cluster.status_run()
         assert bad.returncode == 1
         assert "UNREACHABLE" in bad.stdout and "2/3 reachable" in bad.stdout
-        assert cluster.edge(1, 2)["state"] == "OK", "the others go on"
+        assert cluster.edge(1, 2)["state"] == cluster.edge(2, 1)["state"] == "OK", "the others go on"
     finally:
         os.kill(pid, signal.SIGCONT)
     cluster.wait_all_ok()
@@ -128,31 +128,37 @@ def test_a_frozen_peer_is_not_ok_within_interval_and_timeout(cluster):
 
 def test_a_cut_link_is_back_soon_after_it_is_mended(cluster):
     cluster.lab.cut(3)
-    wait_until("edge 2 -> 3 UNREACHABLE", lambda: cluster.engine_paths_state(2, 3) == "PATH_STATE_UNREACHABLE", 15)
+    wait_until("edge 2 -> 3 UNREACHABLE", lambda: cluster.engine_paths_state(2, 3) == "PATH_STATE_UNREACHABLE")
     descriptors = len(os.listdir(f"/proc/{cluster.engine_pid(2)}/fd"))
-    cluster.lab.mend(3)
-    start = time.monotonic()
-    wait_until("path 2 -> 3 answers", lambda: cluster.engine_paths_state(2, 3) == "PATH_STATE_OK", 15)
     # Two intervals of probing, and the bridge's own time to forward again (it must learn the MAC address anew).
-    assert time.monotonic() - start < 2 * (TICK_S + TIMEOUT_S) + 2
+    with pace.within(2 * (TICK_S + TIMEOUT_S) + 2, "the mended link answers"):
+        cluster.lab.mend(3)
+        wait_until("path 2 -> 3 answers", lambda: cluster.engine_paths_state(2, 3) == "PATH_STATE_OK")
     assert len(os.listdir(f"/proc/{cluster.engine_pid(2)}/fd")) <= descriptors + 4
+
+
+def pings_sent(snapshot):
+    return sum(int(path["pings_sent"]) for path in snapshot["paths"])
 
 
 def test_a_killed_bridge_leaves_an_engine_that_stops_when_its_lease_ends(cluster):
     engine, socket = cluster.engine_pid(2), cluster.engine_socket(2)
-    assert cluster.stop_bridge(2, signal.SIGKILL) == -signal.SIGKILL
-    lease_s = int(cluster.settings["lease_ms"]) / 1000
-    stopped = wait_until(
-        "the lease to end",
-        lambda: (s := cluster.engine_status(2, socket)["snapshot"]) and not s["lease_in_force"] and s,
-        lease_s + 2,
-    )
-    sent = sum(int(path["pings_sent"]) for path in stopped["paths"])
+    with pace.within(LEASE_S + 2, "the lease ends"):
+        assert cluster.stop_bridge(2, signal.SIGKILL) == -signal.SIGKILL
+        stopped = wait_until(
+            "the lease to end",
+            lambda: (s := cluster.engine_status(2, socket)["snapshot"]) and not s["lease_in_force"] and s,
+        )
+    sent = pings_sent(stopped)
     assert cluster.pids_of(2, "netsense-engine") == [engine], "it answers others, and is there for the next bridge"
-    deadline = time.monotonic() + 4 * TICK_S
-    while time.monotonic() < deadline:
+    others = pings_sent(cluster.engine_status(1)["snapshot"])
+
+    def another_went_on():
         now = cluster.engine_status(2, socket)["snapshot"]
-        assert sum(int(path["pings_sent"]) for path in now["paths"]) <= sent + len(now["paths"]), "it goes on probing"
+        assert pings_sent(now) <= sent + len(now["paths"]), "it goes on probing"
+        return pings_sent(cluster.engine_status(1)["snapshot"]) >= others + 4 * 2
+
+    wait_until("four ticks of another engine", another_went_on)
     # A report that nobody renews goes stale, and a new bridge takes over.
     cluster.start_bridge(2)
     cluster.wait_all_ok()
@@ -161,7 +167,7 @@ def test_a_killed_bridge_leaves_an_engine_that_stops_when_its_lease_ends(cluster
 def test_an_engine_that_no_bridge_comes_back_for_leaves(cluster):
     socket = cluster.engine_socket(2)
     cluster.stop_bridge(2, signal.SIGKILL)
-    wait_until("the engine to leave", lambda: not cluster.pids_of(2, "netsense-engine"), 20)
+    wait_until("the engine to leave", lambda: not cluster.pids_of(2, "netsense-engine"))
     assert not os.path.exists(os.path.dirname(socket)), "it leaves nothing behind"
     cluster.start_bridge(2)
     cluster.wait_all_ok()
@@ -173,7 +179,7 @@ def test_a_forgetful_gcs_hears_everything_again(cluster):
     cluster.stop_bridge(1, signal.SIGKILL)
     cluster.start_bridge(1)
     # Node 1 comes back under a new id; 2 and 3 were not restarted.
-    cluster.wait_all_ok(timeout=30)
+    cluster.wait_all_ok()
     assert {i: cluster.bridges[i].pid for i in (2, 3)} == others
     assert all(cluster.bridges[i].poll() is None for i in (2, 3))
 
@@ -181,8 +187,8 @@ def test_a_forgetful_gcs_hears_everything_again(cluster):
 def test_a_node_that_leaves_is_gone_from_the_matrix(cluster):
     assert cluster.stop_bridge(3) == 0
     assert cluster.pids_of(3, "netsense-engine") == []
-    wait_until("two nodes left", lambda: cluster.status()["num_nodes"] == 2, 10)
-    wait_until("both edges good", lambda: cluster.status()["num_ok_edges"] == 2, 10)
+    wait_until("two nodes left", lambda: cluster.status()["num_nodes"] == 2)
+    wait_until("both edges good", lambda: cluster.status()["num_ok_edges"] == 2)
     cluster.start_bridge(3)
     cluster.wait_all_ok()
 
@@ -199,11 +205,11 @@ def test_settings_of_the_whole_cluster_take_effect_live(cluster):
     done = config("set", "network_sense_rtt_m", "7")
     assert done.returncode == 0, done.stderr
     try:
-        wait_until("the new window", lambda: cluster.edge(1, 2)["rtt_window"] == 7, 10)
+        wait_until("the new window", lambda: cluster.edge(1, 2)["rtt_window"] == 7)
         bad = config("set", "network_sense_rtt_m", "minus one")
         assert bad.returncode == 2 and "network_sense_rtt_m" in bad.stderr
         unknown = config("set", "network_sense_rtt_n", "7")
         assert unknown.returncode == 2 and "network_sense_rtt_m" in unknown.stderr, "the nearest name is suggested"
     finally:
         assert config("unset", "network_sense_rtt_m").returncode == 0
-    wait_until("the old window", lambda: cluster.edge(1, 2)["rtt_window"] == 5, 10)
+    wait_until("the old window", lambda: cluster.edge(1, 2)["rtt_window"] == 5)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import pace
 import pytest
 from netlab import NetLab
 
@@ -36,7 +37,7 @@ def results(lab, bin_dir, server, tmp_path_factory):
 
 def compare(bin_dir, results, a, b, *flags):
     return subprocess.run([bin_dir / "netsense-bench", "compare", results / f"{a}.json", results / f"{b}.json", *flags],
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=pace.hangs_after())  # fmt: skip
 
 
 def test_two_runs_of_the_same_are_the_same(bin_dir, results):
@@ -56,6 +57,6 @@ def test_ten_percent_slower_is_found(bin_dir, results):
 def test_a_report_is_made_of_them(bin_dir, results, tmp_path):
     page = tmp_path / "report.html"
     files = [results / f"{name}.json" for name in ("first", "slower")]
-    done = subprocess.run([bin_dir / "netsense-bench", "report", *files, "-o", page], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([bin_dir / "netsense-bench", "report", *files, "-o", page], capture_output=True, text=True, timeout=pace.hangs_after())
     assert done.returncode == 0, done.stderr
     assert "<html" in page.read_text()

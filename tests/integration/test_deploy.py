@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pace
 import pytest
 import yaml
 from conftest import skip_or_fail
@@ -27,7 +28,7 @@ def tool(name):
 
 
 def run(command, **options):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, **options)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=pace.hangs_after(), **options)
     assert done.returncode == 0, f"{command[0]}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -118,12 +119,12 @@ def verifiable(package, directory):
 
 def test_systemd_takes_the_units(verifiable):
     analyze = tool("systemd-analyze")
-    done = subprocess.run([analyze, "verify", "--man=no", *(verifiable / unit for unit in UNITS)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([analyze, "verify", "--man=no", *(verifiable / unit for unit in UNITS)], capture_output=True, text=True, timeout=pace.hangs_after())
     assert done.returncode == 0 and (done.stdout + done.stderr).strip() == ""
     # It would have said so.
     wrong = verifiable / "netsense-wrong.service"
     wrong.write_text((verifiable / UNITS[0]).read_text().replace("WatchdogSec", "WatchDogSeconds"))
-    done = subprocess.run([analyze, "verify", "--man=no", wrong], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([analyze, "verify", "--man=no", wrong], capture_output=True, text=True, timeout=pace.hangs_after())
     assert "WatchDogSeconds" in done.stderr
 
 
@@ -134,7 +135,7 @@ def test_the_services_are_exposed_little(verifiable):
 
 def knows_its_words(program, words):
     """They would start it; so it is stopped by what it reads next."""
-    stopped = subprocess.run([program, *words, "--settings", "/nonexistent"], capture_output=True, text=True, timeout=20)
+    stopped = subprocess.run([program, *words, "--settings", "/nonexistent"], capture_output=True, text=True, timeout=pace.hangs_after())
     assert stopped.returncode == 2 and "cannot read the settings file" in stopped.stderr, stopped.stderr
 
 

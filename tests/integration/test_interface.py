@@ -8,9 +8,9 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
+import pace
 import pytest
 from cluster import wait_until
 
@@ -20,7 +20,7 @@ DISTRIBUTION = {"min", "p50", "p90", "p99", "p99_9", "max", "mean", "stdev"}
 
 
 def run(*arguments, **options):
-    options.setdefault("timeout", 60)
+    options.setdefault("timeout", pace.hangs_after())
     command = [str(BIN / arguments[0]), *map(str, arguments[1:])]
     return subprocess.run(command, capture_output=True, text=True, **options)
 
@@ -42,7 +42,7 @@ class Server:
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(timeout=10) == 0
+        assert self.process.wait(timeout=pace.hangs_after()) == 0
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -93,18 +93,16 @@ def test_ping_document():
     assert DISTRIBUTION <= set(result["rtt_us"])
     assert DISTRIBUTION <= set(result["network_rtt_us"])
     rtt = result["rtt_us"]
-    assert 0 < rtt["min"] <= rtt["p50"] <= rtt["p90"] <= rtt["p99"] <= rtt["p99_9"] <= rtt["max"] < 1e6
+    assert 0 < rtt["min"] <= rtt["p50"] <= rtt["p90"] <= rtt["p99"] <= rtt["p99_9"] <= rtt["max"] < 1e6 * pace.scale()
     assert result["network_rtt_us"]["p50"] <= rtt["p50"]
 
 
 def test_ping_by_duration_takes_so_long():
-    with Server() as server:
-        start = time.monotonic()
+    with Server() as server, pace.within(2, "a ping of half a second"):
         pinged = run("netsense-bench", "ping", server.address, "-D", 0.5, "--json")
-        assert time.monotonic() - start >= 0.5
     (result,) = json.loads(pinged.stdout)["results"]
-    assert 0.5 <= result["elapsed_s"] < 2
-    assert result["samples"] > 100
+    assert result["elapsed_s"] >= 0.5
+    assert result["samples"] > 100 / pace.scale()
     # The samples fill the time: whoever reports half round trips cannot do this.
     assert 0.3 < result["samples"] * result["rtt_us"]["mean"] / 1e6 / result["elapsed_s"] <= 1.0
 
@@ -200,9 +198,9 @@ def test_ctrl_c_keeps_what_was_measured():
         def processor_s():
             return int(Path(f"/proc/{ping.pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
 
-        wait_until("the ping to be spinning", lambda: processor_s() > 0.3, 20)
+        wait_until("the ping to be spinning", lambda: processor_s() > 0.3)
         ping.send_signal(signal.SIGINT)
-        document = json.loads(ping.communicate(timeout=10)[0])
+        document = json.loads(ping.communicate(timeout=pace.hangs_after())[0])
     assert ping.returncode == 0
     assert document["results"][0]["interrupted"] is True
     assert document["results"][0]["samples"] > 0
@@ -215,7 +213,7 @@ def test_ctrl_c_before_anything_was_measured_is_no_success():
         ping = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with silent.accept()[0]:  # and says nothing
             ping.send_signal(signal.SIGINT)
-            out, err = ping.communicate(timeout=10)
+            out, err = ping.communicate(timeout=pace.hangs_after())
     document = json.loads(out)
     assert ping.returncode == 3 and document["results"] == [] and document["interrupted"] is True
     assert "interrupted before anything was measured" in err
@@ -246,7 +244,7 @@ def test_an_engine_gives_what_its_limits_allow(tmp_path):
         assert "netsense-bench serve" in too_much.stderr
     finally:
         engine.send_signal(signal.SIGTERM)
-        assert engine.wait(timeout=10) == 0
+        assert engine.wait(timeout=pace.hangs_after()) == 0
         engine.stderr.close()
     assert not (tmp_path / "run" / "engine.sock").exists()
 

@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import jsonschema
+import pace
 import pytest
+from cluster import wait_until
 
 BENCH = Path(os.environ["NETSENSE_BIN"]) / "netsense-bench"
 SCHEMA = json.loads((Path(__file__).parents[2] / "bench/schema/result.schema.json").read_text())
@@ -21,11 +22,11 @@ def server():
     process = subprocess.Popen([BENCH, "serve", "--listen", "127.0.0.1:0", "--json"], stdout=subprocess.PIPE, text=True)
     yield f"127.0.0.1:{json.loads(process.stdout.readline())['port']}"
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=pace.hangs_after()) == 0
 
 
 def bench(*arguments):
-    return subprocess.run([BENCH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([BENCH, *map(str, arguments)], capture_output=True, text=True, timeout=pace.hangs_after())
 
 
 def document(*arguments, code=0):
@@ -171,9 +172,7 @@ def test_ctrl_c_keeps_what_was_measured(server, tmp_path):
     process = subprocess.Popen(
         [BENCH, "ping", server, "-D", "0.2", "--repeat", "100", "--json", "--jsonl", rows], stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 20
-    while not rows.exists() or rows.read_text().count("\n") < 3:
-        assert time.monotonic() < deadline
+    wait_until("three rows", lambda: rows.exists() and rows.read_text().count("\n") >= 3)
     process.send_signal(signal.SIGINT)
-    result = json.loads(process.communicate(timeout=5)[0])
+    result = json.loads(process.communicate(timeout=pace.hangs_after())[0])
     assert result["interrupted"] and len(result["results"]) >= 2

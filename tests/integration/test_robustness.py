@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 
+import pace
 import pytest
 from cluster import EmbeddedCluster, wait_until
 from netlab import NetLab
@@ -87,7 +88,7 @@ def _setns(descriptor):
 
 @pytest.fixture(scope="module")
 def cluster(namespaces, bin_dir, directory):
-    with NetLab(4) as lab, EmbeddedCluster(lab, bin_dir, directory, settings={"rtt_ttl_ms": "6000"}) as cluster:
+    with NetLab(4) as lab, EmbeddedCluster(lab, bin_dir, directory, settings=EmbeddedCluster.patient(rtt_ttl_ms=6000, lease_ms=2000)) as cluster:
         cluster.wait_all_ok()
         yield cluster
 
@@ -101,9 +102,9 @@ def test_strangers_change_nothing(cluster, place, name):
 
     def connect():
         if place == "door":
-            return socket.create_connection(address, timeout=2)
+            return socket.create_connection(address, timeout=pace.hangs_after())
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(2)
+        s.settimeout(pace.hangs_after())
         s.connect(path)
         return s
 
@@ -118,9 +119,9 @@ def test_strangers_change_nothing(cluster, place, name):
     before_kb, rejected_before = resident_kb(pid), rejected()
     lost_before, sent_before = lost()
     in_namespace(cluster.lab.namespace(1), lambda: attack(connect, ATTACKS[name]))
-    wait_until("more honest probes", lambda: lost()[1] > sent_before + 20, 15, every=0.2)
+    wait_until("more honest probes", lambda: lost()[1] > sent_before + 20, every=0.2)
     if place == "door":
-        wait_until("the door to have rejected them", lambda: rejected() - rejected_before >= EACH, 10)
+        wait_until("the door to have rejected them", lambda: rejected() - rejected_before >= EACH)
     assert cluster.engine_pid(2) == pid
     growth = resident_kb(pid) - before_kb
     print(f"{EACH} x {name} on the {place}: {growth} kB")
@@ -135,17 +136,15 @@ def test_silent_connections_are_gone_in_3_s(cluster):
 
     def hold_a_thousand():
         address = (cluster.lab.address(2), 18590)
-        silent = [socket.create_connection(address, timeout=5) for _ in range(1000)]
-        start = time.monotonic()
-        for s in silent:
-            s.settimeout(5)
-            assert s.recv(1) == b"", "the door closes it, and says nothing"
-        assert time.monotonic() - start < 3
+        silent = [socket.create_connection(address, timeout=pace.hangs_after()) for _ in range(1000)]
+        with pace.within(3, "the door closes silent connections"):
+            for s in silent:
+                assert s.recv(1) == b"", "and says nothing"
         for s in silent:
             s.close()
 
     in_namespace(cluster.lab.namespace(1), hold_a_thousand)
-    wait_until("the descriptors to be free", lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors + 2, 5)
+    wait_until("the descriptors to be free", lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors + 2)
 
 
 def test_few_descriptors_and_many_connections(namespaces, bin_dir, directory):
@@ -158,21 +157,21 @@ def test_few_descriptors_and_many_connections(namespaces, bin_dir, directory):
     try:
         line = engine.stderr.readline()
         port = int(line.split("127.0.0.1:")[1].split(",")[0])
-        crowd = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(300)]
+        crowd = [socket.create_connection(("127.0.0.1", port), timeout=pace.hangs_after()) for _ in range(300)]
         for s in crowd:
             s.close()
 
         def answers():
             done = subprocess.run(
-                [bin_dir / "netsense-bench", "ping", f"127.0.0.1:{port}", "-n", "10"], capture_output=True, timeout=30
+                [bin_dir / "netsense-bench", "ping", f"127.0.0.1:{port}", "-n", "10"], capture_output=True, timeout=pace.hangs_after()
             )
             return done.returncode == 0
 
-        wait_until("an honest ping", answers, 20)
+        wait_until("an honest ping", answers)
         assert engine.poll() is None
     finally:
         engine.terminate()
-        engine.wait(timeout=10)
+        engine.wait(timeout=pace.hangs_after())
         engine.stderr.close()
 
 
@@ -185,14 +184,17 @@ def test_a_second_engine_leaves_the_first_alone(cluster, bin_dir):
 
 
 def test_an_idle_engine_costs_next_to_nothing(namespaces, bin_dir, directory):
-    settings = {"tick_ms": "2000", "rtt_ttl_ms": "6000", "lease_ms": "6000"}  # Ray's prototype's defaults
+    settings = {"tick_ms": "2000"} | EmbeddedCluster.patient(rtt_ttl_ms=6000, lease_ms=6000)  # Ray's prototype's defaults
     with NetLab(4) as lab, EmbeddedCluster(lab, bin_dir, directory, settings=settings) as cluster:
         cluster.wait_all_ok()
         pid = cluster.engine_pid(2)
-        before, start = cpu_seconds(pid), time.monotonic()
-        sent = cluster.engine_status(2)["snapshot"]["counters"]["sessions_granted"]
-        wait_until("twenty seconds of idling", lambda: time.monotonic() - start >= 20, 30, every=1)
-        share = (cpu_seconds(pid) - before) / (time.monotonic() - start)
-        print(f"CPU {share:.2%} of a core, {resident_kb(pid)} kB resident, {sent} sessions")
-        assert share < 0.01
+
+        def pings():
+            return sum(int(path["pings_sent"]) for path in cluster.engine_status(2)["snapshot"]["paths"])
+
+        begun, start, first = cpu_seconds(pid), time.monotonic(), pings()
+        wait_until("five ticks of idling", lambda: pings() >= first + 5 * 3, every=1)
+        share = (cpu_seconds(pid) - begun) / (time.monotonic() - start)
+        print(f"CPU {share:.2%} of a core, {resident_kb(pid)} kB resident")
+        assert share < 0.01 * pace.scale()  # a processor at half speed needs twice the time
         assert resident_kb(pid) < 40 * 1024

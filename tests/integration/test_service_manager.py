@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pace
 import pytest
 from cluster import clean_environment, wait_until
 from netlab import die_with_parent
@@ -16,7 +17,7 @@ NO_SUCH_NODE = "10.255.255.1"
 
 
 class Manager:
-    """Listens where NOTIFY_SOCKET says, and remembers what comes, and when."""
+    """Listens where NOTIFY_SOCKET says, and remembers what comes, and when. Limits of the watchdog are for a machine that keeps up."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -30,7 +31,7 @@ class Manager:
         """A service, as systemd starts one of Type=notify: WATCHDOG_PID is its own."""
         environment = clean_environment(self.directory) | {
             "NOTIFY_SOCKET": self._path,
-            "WATCHDOG_USEC": str(int(watchdog_s * 1_000_000)),
+            "WATCHDOG_USEC": str(int(watchdog_s * pace.scale() * 1_000_000)),
         }
         words = ["sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh", *map(str, command)]
         log = open(self.directory / "service.log", "ab")
@@ -54,15 +55,15 @@ class Manager:
         lines = [line.removeprefix("STATUS=") for _, line in self.hear() if line.startswith("STATUS=")]
         return lines[-1] if lines else ""
 
-    def wait_for(self, word, count=1, timeout=30):
-        return wait_until(f"{count} times {word}", lambda: len(at := self.times(word)) >= count and at, timeout)
+    def wait_for(self, word, count=1, limit=None):
+        return wait_until(f"{count} times {word}", lambda: len(at := self.times(word)) >= count and at, limit=limit)
 
     def close(self):
         for service in self._started:
             service.send_signal(signal.SIGCONT)
             service.terminate()
             try:
-                service.wait(timeout=10)
+                service.wait(timeout=pace.hangs_after())
             except subprocess.TimeoutExpired:
                 service.kill()
                 service.wait()
@@ -87,8 +88,8 @@ def head(bin_dir):
 def test_a_bridge_is_ready_when_its_door_is_open_and_says_when_it_leaves(manager, head, bin_dir):
     bridge = manager.start(head)
     manager.wait_for("READY=1")
-    door = wait_until("the door in the status", lambda: re.match(r"door (127\.0\.0\.1:\d+), ", manager.status()), 10)[1]
-    shown = subprocess.run([bin_dir / "netsense-bench", "ping", door, "-n", "5"], capture_output=True, text=True, timeout=30)
+    door = wait_until("the door in the status", lambda: re.match(r"door (127\.0\.0\.1:\d+), ", manager.status()))[1]
+    shown = subprocess.run([bin_dir / "netsense-bench", "ping", door, "-n", "5"], capture_output=True, text=True, timeout=pace.hangs_after())
     assert shown.returncode == 0, shown.stderr
     # What is for the bridge alone is not passed on.
     (engine,) = [pid for task in Path(f"/proc/{bridge.pid}/task").iterdir() for pid in (task / "children").read_text().split()]
@@ -97,8 +98,8 @@ def test_a_bridge_is_ready_when_its_door_is_open_and_says_when_it_leaves(manager
     assert any(entry.startswith("NETSENSE_RUNTIME_DIR=") for entry in variables), "and everything else is"
     assert not manager.times("STOPPING=1")
     bridge.terminate()
-    manager.wait_for("STOPPING=1", timeout=10)
-    assert bridge.wait(timeout=10) == 0
+    manager.wait_for("STOPPING=1")
+    assert bridge.wait(timeout=pace.hangs_after()) == 0
 
 
 def test_a_bridge_without_an_engine_is_not_ready_and_says_why(manager, head):
@@ -113,17 +114,18 @@ def test_the_watchdog_hears_of_the_loop_at_half_its_limit(manager, head):
     # Between two ticks, too.
     seldom = ["--network-sense-tick-ms", "50000", "--network-sense-rtt-ttl-ms", "150000", "--network-sense-lease-ms", "60000"]
     bridge = manager.start([*head, *seldom], watchdog_s=4)
+    limit = 4 * pace.scale()
     times = manager.wait_for("WATCHDOG=1", count=4)
     gaps = [later - earlier for earlier, later in zip(times, times[1:])]
-    assert all(1.9 < gap < 4 for gap in gaps), gaps
+    assert all(gap < limit for gap in gaps) and sum(gaps) > 0.95 * len(gaps) * limit / 2, gaps  # a message that is heard late shortens a gap
     # And no more when the loop does not turn.
     bridge.send_signal(signal.SIGSTOP)
-    wait_until("the bridge to be stopped", lambda: "T (stopped)" in Path(f"/proc/{bridge.pid}/status").read_text(), 5)
+    wait_until("the bridge to be stopped", lambda: "T (stopped)" in Path(f"/proc/{bridge.pid}/status").read_text())
     heard = len(manager.times("WATCHDOG=1"))
     with pytest.raises(TimeoutError):
-        manager.wait_for("WATCHDOG=1", count=heard + 1, timeout=5)
+        manager.wait_for("WATCHDOG=1", count=heard + 1, limit=limit)
     bridge.send_signal(signal.SIGCONT)
-    manager.wait_for("WATCHDOG=1", count=heard + 1, timeout=5)
+    manager.wait_for("WATCHDOG=1", count=heard + 1)
 
 
 def test_a_gcs_that_hangs_does_not_stop_the_watchdog(manager, head, directory):
@@ -141,10 +143,10 @@ def test_a_gcs_that_hangs_does_not_stop_the_watchdog(manager, head, directory):
                        "--network-sense-door-port", "0"], watchdog_s=limit)  # fmt: skip
         manager.wait_for("READY=1")
         serving.send_signal(signal.SIGSTOP)
-        wait_until("the outage in the status", lambda: "did not answer" in manager.status(), 20)
+        wait_until("the outage in the status", lambda: "did not answer" in manager.status())
         heard = len(manager.times("WATCHDOG=1"))
-        times = manager.wait_for("WATCHDOG=1", count=heard + 3, timeout=40)[heard - 1 :]
-        assert all(later - earlier < limit for earlier, later in zip(times, times[1:]))
+        times = manager.wait_for("WATCHDOG=1", count=heard + 3)[heard - 1 :]
+        assert all(later - earlier < limit * pace.scale() for earlier, later in zip(times, times[1:]))
     finally:
         others.close()
 
@@ -152,17 +154,17 @@ def test_a_gcs_that_hangs_does_not_stop_the_watchdog(manager, head, directory):
 def test_a_bridge_that_waits_for_a_raylet_is_ready_and_turns(manager, bin_dir):
     bridge = manager.start([bin_dir / "netsense-bridge", "run", "--wait-for-raylet", "--node-ip", NO_SUCH_NODE], watchdog_s=2)
     manager.wait_for("READY=1")
-    wait_until("the reason", lambda: "waiting for a raylet" in manager.status(), 5)
+    wait_until("the reason", lambda: "waiting for a raylet" in manager.status())
     manager.wait_for("WATCHDOG=1", count=3)
     bridge.terminate()
-    assert bridge.wait(timeout=10) == 0
+    assert bridge.wait(timeout=pace.hangs_after()) == 0
 
 
 def test_an_engine_alone_is_a_service_too(manager, bin_dir, directory):
     engine = manager.start([bin_dir / "netsense-engine", "--listen", "127.0.0.1:0", "--control-socket", directory / "e" / "engine.sock"], watchdog_s=2)
     manager.wait_for("READY=1")
-    wait_until("where it answers", lambda: re.fullmatch(r"answers on 127\.0\.0\.1:[1-9]\d*", manager.status()), 5)
+    wait_until("where it answers", lambda: re.fullmatch(r"answers on 127\.0\.0\.1:[1-9]\d*", manager.status()))
     manager.wait_for("WATCHDOG=1", count=3)
     engine.terminate()
-    assert engine.wait(timeout=10) == 0
-    manager.wait_for("STOPPING=1", timeout=5)
+    assert engine.wait(timeout=pace.hangs_after()) == 0
+    manager.wait_for("STOPPING=1")

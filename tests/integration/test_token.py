@@ -1,5 +1,6 @@
 """One node with another token: refused on both sides, with the reason, and nobody else is disturbed."""
 
+import pace
 from cluster import EmbeddedCluster, wait_until
 from netlab import NetLab
 
@@ -18,11 +19,11 @@ def test_a_wrong_token_is_refused_on_both_sides(namespaces, bin_dir, directory):
              "--control-socket", socket],
             env=cluster.environment,
         )  # fmt: skip
-        wait_until("the stranger's socket", socket.exists, 10)
+        wait_until("the stranger's socket", socket.exists)
         cluster.start_bridge(3, extra=["--engine-socket", socket])
 
         for src, dst in ((1, 3), (3, 1), (2, 3), (3, 2)):
-            wait_until(f"{src} -> {dst} REFUSED", lambda: (e := cluster.edge(src, dst)) and e["state"] == "REFUSED", 15)
+            wait_until(f"{src} -> {dst} REFUSED", lambda: (e := cluster.edge(src, dst)) and e["state"] == "REFUSED")
             assert "token" in cluster.edge(src, dst)["reason"]
         assert cluster.edge(1, 2)["state"] == cluster.edge(2, 1)["state"] == "OK"
         # The responders know it too.
@@ -33,11 +34,11 @@ def test_a_wrong_token_is_refused_on_both_sides(namespaces, bin_dir, directory):
         shown = cluster.status_run()
         assert shown.returncode == 1 and "REFUSED" in shown.stdout
         engine.terminate()
-        engine.wait(timeout=10)
+        engine.wait(timeout=pace.hangs_after())
 
 
 def test_a_bridge_with_a_wrong_token_says_so_and_keeps_trying(namespaces, bin_dir, directory):
     with NetLab(2) as lab, EmbeddedCluster(lab, bin_dir, directory, tokens={2: "another secret"}) as cluster:
-        wait_until("words about the token", lambda: "token" in cluster.log(2).lower() and "gcs" in cluster.log(2).lower(), 15)
-        wait_until("the head alone", lambda: (p := cluster.status()) and len(p["nodes"]) == 1, 15)
+        wait_until("words about the token", lambda: "token" in cluster.log(2).lower() and "gcs" in cluster.log(2).lower())
+        wait_until("the head alone", lambda: (p := cluster.status()) and len(p["nodes"]) == 1)
         assert cluster.bridges[2].poll() is None

@@ -9,6 +9,7 @@ import subprocess
 import xml.etree.ElementTree
 from pathlib import Path
 
+import pace
 import pytest
 
 BENCH = Path(os.environ["NETSENSE_BIN"]) / "netsense-bench"
@@ -22,7 +23,7 @@ TOO_NEW = DATA / "hwloc" / "hwloc-nvidiaDGX2-v3-MUST-FAIL-on-2.9.xml"
 
 def topo(*arguments, prefix=(), code=0):
     done = subprocess.run(
-        [*prefix, BENCH, "topo", *map(str, arguments)], capture_output=True, text=True, timeout=60
+        [*prefix, BENCH, "topo", *map(str, arguments)], capture_output=True, text=True, timeout=pace.hangs_after()
     )
     assert done.returncode == code, done
     return done

@@ -64,7 +64,7 @@ def test_a_host_without_libibverbs_runs_the_rest(bin_dir, directory):
 
 
 def test_transports_stand_side_by_side(cluster):
-    paths = cluster.wait_all_ok(with_bandwidth=True, timeout=90)
+    paths = cluster.wait_all_ok(with_bandwidth=True)
     assert {transport for _, _, transport in paths} == {"tcp", "grpc", "ucx"}
     for edge in paths.values():
         assert edge["rtt_p50_ms"] > 0 and edge["bw_p50_mbps"] > 0
@@ -76,7 +76,7 @@ def test_transports_stand_side_by_side(cluster):
 
 
 def ucx_pid(cluster, i):
-    return wait_until("a UCX process", lambda: next(iter(cluster.pids_of(i, "netsense-ucx")), None), 40)
+    return wait_until("a UCX process", lambda: next(iter(cluster.pids_of(i, "netsense-ucx")), None))
 
 
 def test_a_dead_ucx_process_is_a_matter_of_ucx_alone(cluster):
@@ -84,16 +84,16 @@ def test_a_dead_ucx_process_is_a_matter_of_ucx_alone(cluster):
     source, target = cluster.lab.address(1), cluster.lab.address(2)
     tcp_lost = cluster.paths()[source, target, "tcp"]["pings_lost"]
     for sig in (signal.SIGABRT, signal.SIGKILL):
-        cluster.wait_all_ok(timeout=60)
+        cluster.wait_all_ok()
         os.kill(ucx_pid(cluster, 1), sig)
 
         def unknown_with_reason():
             edge = cluster.paths()[source, target, "ucx"]
             return edge["state"] == "UNKNOWN" and edge["rtt_p50_ms"] is None and "ucx process was killed by signal" in edge["reason"]
 
-        wait_until("UNKNOWN with the reason", unknown_with_reason, 20, every=0.1)
+        wait_until("UNKNOWN with the reason", unknown_with_reason, every=0.1)
         assert cluster.paths()[source, target, "tcp"]["state"] == "OK"
-    cluster.wait_all_ok(timeout=60)
+    cluster.wait_all_ok()
     assert cluster.engine_pid(1) == engine
     assert cluster.paths()[source, target, "tcp"]["pings_lost"] == tcp_lost
 
@@ -111,7 +111,7 @@ def listening_ports(cluster, i):
 
 
 def test_garbage_on_every_port_that_a_backend_opens(cluster):
-    cluster.wait_all_ok(timeout=60)
+    cluster.wait_all_ok()
     engine = cluster.engine_pid(2)
     seen = set()
     for number in range(6):
@@ -127,6 +127,6 @@ def test_garbage_on_every_port_that_a_backend_opens(cluster):
                 garbage = random.Random(number).randbytes(4096)
                 cluster.lab.run(1, ["timeout", "2", "bash", "-c", f"cat > /dev/tcp/{cluster.lab.address(2)}/{port}"], input=garbage, text=False)
         assert cluster.engine_pid(2) == engine
-    cluster.wait_all_ok(timeout=90)
+    cluster.wait_all_ok()
     assert cluster.engine_pid(2) == engine
     assert seen <= {"netsense-engine", "netsense-ucx", "netsense-bridge"}, seen

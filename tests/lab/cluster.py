@@ -12,28 +12,30 @@ import subprocess
 import time
 from pathlib import Path
 
+import pace
 
 GCS_PORT = 18592
 HTTP_PORT = 18591
 DOOR_PORT = 18590
 
 
-def wait_until(what, condition, timeout, every=0.05):
-    """Polls `condition` until it gives something true, which is returned; TimeoutError names `what` otherwise."""
-    deadline = time.monotonic() + timeout
+def wait_until(what, condition, every=0.05, limit=None):
+    """Polls `condition` until it gives something true, which is returned. How long that takes is not judged here (pace.within does that):
+    TimeoutError names `what` when it hangs, or after `limit` seconds where it must not come."""
+    begun, limit = time.monotonic(), limit or pace.hangs_after()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {timeout} s")
+        if time.monotonic() - begun > limit:
+            raise TimeoutError(f"{what}: not within {limit:.1f} s")
         time.sleep(every)
 
 
 def clean_environment(home):
     """The environment of every program in a lab: no token, no setting, no proxy from outside."""
     kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
-            "NETSENSE_RUNTIME_DIR": f"{home}/run"}  # fmt: skip
+            "NETSENSE_RUNTIME_DIR": f"{home}/run", **pace.environment()}  # fmt: skip
     for name in os.environ:
         if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS") or name.startswith("UCX_"):
             kept[name] = os.environ[name]
@@ -48,11 +50,18 @@ class Cluster:
         self.lab = lab
         self.bin = Path(bin_dir).resolve()
         self.directory = Path(directory)
-        self.settings = {"enabled": "true", "tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "2000", **(settings or {})}
+        self.settings = {"enabled": "true", "tick_ms": "500", **self.patient(3000, 2000), **(settings or {})}
         self.bridges = {}
         self.environment = clean_environment(self.directory)
         secret = secrets.token_hex(16)
         self.tokens = {i: secret for i in range(1, lab.nodes + 1)} | (tokens or {})
+
+    @staticmethod
+    def patient(rtt_ttl_ms, lease_ms, rtt_timeout_ms=500):
+        """Settings by which a machine of this pace is not late: how long a report is good, how long an engine does without its bridge,
+        and how long an answer may take."""
+        limits = {"lease_ms": lease_ms, "rtt_timeout_ms": rtt_timeout_ms}  # at most a minute
+        return {"rtt_ttl_ms": pace.setting(rtt_ttl_ms)} | {name: pace.setting(min(ms, 60_000 / pace.scale())) for name, ms in limits.items()}
 
     def __enter__(self):
         try:
@@ -110,7 +119,7 @@ class Cluster:
         if bridge.poll() is None:
             bridge.send_signal(sig)
             try:
-                bridge.wait(timeout=10)
+                bridge.wait(timeout=pace.hangs_after(10))
             except subprocess.TimeoutExpired:
                 bridge.kill()
                 bridge.wait()
@@ -137,7 +146,7 @@ class Cluster:
             pids = self.pids_of(i, "netsense-engine")
             return pids[0] if len(pids) == 1 else None
 
-        return wait_until(f"one engine on node {i}", only_one, 30)
+        return wait_until(f"one engine on node {i}", only_one)
 
     def engine_socket(self, i):
         arguments = Path(f"/proc/{self.engine_pid(i)}/cmdline").read_text().split("\0")
@@ -192,7 +201,7 @@ class Cluster:
     def edge(self, src, dst, seen_from=1):
         return self.edges(seen_from).get((self.lab.address(src), self.lab.address(dst)))
 
-    def wait_all_ok(self, with_bandwidth=False, timeout=60, nodes=None):
+    def wait_all_ok(self, with_bandwidth=False, nodes=None):
         wanted = (nodes or self.lab.nodes) * ((nodes or self.lab.nodes) - 1) * len(self.settings.get("transports", "tcp").split(","))
 
         def good():
@@ -205,7 +214,7 @@ class Cluster:
             return edges if len(ok) == len(edges) == wanted else None
 
         try:
-            return wait_until(f"{wanted} good edges", good, timeout, every=0.2)
+            return wait_until(f"{wanted} good edges", good, every=0.2)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.what_is_wrong(with_bandwidth)}") from None
 
@@ -222,7 +231,7 @@ class Cluster:
 
     def http_get(self, path, i=1, headers=None, host=None):
         """Status code and body of the head's HTTP API, asked from node i."""
-        command = ["curl", "-s", "-m", "5", "-w", "\n%{http_code}"]
+        command = ["curl", "-s", "-m", pace.hangs_after(5), "-w", "\n%{http_code}"]
         for name, value in (headers or {}).items():
             command += ["-H", f"{name}: {value}"]
         done = self.lab.run(i, [*command, f"http://{host or self.lab.address(1)}:{HTTP_PORT}{path}"])
@@ -278,8 +287,8 @@ class RayCluster(Cluster):
     def identity_flags(self, i):
         return []  # everything is found
 
-    def python(self, i, code, timeout=60):
+    def python(self, i, code):
         """Runs Python with this Ray in node i; its stdout."""
-        done = self.lab.run(i, [self.ray.parent / "python", "-c", code], env=self.ray_environment, timeout=timeout)
+        done = self.lab.run(i, [self.ray.parent / "python", "-c", code], env=self.ray_environment)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import pace
 from cluster import RayCluster, wait_until
 
 TOPOLOGY = "/api/v0/network_topology"
@@ -27,18 +28,18 @@ class DashboardCluster(RayCluster):
         self.start_ray(1, "--head", f"--port={self.gcs_port}", f"--temp-dir={self.temp}", "--include-dashboard=true", "--dashboard-host=0.0.0.0")
         for i in range(2, self.lab.nodes + 1):
             self.start_ray(i, f"--address={self.gcs_address}")
-        wait_until("the dashboard", lambda: self.ask("/api/version", headers=self.bearer())[0] == 200, 60, every=0.2)
+        wait_until("the dashboard", lambda: self.ask("/api/version", headers=self.bearer())[0] == 200, every=0.2)
 
     @property
     def session(self):
         return (self.temp / "session_latest").resolve()
 
-    def ask(self, path, headers=None, seconds=20):
+    def ask(self, path, headers=None):
         """Status code, body, and the head of the answer, of Ray's dashboard."""
-        command = ["curl", "-s", "-m", seconds, "-D", "-", "-w", "\n%{http_code}"]
+        command = ["curl", "-s", "-m", pace.hangs_after(20), "-D", "-", "-w", "\n%{http_code}"]
         for name, value in (headers or {}).items():
             command += ["-H", f"{name}: {value}"]
-        done = self.lab.run(1, [*command, f"http://{self.lab.address(1)}:8265{path}"], timeout=seconds + 5)
+        done = self.lab.run(1, [*command, f"http://{self.lab.address(1)}:8265{path}"])
         answer, _, code = done.stdout.rpartition("\n")
         head, _, body = answer.partition("\n\n")  # read as text, which makes one newline of CR LF
         return int(code), body, head
@@ -81,4 +82,4 @@ class DashboardCluster(RayCluster):
         """Ray starts a module's process anew when it is gone."""
         started = self.modules_started()
         os.kill(self.module_process(), signal.SIGKILL)
-        wait_until("Ray to start the module anew", lambda: self.modules_started() > started, 30, every=0.1)
+        wait_until("Ray to start the module anew", lambda: self.modules_started() > started, every=0.1)

@@ -17,6 +17,8 @@ import signal
 import subprocess
 import time
 
+import pace
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -98,7 +100,7 @@ class NetLab:
         _ip("-n", namespace, "link", "set", "lo", "up")
 
     def close(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + pace.hangs_after(10)
         while self._pids() and time.monotonic() < deadline:
             for pid in self._pids():
                 try:
@@ -160,7 +162,7 @@ class NetLab:
     def run(self, i, arguments, **options):
         options.setdefault("capture_output", True)
         options.setdefault("text", True)
-        options.setdefault("timeout", 120)
+        options.setdefault("timeout", pace.hangs_after())
         return subprocess.run(self.command(i, arguments), preexec_fn=die_with_parent, **options)
 
     def pids(self, i):

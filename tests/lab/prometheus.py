@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import urllib.parse
 
+import pace
 from cluster import wait_until
 
 PORT = 9090
@@ -56,7 +57,7 @@ class Prometheus:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
         log.close()
         try:
-            wait_until("Prometheus is ready", self._ready, 30, every=0.2)
+            wait_until("Prometheus is ready", self._ready, every=0.2)
         except BaseException:
             self.__exit__()
             raise
@@ -65,7 +66,7 @@ class Prometheus:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=pace.hangs_after(10))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -75,7 +76,7 @@ class Prometheus:
         return self._get("/-/ready")[0] == 200
 
     def _get(self, path):
-        done = self.lab.run(self.node, ["curl", "-s", "-g", "-m", "5", "-w", "\n%{http_code}", self.url + path])
+        done = self.lab.run(self.node, ["curl", "-s", "-g", "-m", pace.hangs_after(5), "-w", "\n%{http_code}", self.url + path])
         body, _, code = done.stdout.rpartition("\n")
         return int(code or 0), body
 

@@ -79,10 +79,10 @@ class WheelCluster(RayCluster):
     def join(self, i):
         self.start_ray(i, f"--address={self.gcs_address}")
 
-    def netsense(self, i, *arguments, environment=None, timeout=120):
+    def netsense(self, i, *arguments, environment=None):
         """`python -m netsense_ray ...` in node i."""
         command = [self.ray.parent / "python", "-m", "netsense_ray", *arguments]
-        return self.lab.run(i, command, env=environment or self.ray_environment, timeout=timeout)
+        return self.lab.run(i, command, env=environment or self.ray_environment)
 
     def token_path(self, i=1):
         (session,) = self.lab.folder(i).glob("session_2*")

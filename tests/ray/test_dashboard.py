@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pace
 import pytest
 from cluster import wait_until
 from conftest import skip_or_fail
@@ -72,7 +73,7 @@ for name in ("one", "two"):
     print(hasattr(module, "NetworkHead"), end=" ")
 print([name for name in sys.modules if "netsense" in name])
 """],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=pace.hangs_after(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ("True False []" if absent == "nothing" else "False False []")
@@ -81,7 +82,7 @@ print([name for name in sys.modules if "netsense" in name])
 def test_ray_goes_on_whatever_is_wrong_with_netsense(cluster, ray):
     for i in (1, 2):  # the agents import Ray's modules before they listen
         ask = ["curl", "-s", "-m", "5", "http://127.0.0.1:52365/api/local_raylet_healthz"]
-        wait_until(f"the agent of node {i}", lambda: cluster.lab.run(i, ask).stdout == "success", 60, every=0.2)
+        wait_until(f"the agent of node {i}", lambda: cluster.lab.run(i, ask).stdout == "success", every=0.2)
     before = cluster.ray_processes()
     assert all(len(pids) == 1 for pids in before.values()), before
 
@@ -99,7 +100,7 @@ def test_ray_goes_on_whatever_is_wrong_with_netsense(cluster, ray):
 
     started = cluster.modules_started()  # the last one ended its process
     what_answers(ray).write_text(cluster.good)
-    wait_until("Ray to start the module anew", lambda: cluster.modules_started() > started, 30, every=0.1)
+    wait_until("Ray to start the module anew", lambda: cluster.modules_started() > started, every=0.1)
     assert cluster.refused()[0] == 503, "repaired, without a restart of Ray"
     assert cluster.ray_processes() == before
 
@@ -123,11 +124,11 @@ def test_it_answers_what_the_bridge_of_the_head_answers(cluster):
     token.write_text("not this one\n")
     for i in (1, 2):
         cluster.start_bridge(i)
-    wait_until("a bridge that does not know this token", lambda: "refuses the token" in cluster.refused()[1], 20, every=0.1)
+    wait_until("a bridge that does not know this token", lambda: "refuses the token" in cluster.refused()[1], every=0.1)
     assert cluster.refused()[0] == 503, "the asker has done nothing wrong"
 
     token.write_text(cluster.tokens[1] + "\n")
-    wait_until("two good edges", lambda: json.loads(cluster.ask(TOPOLOGY)[1])["data"]["result"]["num_ok_edges"] == 2, 30, every=0.2)
+    wait_until("two good edges", lambda: json.loads(cluster.ask(TOPOLOGY)[1])["data"]["result"]["num_ok_edges"] == 2, every=0.2)
     code, body, head = cluster.ask(TOPOLOGY)
     answer = json.loads(body)
     assert code == 200 and answer["result"] is True and "application/json" in head
@@ -235,7 +236,7 @@ def test_a_bridge_that_is_silent_or_gone_is_told_in_time(cluster):
     os.kill(bridge, signal.SIGCONT)
     assert code == 503 and "does not answer" in message and "python -m netsense_ray" in message
     assert 4 < took < 9, "5 s, and what a loaded machine adds"
-    wait_until("the bridge's answers again", lambda: cluster.ask(TOPOLOGY)[0] == 200, 10, every=0.1)
+    wait_until("the bridge's answers again", lambda: cluster.ask(TOPOLOGY)[0] == 200, every=0.1)
 
     cluster.stop_bridge(1, signal.SIGKILL)  # no farewell: its key still names it
     code, message = cluster.refused()
@@ -265,7 +266,7 @@ def test_rays_token_guards_it_too(guarded):
     refuses_strangers()
     assert guarded.refused(headers=guarded.bearer())[0] == 503, "no bridge yet"
     guarded.start_bridge(1)
-    wait_until("the bridge", lambda: guarded.ask(TOPOLOGY, guarded.bearer())[0] == 200, 20, every=0.1)
+    wait_until("the bridge", lambda: guarded.ask(TOPOLOGY, guarded.bearer())[0] == 200, every=0.1)
     payload = json.loads(guarded.ask(TOPOLOGY, guarded.bearer())[1])["data"]["result"]
     assert [node["address"] for node in payload["nodes"]] == [guarded.lab.address(1)]
     refuses_strangers()

@@ -39,7 +39,7 @@ def cluster(namespaces, bin_dir, directory):
     with NetLab(NODES) as lab, RayCluster(
         lab, bin_dir, directory, ray, ray_environment=environment, store_bytes=STORE_BYTES, settings=settings
     ) as cluster:
-        cluster.wait_all_ok(with_bandwidth=True, timeout=90)
+        cluster.wait_all_ok(with_bandwidth=True)
         yield cluster
 
 
@@ -48,7 +48,7 @@ def wait_for_bandwidth(cluster, pairs, low, high):
         edges = [cluster.edge(a, b) for a, b in pairs]
         return all(edge and edge["bw_p50_mbps"] and low < edge["bw_p50_mbps"] < high for edge in edges)
 
-    wait_until(f"{low} to {high} Mb/s between {pairs}", measured, 120, every=0.5)
+    wait_until(f"{low} to {high} Mb/s between {pairs}", measured, every=0.5)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import subprocess
 
+import pace
 import pytest
 from wheel_cluster import Hosts, WheelCluster, installed_ray
 
@@ -19,13 +20,13 @@ class Secured(WheelCluster):
 
     def bridge_status(self, environment):
         command = [self.bin / "netsense-bridge", "status", "--gcs-address", self.gcs_address]
-        return self.lab.run(2, command, env=environment, timeout=30)
+        return self.lab.run(2, command, env=environment)
 
     def ping_door(self, token):
         file = self.directory / "given-token"
         file.write_text(token)
         command = [self.bin / "netsense-bench", "ping", f"{self.lab.address(1)}:18590", "-n", "10", "--token-file", file]
-        return self.lab.run(2, command, env=self.environment, timeout=30)
+        return self.lab.run(2, command, env=self.environment)
 
     def api(self, token=None):
         return self.http_get(TOPOLOGY, i=2, headers={"Authorization": f"Bearer {token}"} if token else {})[0]

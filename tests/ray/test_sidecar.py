@@ -58,9 +58,9 @@ def test_a_sidecar_finds_the_raylet_of_its_pod_and_ends_with_it(cluster, tmp_pat
     log = tmp_path / "sidecar.log"  # opened outside: the sidecar writes to a descriptor
     sidecar = start_sidecar(cluster, log)
     # It is there first, as in a pod.
-    wait_until("it to wait", lambda: "waiting: no raylet" in log.read_text(), 20)
+    wait_until("it to wait", lambda: "waiting: no raylet" in log.read_text())
     cluster.start_cluster()
-    wait_until("a healthy bridge", lambda: cluster.http_get("/healthz")[0] == 200, 30)
+    wait_until("a healthy bridge", lambda: cluster.http_get("/healthz")[0] == 200)
     assert cluster.http_get("/api/v0/network_topology")[0] == 401
     payload = json.loads(cluster.http_get("/api/v0/network_topology", headers=cluster.bearer())[1])["data"]["result"]
     (node,) = payload["nodes"]
@@ -70,7 +70,7 @@ def test_a_sidecar_finds_the_raylet_of_its_pod_and_ends_with_it(cluster, tmp_pat
         (node,) = json.loads(cluster.http_get("/api/v0/network_topology", headers=cluster.bearer())[1])["data"]["result"]["nodes"]
         return node.get("door")
 
-    wait_until("its door in Ray's GCS", door, 20)
+    wait_until("its door in Ray's GCS", door)
     # Apart as said: nothing of Ray's session is seen, and there is no right to look into the raylet.
     assert sorted(os.listdir(f"/proc/{sidecar.pid}/root{cluster.directory}")) == ["bin", "run", "secret"]
     about = Path(f"/proc/{sidecar.pid}/status").read_text()
@@ -79,6 +79,6 @@ def test_a_sidecar_finds_the_raylet_of_its_pod_and_ends_with_it(cluster, tmp_pat
 
     os.kill(cluster.raylet_pid(1), signal.SIGKILL)
     started = time.monotonic()
-    wait_until("the sidecar to end", lambda: sidecar.poll() is not None, 10)
+    wait_until("the sidecar to end", lambda: sidecar.poll() is not None)
     assert sidecar.returncode == 0 and time.monotonic() - started < 5
     assert not cluster.pids_of(1, "netsense-engine")

@@ -85,7 +85,7 @@ def test_up_gives_a_matrix(cluster, capsys):
     assert "netsense runs on 3 of 3 nodes" in done.stdout and done.stdout.count("  reports") == 3
     shown = cluster.netsense(3, "status")
     assert shown.returncode == 0 and "3/3 reachable, 6 of 6 edges OK" in shown.stdout, shown.stdout + shown.stderr
-    wait_until("bandwidths", lambda: all(edge["bw_p50_mbps"] for edge in cluster.edges().values()), 60, every=0.5)
+    wait_until("bandwidths", lambda: all(edge["bw_p50_mbps"] for edge in cluster.edges().values()), every=0.5)
 
 
 def test_rows_are_typed_and_up_again_changes_settings(cluster):
@@ -118,7 +118,7 @@ def test_the_dashboard_shows_it_and_the_api_asks_for_the_token(cluster):
         done = cluster.lab.run(2, ["curl", "-s", f"http://{cluster.lab.address(1)}:8265/api/v0/network_topology"])
         return json.loads(done.stdout)["data"]["result"] if '"result": true' in done.stdout or '"result":true' in done.stdout else None
 
-    assert len(wait_until("the dashboard's answer", on_rays_dashboard, 30)["edges"]) == 6
+    assert len(wait_until("the dashboard's answer", on_rays_dashboard)["edges"]) == 6
     secret = cluster.token_path().read_text().strip()
     assert len(secret) == 64 and cluster.token_path().stat().st_mode & 0o777 == 0o600
     assert cluster.http_get("/api/v0/network_topology", i=2)[0] == 401
@@ -149,7 +149,7 @@ def another_bridge(cluster, i, old):
         pids = cluster.pids_of(i, "netsense-bridge")
         return pids[0] if len(pids) == 1 and pids[0] != old else None
 
-    return wait_until(f"another bridge than {old} on node {i}", found, 60)
+    return wait_until(f"another bridge than {old} on node {i}", found)
 
 
 def test_what_dies_comes_back(cluster):
