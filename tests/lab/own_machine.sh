@@ -12,4 +12,4 @@ exec "${apart[@]}" bash -c '
   mount -t sysfs sysfs /sys
   mkdir -p /run/netns
   mount -t tmpfs tmpfs /run/netns
-  "$@"' own_machine "$@"
+  "$@" || exit' own_machine "$@"
