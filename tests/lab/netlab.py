@@ -162,7 +162,7 @@ class NetLab:
     def run(self, i, arguments, **options):
         options.setdefault("capture_output", True)
         options.setdefault("text", True)
-        options.setdefault("timeout", pace.hangs_after())
+        options.setdefault("timeout", 2 * pace.hangs_after())  # what runs there may have a limit of its own
         return subprocess.run(self.command(i, arguments), preexec_fn=die_with_parent, **options)
 
     def pids(self, i):

@@ -9,6 +9,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pace
 from cluster import RayCluster
 from conftest import skip_or_fail
 from netlab import NetLab
@@ -81,6 +82,8 @@ class WheelCluster(RayCluster):
 
     def netsense(self, i, *arguments, environment=None):
         """`python -m netsense_ray ...` in node i."""
+        if arguments[0] in ("up", "down") and "--timeout" not in arguments:
+            arguments += ("--timeout", pace.hangs_after())
         command = [self.ray.parent / "python", "-m", "netsense_ray", *arguments]
         return self.lab.run(i, command, env=environment or self.ray_environment)
 

@@ -137,7 +137,7 @@ def test_it_answers_what_the_bridge_of_the_head_answers(cluster):
     payload = answer["data"]["result"]
     assert at_rest(payload) == at_rest(own["data"]["result"])
     assert payload["num_nodes"] == 2 and payload["num_ok_edges"] == 2
-    assert abs(payload["generated_at_ms"] - time.time() * 1000) < 5000
+    assert abs(payload["generated_at_ms"] - time.time() * 1000) < 5000 * pace.scale()
     assert all(edge["rtt_p50_ms"] > 0 for edge in payload["edges"])
 
     src, dst = (node["node_id"] for node in payload["nodes"])
@@ -230,12 +230,13 @@ def test_a_place_that_is_read_only_is_named(ray):
 def test_a_bridge_that_is_silent_or_gone_is_told_in_time(cluster):
     bridge = cluster.bridges[1].pid
     os.kill(bridge, signal.SIGSTOP)
-    start = time.monotonic()
-    code, message = cluster.refused()
-    took = time.monotonic() - start
-    os.kill(bridge, signal.SIGCONT)
+    try:
+        with pace.within(7, "the answer for a silent bridge") as witness:  # which is waited for for 5 s
+            code, message = cluster.refused()
+    finally:
+        os.kill(bridge, signal.SIGCONT)
     assert code == 503 and "does not answer" in message and "python -m netsense_ray" in message
-    assert 4 < took < 9, "5 s, and what a loaded machine adds"
+    assert witness.elapsed > 4
     wait_until("the bridge's answers again", lambda: cluster.ask(TOPOLOGY)[0] == 200, every=0.1)
 
     cluster.stop_bridge(1, signal.SIGKILL)  # no farewell: its key still names it

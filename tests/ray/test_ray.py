@@ -8,6 +8,7 @@ import os
 import signal
 import time
 
+import pace
 import pytest
 from cluster import RayCluster, wait_until
 from conftest import skip_or_fail
@@ -65,13 +66,14 @@ def test_reports_as_rays_own_python_reads_them(cluster):
     for key, report in reports.items():
         node_id = key.removeprefix("edge_samples:")
         assert report["node_id"] == node_id and report["schema_version"] == 1
-        assert abs(report["ts_ms"] - time.time() * 1000) < 30_000
+        assert abs(report["ts_ms"] - time.time() * 1000) < 30_000 * pace.scale()
         assert sorted(e["dst_node_id"] for e in report["edges"]) == sorted(set(nodes) - {node_id})
         for edge in report["edges"]:
             # The prototype's fields, in the prototype's units: milliseconds and decimal megabits a second.
-            assert 0.001 < edge["rtt_p50_ms"] < 50 and 0.001 < edge["rtt_ms"] < 50
-            assert 0 <= edge["jitter_ms"] < 200
-            assert 100 < edge["bw_p50_mbps"] < 1_000_000 and 100 < edge["bw_mbps"] < 1_000_000
+            slow = pace.scale()
+            assert 0.001 < edge["rtt_p50_ms"] < 50 * slow and 0.001 < edge["rtt_ms"] < 50 * slow
+            assert 0 <= edge["jitter_ms"] < 200 * slow
+            assert 100 / slow < edge["bw_p50_mbps"] < 1_000_000 and 100 / slow < edge["bw_mbps"] < 1_000_000
             assert edge["state"] == "OK" and edge["transport"] == "tcp"
 
 
@@ -153,11 +155,10 @@ def pings_sent(cluster, i):
 def test_a_killed_raylet_takes_its_bridge_and_engine_along(cluster):
     gone = cluster.lab.address(3)
     raylet, engine, bridge = cluster.raylet_pid(3), cluster.engine_pid(3), cluster.bridges[3]
-    os.kill(raylet, signal.SIGKILL)
-    start = time.monotonic()
-    wait_until("the bridge to leave", lambda: bridge.poll() is not None)
-    wait_until("the engine to leave", lambda: not os.path.exists(f"/proc/{engine}"))
-    assert time.monotonic() - start < 5
+    with pace.within(5, "bridge and engine leave with their raylet"):
+        os.kill(raylet, signal.SIGKILL)
+        wait_until("the bridge to leave", lambda: bridge.poll() is not None)
+        wait_until("the engine to leave", lambda: not os.path.exists(f"/proc/{engine}"))
     assert bridge.returncode == 0
 
     def edges_of_the_gone():
@@ -165,10 +166,15 @@ def test_a_killed_raylet_takes_its_bridge_and_engine_along(cluster):
 
     # The others notice within interval and timeout; from then on no edge of it is ever shown as OK again, until Ray itself has
     # noticed (some 13 s) and the node is gone from the list.
-    wait_until("no good edge", lambda: all(e["state"] != "OK" for e in edges_of_the_gone()))
-    while edges_of_the_gone():
-        assert all(e["state"] != "OK" for e in edges_of_the_gone())
-        assert time.monotonic() - start < 60, "Ray does not notice that a raylet died"
+    with pace.within(5, "no good edge of the gone node"):
+        wait_until("no good edge", lambda: all(e["state"] != "OK" for e in edges_of_the_gone()))
+
+    def ray_has_noticed():
+        edges = edges_of_the_gone()
+        assert all(e["state"] != "OK" for e in edges)
+        return not edges
+
+    wait_until("Ray to notice that a raylet died", ray_has_noticed)
     _, reports = reports_as_ray_reads_them(cluster)
     assert len(reports) == 2, "the keys of the dead are deleted"
     assert all(len(r["edges"]) == 1 and r["edges"][0]["state"] == "OK" for r in reports.values())
