@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import matrix_document
+import pace
 import pytest
 from browser import Browser, missing
 from cluster import HTTP_PORT, EmbeddedCluster, wait_until
@@ -23,7 +24,7 @@ from relay import Relay
 
 BIN = Path(os.environ["NETSENSE_BIN"])
 TOKEN = "a-secret-of-the-test"
-FIRST_PAINT_LIMIT_MS, TASK_LIMIT_MS = 2000, 200  # of 512 nodes
+FIRST_PAINT_LIMIT_S, TASK_LIMIT_S = 2, 0.2  # of 512 nodes
 ENTER, ESCAPE, ARROW_RIGHT, ARROW_DOWN = "\ue007", "\ue00c", "\ue014", "\ue015"
 SLOW_LINK_SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200"}
 
@@ -104,8 +105,9 @@ def test_the_token_is_asked_for(browser, expected, shots):
 
 
 def test_512_nodes(browser, shots):
-    with serving(browser, 512) as page:
+    with serving(browser, 512) as page, pace.Witness() as witness:
         page.open(token=TOKEN)
+        stood_still = witness.stood_still
         first = browser.script("return [performance.getEntriesByName('first-contentful-paint')[0].startTime, performance.getEntriesByName('netsense-first-map')[0].startTime]")
         page.wait_updates(3)
         tasks = page.long_tasks()
@@ -122,8 +124,8 @@ def test_512_nodes(browser, shots):
         print(line)
         (shots / "page-512.txt").write_text(line + "\n")
         browser.screenshot(shots / "page-512.png", whole=False)
-        assert first[1] < FIRST_PAINT_LIMIT_MS, line
-        assert longest < TASK_LIMIT_MS, line
+        pace.judge(f"the first map ({line})", first[1] / 1000, FIRST_PAINT_LIMIT_S, stood_still)
+        pace.judge(f"the longest task ({line})", longest / 1000, TASK_LIMIT_S)
         assert grown < 4, line
 
         # The list is the document's, by a reader of its own.
@@ -252,7 +254,7 @@ def test_nobody_answers(browser, expected, shots):
         browser.script("document.querySelector('.controls > button').click()")
         page.wait_text(".live", "paused: showing data of")
         known = page.answers()
-        page.wait_text(".live", " 4.")  # seconds old: two updates would have come
+        browser.wait_for("document.querySelector('.live').innerText.match(/, ([\\d.]+) s old/)?.[1] >= 4")  # two updates would have come
         assert page.answers() == known
         browser.script("document.querySelector('.controls > button').click()")
         page.wait_updates(1)

@@ -13,6 +13,7 @@ also by an exception or a signal; processes die with the lab's own process even 
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -184,7 +185,7 @@ class NetLab:
             for number in ("1:1", "1:2"):
                 self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number,
                          "htb", "rate", "100gbit", "quantum", "60000")  # fmt: skip
-            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate, "64kb"))
+            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate))
             self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
                      "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip
             if others is not None:
@@ -200,13 +201,14 @@ class NetLab:
     def _set_link(self, i, rail, state):
         _ip("-n", self._bridge, "link", "set", f"v{i}" if rail is None else f"r{rail}v{i}", state)
 
-    @staticmethod
-    def _tbf(rate, burst="256kb"):
-        # A bucket of some milliseconds: with a smaller one, a timer that comes late loses tokens, and the link is slower than named.
-        return ["tbf", "rate", rate, "burst", burst, "latency", "50ms"]
+    def _tbf(self, rate):
+        # A bucket of 4 ms: with a smaller one, a timer that comes late loses tokens, and the link is slower than named. It must hold a packet.
+        number, unit = re.fullmatch(r"([\d.]+)([kmg]bit)", rate).groups()
+        bucket = float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8 * 0.004
+        return ["tbf", "rate", rate, "burst", max(round(bucket), 2 * (self.mtu + 14)), "latency", "50ms"]
 
     @staticmethod
     def _tc(namespace, *arguments):
-        done = subprocess.run(["tc", "-n", namespace, *arguments], capture_output=True, text=True)
+        done = subprocess.run(["tc", "-n", namespace, *map(str, arguments)], capture_output=True, text=True)
         if done.returncode != 0:
-            raise LabError(f"tc {' '.join(arguments)}: {done.stderr.strip()}")
+            raise LabError(f"tc {' '.join(map(str, arguments))}: {done.stderr.strip()}")

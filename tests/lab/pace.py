@@ -102,7 +102,10 @@ class Witness:
                 self.stood_still += late
             asleep = awake
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.elapsed = time.monotonic() - self.begun
         self._end.set()
         self._thread.join()
@@ -112,7 +115,7 @@ class TooSlow(AssertionError):
     pass
 
 
-def judge(what, elapsed, nominal, stood_still):
+def judge(what, elapsed, nominal, stood_still=0.0):
     """TooSlow when `elapsed` is more than `nominal` times the scale and what the witness saw. A machine that has slowed down since its
     scale was measured is measured anew: what has hung is not excused by that."""
     now = scale()
@@ -125,9 +128,6 @@ def judge(what, elapsed, nominal, stood_still):
 @contextmanager
 def within(nominal, what):
     """What is done inside takes `nominal` seconds at most on a machine that keeps up. Gives the witness."""
-    witness = Witness()
-    try:
+    with Witness() as witness:
         yield witness
-    finally:
-        witness.stop()
     judge(what, witness.elapsed, nominal, witness.stood_still)
