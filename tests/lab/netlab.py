@@ -87,10 +87,13 @@ class NetLab:
     def _join(self, bridge, device, far_end, address):
         """A device in each node, with an address, all on one bridge."""
         _ip("-n", self._bridge, "link", "add", bridge, "mtu", self.mtu, "type", "bridge")
+        _ip("-n", self._bridge, "link", "set", bridge, "addrgenmode", "none")
         _ip("-n", self._bridge, "link", "set", bridge, "up")
         for i in range(1, self.nodes + 1):
             _ip("link", "add", device, "mtu", self.mtu, "netns", self.namespace(i), "type", "veth",
                 "peer", "name", f"{far_end}{i}", "mtu", self.mtu, "netns", self._bridge)  # fmt: skip
+            for namespace, end in ((self.namespace(i), device), (self._bridge, f"{far_end}{i}")):
+                _ip("-n", namespace, "link", "set", end, "addrgenmode", "none")  # no IPv6, which would say things of its own accord
             _ip("-n", self._bridge, "link", "set", f"{far_end}{i}", "master", bridge, "up")
             _ip("-n", self.namespace(i), "addr", "add", f"{address(i)}/24", "dev", device)
             _ip("-n", self.namespace(i), "link", "set", device, "up")
