@@ -26,7 +26,7 @@ BIN = Path(os.environ["NETSENSE_BIN"])
 TOKEN = "a-secret-of-the-test"
 FIRST_PAINT_LIMIT_S, TASK_LIMIT_S = 2, 0.2  # of 512 nodes
 ENTER, ESCAPE, ARROW_RIGHT, ARROW_DOWN = "\ue007", "\ue00c", "\ue014", "\ue015"
-SLOW_LINK_SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200"}
+SLOW_LINK_SETTINGS = {"bw_enabled": "true", "bw_slot_ms": "200"}
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +308,7 @@ def test_an_open_node_is_shown_as_it_is_now(browser, expected):
 @pytest.fixture(scope="module")
 def cluster(namespaces, directory):
     with NetLab(nodes=3) as lab:
-        lab.slow_down(2, 3, "200mbit")
+        lab.slow_down(2, 3, f"{200 / pace.scale():.1f}mbit")
         with EmbeddedCluster(lab, BIN, directory, settings=SLOW_LINK_SETTINGS) as made:
             made.wait_all_ok(with_bandwidth=True)
             yield made
@@ -328,7 +328,7 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
 
         def the_slow_link_is_the_worst():
             worst = page.worst()[:2]
-            return {row[0] for row in worst} == slow_edges and all("Mb/s" in row[1] and float(row[1].split()[0]) < 250 for row in worst)
+            return {row[0] for row in worst} == slow_edges and all("Mb/s" in row[1] and float(row[1].split()[0]) < 250 / pace.scale() for row in worst)
 
         wait_until("the slow link to be the first in the list", the_slow_link_is_the_worst)
 

@@ -17,7 +17,7 @@ from prometheus import Prometheus, why_not
 
 SOURCES = Path(__file__).parents[2]
 MONITORING = SOURCES / "raylet_bridge" / "monitoring"
-FULL_MBIT = round(500 / pace.scale(), 1)
+FULL_MBIT = round(1000 / pace.scale(), 1)
 PREFIX = "ray_network_sense_"
 
 

@@ -50,7 +50,9 @@ class Cluster:
         self.lab = lab
         self.bin = Path(bin_dir).resolve()
         self.directory = Path(directory)
-        self.settings = {"enabled": "true", "tick_ms": "500", **self.patient(3000, 2000), **(settings or {})}
+        # A probe moves less on a slower machine, whose links a test makes slower too: it is to be done within its slot.
+        payload = {"bw_payload_bytes": str(max(1 << 16, round((1 << 20) / pace.scale())))}
+        self.settings = {"enabled": "true", "tick_ms": "500", **payload, **self.patient(3000, 2000), **(settings or {})}
         self.bridges = {}
         self.environment = clean_environment(self.directory)
         secret = secrets.token_hex(16)
