@@ -95,7 +95,7 @@ TEST_P(Conformance, StreamAndPingsShareASession) {
 }
 
 TEST_P(Conformance, StreamAfterALostPingDoesNotStumbleOverItsEcho) {
-  Peer peer({.hold_pings = Scaled(milliseconds(150))});
+  Peer peer({.hold_pings = Scaled(milliseconds(60))});
   auto session = Open(peer, StreamRequest());
   for (Direction direction : Directions()) {
     auto lost = session->Ping({.payload_bytes = 1000}, Within(milliseconds(10)), {});

@@ -35,7 +35,7 @@ inline MonotonicTime Soon() { return Within(seconds(10)); }
 // Whoever is told to stop, or loses its peer, returns within this; as a Stopwatch judges it.
 inline constexpr nanoseconds kPrompt = seconds(1);
 // So long a test waits for what may take its time, and must come.
-inline nanoseconds Settling() { return Scaled(seconds(10)); }
+inline nanoseconds Settling() { return Scaled(seconds(5)); }
 
 class Conformance : public testing::TestWithParam<Way> {
  protected:

@@ -21,8 +21,8 @@ using namespace std::chrono_literals;
 // ---- the scale
 
 constexpr int kWorkers = 2;   // as most tests: one side asks, the other answers
-constexpr int kMeetings = 4;  // in a probe: whoever is done waits for the other one
-constexpr int kSteps = 650'000;
+constexpr int kMeetings = 2;  // in a probe: whoever is done waits for the other one
+constexpr int kSteps = 1'300'000;
 // What a probe takes on a machine that keeps up. Every machine that is faster counts as this one.
 constexpr nanoseconds kReference = 8ms;
 constexpr double kGoodEnough = 1.2;

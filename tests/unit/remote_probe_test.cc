@@ -15,7 +15,6 @@
 namespace netsense {
 namespace {
 
-
 ResponderOptions Unlimited() {
   ResponderOptions options;
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
