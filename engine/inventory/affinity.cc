@@ -83,7 +83,7 @@ void DetectHiddenTopology(Node* node) {
       if (places[i]->address != places[j]->address && CommonPrefix(places[i]->path, places[j]->path) > 1) return;
   }
   node->topology_hidden = true;
-  node->notes.push_back(
+  node->notes.emplace_back(
       virtualized == Virtualized::kYes
           ? "topology hidden by the hypervisor: it tells neither the real PCIe tree nor the NUMA nodes of the devices, "
             "so what is near to what is not known here; a topology file of the provider (NCCL's format) can say it"

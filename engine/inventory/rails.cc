@@ -57,7 +57,7 @@ void ByRank(Node* node) {
   });
   if (placed < rails.size() && !software) {
     for (Port* port : rails) port->rail_reason = "the PCI addresses of the compute ports are not all known";
-    node->notes.push_back("rails are not known: they go by PCI address, and not every compute port's is known");
+    node->notes.emplace_back("rails are not known: they go by PCI address, and not every compute port's is known");
     return;
   }
   std::sort(rails.begin(), rails.end(), [](const Port* a, const Port* b) {
