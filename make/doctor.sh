@@ -98,7 +98,7 @@ check_scratch() {
 check_processor() {
   jobs=${JOBS:-$(make/jobs.sh)}
   memory=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
-  ok processor "$(nproc) cores, $memory MiB of memory free: $jobs compilers at a time (JOBS=N changes that)"
+  ok processor "cores: $(nproc), $memory MiB of memory free: compilers at a time: $jobs (JOBS=N changes that)"
 }
 check_namespaces() { # check_namespaces WHAT_IS_LOST: as `ip netns` makes them
   if unshare --net --mount true 2> /dev/null; then
@@ -110,8 +110,8 @@ check_namespaces() { # check_namespaces WHAT_IS_LOST: as `ip netns` makes them
   fi
 }
 check_home() {
-  own=$(make/own_caches.sh)
-  if [ -n "$own" ]; then
+  own=$PWD/build/cache
+  if [ "${XDG_CACHE_HOME:-}" = "$own" ] || [ -n "$(make/own_caches.sh)" ]; then # make has set the one
     ok home "${HOME:-none} cannot be written to: what ccache, pip and npm keep goes to $own"
   else
     ok home "what ccache, pip and npm keep goes there"

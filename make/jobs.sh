@@ -13,16 +13,18 @@ at_most() { # at_most LIMIT USED, both in bytes: "max", or a number that no mach
   [ "$left" -ge "$free" ] || free=$left
 }
 
-# Version 2: the group that we are in and each above it; a container sees its own at the top.
-group=$(sed -n 's/^0:://p' "$proc/self/cgroup" 2> /dev/null)
-while :; do
-  folder=$cgroup${group%/}
-  at_most "$(cat "$folder/memory.max" 2> /dev/null)" "$(cat "$folder/memory.current" 2> /dev/null)"
-  case $group in '' | /) break ;; esac
-  group=${group%/*}
-done
-# Version 1.
-at_most "$(cat "$cgroup/memory/memory.limit_in_bytes" 2> /dev/null)" "$(cat "$cgroup/memory/memory.usage_in_bytes" 2> /dev/null)"
+# The group that we are in and each above it; a container sees its own at the top.
+follow() { # follow FOLDER GROUP LIMIT USED: names of the files
+  group=${2%/}
+  while :; do
+    at_most "$(cat "$1$group/$3" 2> /dev/null)" "$(cat "$1$group/$4" 2> /dev/null)"
+    [ -n "$group" ] || break
+    group=${group%/*}
+  done
+}
+groups() { sed -n "s/^[0-9]*:$1://p" "$proc/self/cgroup" 2> /dev/null; }
+follow "$cgroup" "$(groups '')" memory.max memory.current
+follow "$cgroup/memory" "$(groups memory)" memory.limit_in_bytes memory.usage_in_bytes # version 1
 
 jobs=$((free / mib_a_job)) cores=$(nproc)
 [ "$jobs" -le "$cores" ] || jobs=$cores

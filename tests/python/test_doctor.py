@@ -118,19 +118,21 @@ def test_caches_go_where_they_can(machine):
         assert machine.run("own_caches.sh", **environment).stdout.strip() == f"{machine.tree}/build/cache"
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("cores, free, limit, used, jobs", [
     (2, 20 * GIB, None, 0, 2), (16, 20 * GIB, None, 0, 16), (16, 4 * GIB, None, 0, 3), (4, GIB // 2, None, 0, 1),
     (16, 20 * GIB, 4 * GIB, GIB, 2), (16, 20 * GIB, "max", 0, 16)])  # fmt: skip
-def test_compilers_follow_memory_and_its_limits(machine, tmp_path, cores, free, limit, used, jobs):
+def test_compilers_follow_memory_and_its_limits(machine, tmp_path, version, cores, free, limit, used, jobs):
     machine.program("nproc", f"echo {cores}")
     proc, groups = tmp_path / "proc", tmp_path / "cgroup"
     (proc / "self").mkdir(parents=True)
-    (groups / "a/b").mkdir(parents=True)
+    above = groups / ("memory/a" if version == 1 else "a")
+    (above / "b").mkdir(parents=True)
     (proc / "meminfo").write_text(f"MemTotal: 99999999 kB\nMemAvailable: {free // 1024} kB\n")
-    (proc / "self/cgroup").write_text("0::/a/b\n")
+    (proc / "self/cgroup").write_text("3:cpuset:/\n4:memory:/a/b\n0::/\n" if version == 1 else "0::/a/b\n")
     if limit is not None:
-        (groups / "a/memory.max").write_text(f"{limit}\n")
-        (groups / "a/memory.current").write_text(f"{used}\n")
+        (above / ("memory.limit_in_bytes" if version == 1 else "memory.max")).write_text(f"{limit}\n")
+        (above / ("memory.usage_in_bytes" if version == 1 else "memory.current")).write_text(f"{used}\n")
     assert machine.run("jobs.sh", proc, groups).stdout == f"{jobs}\n"
 
 
