@@ -62,6 +62,7 @@ demo:  ## three nodes with one slow link: the live matrix
 	@rm -f build/log/steps
 	@make/packages.sh build demo
 	@make/build.sh programs
+	@make/minutes.sh
 	@/usr/bin/python3 tests/lab/demo.py --bin build/dev/bin
 
 demo-rdma: build vm  ## the demo over RDMA too, in a VM with two Soft-RoCE devices

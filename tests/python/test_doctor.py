@@ -202,3 +202,18 @@ def test_ctrl_c_ends_a_step_with_130_and_only_what_must_be_is_finished(machine, 
     assert err.splitlines() == ["trying: stopped; the same command goes on from here"]
     assert (machine.tree / "finished").exists() == kept
     assert not (machine.tree / "build/log/trying.running").exists()
+
+
+def test_half_a_python_environment_is_made_anew(machine):
+    folder = machine.tree / "build/venv"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/half").touch()
+    (machine.tree / "requirements.txt").write_text("")
+    os.utime(machine.tree / "requirements.txt", (0, 0))
+    assert machine.run("venv.sh", "build/venv", "requirements.txt").returncode == 0
+    assert not (folder / "bin/half").exists() and (folder / "stamp").exists()
+    pip = subprocess.run([folder / "bin/pip", "--version"], capture_output=True, text=True, timeout=60)
+    assert pip.returncode == 0, "its path has a blank"
+    (folder / "bin/half").touch()
+    assert machine.run("venv.sh", "build/venv", "requirements.txt").stdout == "", "a whole one stays"
+    assert (folder / "bin/half").exists()
