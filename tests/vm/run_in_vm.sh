@@ -63,6 +63,7 @@ make_initrd() { # make_initrd FOLDER VERSION
 
 prepare() { # -> $kernel/{vmlinux,initrd,lib/modules/VERSION}
   local folder version modules package
+  rm -rf "$cache"/tmp.* # of one that was broken off
   folder=$(mktemp -d "$cache/tmp.XXXXXX") || return
   chmod 755 "$folder"
   package=$(find_kernel_package) && (cd "$folder" && apt-get download "$package" >&2) || {
@@ -86,6 +87,7 @@ for program in qemu-system-x86_64 modprobe depmod cpio xz zstd setpriv timeout p
   PATH=$PATH:/usr/sbin:/sbin type -P $program > /dev/null || skip "no $program here"
 done
 [ -x /bin/busybox ] || skip "no busybox here"
+case $(readlink -m "$cache")$PWD in *[[:space:]]*) skip "the guest's kernel is told of paths, which can have no blank ($PWD): clone into another folder" ;; esac
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$cache" || exit
 cache=$(readlink -f "$cache")
