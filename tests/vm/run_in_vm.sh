@@ -87,7 +87,7 @@ for program in qemu-system-x86_64 modprobe depmod cpio xz zstd setpriv timeout p
   PATH=$PATH:/usr/sbin:/sbin type -P $program > /dev/null || skip "no $program here"
 done
 [ -x /bin/busybox ] || skip "no busybox here"
-case $(readlink -m "$cache")$PWD in *[[:space:]]*) skip "the guest's kernel is told of paths, which can have no blank ($PWD): clone into another folder" ;; esac
+case $(readlink -m "$cache")$PWD in *[[:space:]]*) skip "the guest's kernel is told of paths, which can have no blank ($here): clone into another folder" ;; esac
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$cache" || exit
 cache=$(readlink -f "$cache")
