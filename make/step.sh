@@ -37,7 +37,7 @@ watch() { # beside the command; it ends with this script, however that ends
     [ -z "$last" ] || return 0
     if [ -n "$terminal" ]; then
       printf '\r\033[K%.*s' $((columns - 1)) "$title: $("$here/progress.sh" "$kind" "$log") [$now s]"
-    elif [ $((now - said)) -ge 6 ]; then
+    elif [ $((now - said)) -ge 5 ]; then
       echo "$title: $("$here/progress.sh" "$kind" "$log") [$now s]"
       said=$now
     fi
