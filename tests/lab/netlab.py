@@ -174,10 +174,10 @@ class NetLab:
 
     # ---- links
 
-    def shape(self, i, rate):
+    def shape(self, i, rate, bucket_ms=4):
         """Everything into and out of node i at `rate` (tc syntax: "1gbit")."""
-        self._tc(self.namespace(i), "qdisc", "replace", "dev", "e0", "root", *self._tbf(rate))
-        self._tc(self._bridge, "qdisc", "replace", "dev", f"v{i}", "root", *self._tbf(rate))
+        self._tc(self.namespace(i), "qdisc", "replace", "dev", "e0", "root", *self._tbf(rate, bucket_ms))
+        self._tc(self._bridge, "qdisc", "replace", "dev", f"v{i}", "root", *self._tbf(rate, bucket_ms))
 
     def slow_down(self, a, b, rate, others=None):
         """Only what passes between nodes a and b, both ways, at `rate`; what they send to others at `others`, if given."""
@@ -204,10 +204,10 @@ class NetLab:
     def _set_link(self, i, rail, state):
         _ip("-n", self._bridge, "link", "set", f"v{i}" if rail is None else f"r{rail}v{i}", state)
 
-    def _tbf(self, rate):
-        # A bucket of 4 ms: with a smaller one, a timer that comes late loses tokens, and the link is slower than named. It must hold a packet.
+    def _tbf(self, rate, bucket_ms=4):
+        # A timer that is later than the bucket is long loses tokens, and the link is slower than named. A bucket must hold a packet.
         number, unit = re.fullmatch(r"([\d.]+)([kmg]bit)", rate).groups()
-        bucket = float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8 * 0.004
+        bucket = float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8 * bucket_ms / 1000
         return ["tbf", "rate", rate, "burst", max(round(bucket), 2 * (self.mtu + 14)), "latency", "50ms"]
 
     @staticmethod

@@ -94,8 +94,9 @@ class Witness:
         self._thread.start()
 
     def _look(self):
-        asleep = time.monotonic()
-        while not self._end.wait(TICK_S):
+        asleep, ended = time.monotonic(), False
+        while not ended:
+            ended = self._end.wait(TICK_S)  # who is stopped may be told the end as it wakes up
             awake = time.monotonic()
             late = awake - asleep - TICK_S
             if late > LATE_S:
