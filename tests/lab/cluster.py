@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pace
@@ -272,8 +273,12 @@ class RayCluster(Cluster):
         # Unix sockets have short names: Ray's own directory must not be deep.
         self.temp = self.directory / "r"
         self.start_ray(1, "--head", "--port=6379", f"--temp-dir={self.temp}", "--include-dashboard=false")
-        for i in range(2, self.lab.nodes + 1):
-            self.start_ray(i, f"--address={self.gcs_address}")
+        self.join(range(2, self.lab.nodes + 1))
+
+    def join(self, nodes):
+        """All at once, as a `ray start` waits most of its time; one after the other where the machine is slow: Ray gives each 30 s."""
+        with ThreadPoolExecutor(max_workers=1 if pace.scale() > 2 else len(nodes) or 1) as threads:
+            list(threads.map(lambda i: self.start_ray(i, f"--address={self.gcs_address}"), nodes))
 
     def start_ray(self, i, *flags):
         command = [self.ray, "start", f"--node-ip-address={self.lab.address(i)}", "--num-cpus=1",

@@ -26,8 +26,7 @@ class DashboardCluster(RayCluster):
     def start_cluster(self):
         self.temp = self.directory / "r"
         self.start_ray(1, "--head", f"--port={self.gcs_port}", f"--temp-dir={self.temp}", "--include-dashboard=true", "--dashboard-host=0.0.0.0")
-        for i in range(2, self.lab.nodes + 1):
-            self.start_ray(i, f"--address={self.gcs_address}")
+        self.join(range(2, self.lab.nodes + 1))
         wait_until("the dashboard", lambda: self.ask("/api/version", headers=self.bearer())[0] == 200, every=0.2)
 
     @property

@@ -6,7 +6,6 @@
 """
 
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pace
@@ -70,15 +69,11 @@ class WheelCluster(RayCluster):
         for i in range(1, self.lab.nodes + 1):
             self.lab.route(i, "add", "default", "dev", "e0")  # by which Ray finds the address of its own node
         self.start_ray(1, "--head", "--port=6379", f"--temp-dir={self.lab.temp}", *self.dashboard_flags())
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(self.join, range(2, self.first_nodes + 1)))
+        self.join(range(2, self.first_nodes + 1))
         return self
 
     def dashboard_flags(self):
         return ["--include-dashboard=true", "--dashboard-host=0.0.0.0"]
-
-    def join(self, i):
-        self.start_ray(i, f"--address={self.gcs_address}")
 
     def netsense(self, i, *arguments, environment=None):
         """`python -m netsense_ray ...` in node i."""

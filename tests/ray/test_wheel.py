@@ -168,7 +168,7 @@ def test_what_dies_comes_back(cluster):
 def test_a_new_node_is_included(cluster):
     """Its Python lacks the package at first: that is told, and tried again."""
     with_wheel, cluster.ray = cluster.ray, ray_alone(RAYS[cluster.which], cluster.directory / "bare")
-    cluster.join(4)
+    cluster.join([4])
     bare, cluster.ray = cluster.ray, with_wheel
     done = cluster.netsense(1, "up", "--set", "tick_ms=500", "--timeout", pace.hangs_after(60))
     assert done.returncode == 1 and "netsense runs on 3 of 4 nodes" in done.stdout, done.stdout + done.stderr
