@@ -2,7 +2,6 @@
 
 import subprocess
 
-import pace
 import pytest
 from wheel_cluster import Hosts, WheelCluster, installed_ray
 
