@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using Gid = std::array<uint8_t, 16>;
 
-const fs::path kClass = "/sys/class/infiniband";
-
 std::string ReadLine(const fs::path& path) {
   std::ifstream file(path);
   std::string line;
@@ -80,12 +78,13 @@ struct PortInfo {
   bool usable() const { return state.rfind("4:", 0) == 0 && !iwarp; }
 };
 
-std::vector<PortInfo> ListPorts() {
+std::vector<PortInfo> ListPorts(const fs::path& sysfs) {
+  const fs::path devices = sysfs / "class/infiniband";
   std::vector<PortInfo> ports;
-  for (const std::string& device : Names(kClass)) {
-    const bool iwarp = ReadLine(kClass / device / "node_type").rfind("4:", 0) == 0;
-    for (const std::string& number : Names(kClass / device / "ports")) {
-      const fs::path folder = kClass / device / "ports" / number;
+  for (const std::string& device : Names(devices)) {
+    const bool iwarp = ReadLine(devices / device / "node_type").rfind("4:", 0) == 0;
+    for (const std::string& number : Names(devices / device / "ports")) {
+      const fs::path folder = devices / device / "ports" / number;
       PortInfo port;
       port.device = device;
       port.port = static_cast<uint8_t>(std::atoi(number.c_str()));
@@ -136,9 +135,10 @@ const GidEntry* FindGid(const PortInfo& port, const std::optional<Gid>& address,
 }
 
 // On InfiniBand a GID is no IP address: the network device that has the address names its RDMA device.
-bool InfinibandPortHas(const PortInfo& port, const std::string& address, const std::string& netdev) {
+bool InfinibandPortHas(const PortInfo& port, const std::string& address, const std::string& netdev,
+                       const fs::path& sysfs) {
   return port.infiniband && !address.empty() && !netdev.empty() &&
-         fs::exists(fs::path("/sys/class/net") / netdev / "device/infiniband" / port.device);
+         fs::exists(sysfs / "class/net" / netdev / "device/infiniband" / port.device);
 }
 
 }  // namespace
@@ -146,8 +146,8 @@ bool InfinibandPortHas(const PortInfo& port, const std::string& address, const s
 std::string PortChoice::Name() const { return absl::StrCat(device, ":", int{port}, " gid ", int{gid_index}); }
 
 absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const std::string& wish,
-                                      std::optional<uint32_t> gid_index) {
-  const std::vector<PortInfo> ports = ListPorts();
+                                      std::optional<uint32_t> gid_index, const std::string& sysfs) {
+  const std::vector<PortInfo> ports = ListPorts(sysfs);
   const auto address = GidOfAddress(local_address);
   const std::string netdev = NetdevOfAddress(local_address);
   for (const PortInfo& port : ports) {
@@ -164,7 +164,8 @@ absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const st
       if (wish.empty() && FindGid(port, address, true) == nullptr) continue;
       entry = &*found;
     } else if (port.infiniband) {
-      if ((wished || InfinibandPortHas(port, local_address, netdev)) && !port.gids.empty()) entry = &port.gids.front();
+      if ((wished || InfinibandPortHas(port, local_address, netdev, sysfs)) && !port.gids.empty())
+        entry = &port.gids.front();
     } else {
       entry = FindGid(port, address, !wished);
     }
@@ -184,8 +185,8 @@ absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const st
                                              ": ", Describe(ports)));
 }
 
-absl::Status AnyActivePort() {
-  const std::vector<PortInfo> ports = ListPorts();
+absl::Status AnyActivePort(const std::string& sysfs) {
+  const std::vector<PortInfo> ports = ListPorts(sysfs);
   if (ports.empty()) return absl::UnavailableError("no RDMA device");
   for (const PortInfo& port : ports)
     if (port.usable()) return absl::OkStatus();

@@ -1,5 +1,5 @@
 // Which device, port and GID a session uses. Read from /sys/class/infiniband each time, so that a device that left and
-// came back is found again; needs no library.
+// came back is found again; needs no library. `sysfs` = where /sys is.
 //
 // Without a wish: the port one of whose GIDs is the local address of the door's connection, and that GID (RoCE v2, so
 // the address family is the door's); on InfiniBand the port of the network device that has the address, and GID 0. A
@@ -30,9 +30,9 @@ struct PortChoice {
 
 // NotFound-like answers are Unavailable with what there is instead. `wish` is "", "mlx5_0" or "mlx5_0:1".
 absl::StatusOr<PortChoice> ChoosePort(const std::string& local_address, const std::string& wish,
-                                      std::optional<uint32_t> gid_index);
+                                      std::optional<uint32_t> gid_index, const std::string& sysfs = "/sys");
 
 // Ok when some port is active; else Unavailable with the reason.
-absl::Status AnyActivePort();
+absl::Status AnyActivePort(const std::string& sysfs = "/sys");
 
 }  // namespace netsense::verbs

@@ -9,11 +9,13 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "transports/transport.h"
 
 namespace netsense {
 
-std::unique_ptr<Transport> MakeVerbsTransport();
+// `sysfs` = where /sys is.
+std::unique_ptr<Transport> MakeVerbsTransport(const std::string& sysfs = "/sys");
 
 }  // namespace netsense

@@ -21,14 +21,15 @@ absl::Status CheckRdmaOptions(const v1::TransportOptions& options) {
 }
 
 absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& connection, bool prober,
-                                                          MonotonicTime deadline, const std::stop_token& stop) {
+                                                          const std::string& sysfs, MonotonicTime deadline,
+                                                          const std::stop_token& stop) {
   const v1::TransportOptions& options = connection.request.options();
   if (auto status = CheckRdmaOptions(options); !status.ok()) return status;
   std::optional<uint32_t> gid_index;
   if (prober && options.has_gid_index()) gid_index = options.gid_index();
   if (!prober && options.has_peer_gid_index()) gid_index = options.peer_gid_index();
-  auto port =
-      ChoosePort(LocalAddress(connection.fd.get()), prober ? options.device() : options.peer_device(), gid_index);
+  auto port = ChoosePort(LocalAddress(connection.fd.get()), prober ? options.device() : options.peer_device(),
+                         gid_index, sysfs);
   if (!port.ok()) return port.status();
   const v1::WaitMode wait_mode = prober ? connection.request.wait_mode() : connection.grant.wait_mode();
   ConnectionOptions wish{.port = *port,
@@ -46,6 +47,8 @@ absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& 
 
 class VerbsTransport final : public Transport {
  public:
+  explicit VerbsTransport(std::string sysfs) : sysfs_(std::move(sysfs)) {}
+
   std::string_view name() const override { return "verbs"; }
   Capabilities capabilities() const override {
     return {.ping = true,
@@ -59,7 +62,7 @@ class VerbsTransport final : public Transport {
   }
   absl::Status availability() const override {
     if (auto library = LoadLibrary(); !library.ok()) return library.status();
-    return AnyActivePort();
+    return AnyActivePort(sysfs_);
   }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
@@ -68,22 +71,27 @@ class VerbsTransport final : public Transport {
                                {.device = true, .rdma = true, .traffic_class = true});
     if (!status.ok()) return status;
     ShutdownOnStop guard(stop, connection.fd.get());
-    auto carrier = OpenCarrier(connection, true, deadline, stop);
+    auto carrier = OpenCarrier(connection, true, sysfs_, deadline, stop);
     if (!carrier.ok()) return carrier.status();
     return MakeFrameSession(std::move(connection), *std::move(carrier));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
-    auto carrier = OpenCarrier(connection, false, MonotonicNow() + limits.open, stop);
+    auto carrier = OpenCarrier(connection, false, sysfs_, MonotonicNow() + limits.open, stop);
     if (!carrier.ok()) return carrier.status();
     return ServeFrames(connection, **carrier, limits, stop);
   }
+
+ private:
+  const std::string sysfs_;
 };
 
 }  // namespace
 }  // namespace verbs
 
-std::unique_ptr<Transport> MakeVerbsTransport() { return std::make_unique<verbs::VerbsTransport>(); }
+std::unique_ptr<Transport> MakeVerbsTransport(const std::string& sysfs) {
+  return std::make_unique<verbs::VerbsTransport>(sysfs);
+}
 
 }  // namespace netsense
