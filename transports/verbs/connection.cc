@@ -34,7 +34,7 @@ constexpr uint64_t kFrameSent = 1000, kTransferDone = 1001;
 // A lost packet is sent again after 4.096 µs x 2^16 = 0.27 s, seven times: a dead peer is noticed after some 2 s.
 constexpr uint8_t kTimeout = 16, kRetries = 7, kReceiverNotReadyRetries = 7;
 
-constexpr std::chrono::milliseconds kLookAroundEvery{250};
+constexpr std::chrono::milliseconds kLookAtDeviceEvery{250};
 
 ibv_mtu MtuOf(uint32_t bytes) {
   if (bytes >= 4096) return IBV_MTU_4096;
@@ -274,7 +274,7 @@ absl::Status Connection::TakeCompletions() {
   std::array<ibv_wc, 16> completions;
   const int n = ibv_poll_cq(queue_.get(), static_cast<int>(completions.size()), completions.data());
   if (n == 0) return absl::OkStatus();
-  const MonotonicTime now = MonotonicNow();
+  const MonotonicTime now = completed_at_ = MonotonicNow();
   if (n < 0) return absl::UnavailableError(absl::StrCat("polling ", options_.port.device, " failed"));
   for (int i = 0; i < n; ++i) {
     const ibv_wc& completion = completions[static_cast<size_t>(i)];
@@ -322,12 +322,12 @@ absl::Status Connection::TakeAsyncEvents() {
 // event tells us. But its entry among the verbs devices goes at once, and a device that comes anew has another one.
 bool Connection::DeviceStillThere() const { return InodeOf(context_->device->dev_path) == device_inode_; }
 
-absl::Status Connection::LookAround() {
+absl::Status Connection::LookAtDevice() {
   if (auto status = TakeAsyncEvents(); !status.ok()) return status;
-  looked_around_ = MonotonicNow();
+  looked_at_device_ = MonotonicNow();
   if (!DeviceStillThere())
     return absl::UnavailableError(absl::StrCat("the device ", options_.port.device, " was removed"));
-  return PeerClosed(door_) ? absl::UnavailableError("the peer closed the connection") : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 // Until a completion, an event or the end of the door's connection may be there.
@@ -344,7 +344,7 @@ absl::Status Connection::Sleep(MonotonicTime deadline) {
   std::array<pollfd, 3> waits{
       {{channel_->fd, POLLIN, 0}, {door_, POLLIN | POLLRDHUP, 0}, {context_->async_fd, POLLIN, 0}}};
   poll(waits.data(), waits.size(),
-       static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), kLookAroundEvery).count()));
+       static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), kLookAtDeviceEvery).count()));
   ibv_cq* queue = nullptr;
   void* ignored = nullptr;
   if (waits[0].revents != 0 && library_->get_cq_event(channel_.get(), &queue, &ignored) == 0)
@@ -357,7 +357,10 @@ absl::Status Connection::Drive(Done done, MonotonicTime deadline, const std::sto
   MonotonicTime started{};
   for (int spins = 1;; ++spins) {
     if (auto status = TakeCompletions(); !status.ok()) return status;
-    if (done()) return absl::OkStatus();
+    if (done()) {  // a stream may never have to wait
+      if (completed_at_ - looked_at_device_ < kLookAtDeviceEvery) return absl::OkStatus();
+      return stop.stop_requested() ? absl::CancelledError("stopped") : LookAtDevice();
+    }
     if (options_.busy_poll && spins % kSpinsPerClockRead != 0) continue;
     const MonotonicTime now = MonotonicNow();
     if (started == MonotonicTime{}) started = now;
@@ -366,12 +369,13 @@ absl::Status Connection::Drive(Done done, MonotonicTime deadline, const std::sto
     const bool spin = options_.busy_poll && now - started < kSpinLimit;
     if (!spin)
       if (auto status = Sleep(deadline); !status.ok()) return status;
-    if (!spin || now - looked_around_ >= kLookAroundEvery) {
-      auto status = LookAround();
+    if (!spin || now - looked_at_device_ >= kLookAtDeviceEvery) {
+      auto status = LookAtDevice();
       if (stop.stop_requested()) return absl::CancelledError("stopped");
-      if (!status.ok()) {  // its last words may have come before
-        if (auto last = TakeCompletions(); !last.ok() || !done()) return status;
-        return absl::OkStatus();
+      if (!status.ok()) return status;
+      if (PeerClosed(door_)) {  // its last words may have come before
+        if (auto last = TakeCompletions(); last.ok() && done()) return absl::OkStatus();
+        return absl::UnavailableError("the peer closed the connection");
       }
     }
   }

@@ -61,7 +61,7 @@ class Connection final : public FrameCarrier {
   absl::Status TakeReceived(const ibv_wc& completion, MonotonicTime now);
   absl::Status TakeAsyncEvents();
   bool DeviceStillThere() const;
-  absl::Status LookAround();
+  absl::Status LookAtDevice();
   absl::Status Sleep(MonotonicTime deadline);
   template <typename Done>
   absl::Status Drive(Done done, MonotonicTime deadline, const std::stop_token& stop);
@@ -89,7 +89,8 @@ class Connection final : public FrameCarrier {
   std::vector<uint32_t> fetched_;     // bytes of completed reads
   std::vector<Incoming> received_;    // from `next_` on
   size_t next_ = 0;
-  MonotonicTime looked_around_ = MonotonicNow();
+  MonotonicTime completed_at_{};  // the newest completion was found then
+  MonotonicTime looked_at_device_ = MonotonicNow();
 };
 
 }  // namespace netsense::verbs
