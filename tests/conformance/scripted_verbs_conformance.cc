@@ -11,9 +11,11 @@ namespace {
 
 // The prober's process has the fabric, and the peers that it starts find it by the environment.
 std::unique_ptr<Transport> MakeScriptedVerbs(const std::string& /*fault*/) {
-  if (std::getenv(provider::wire::kFabricVariable) == nullptr)
+  if (std::getenv(provider::wire::kFabricVariable) == nullptr) {
+    setenv("NETSENSE_CONFORMANCE_RESPONDER", "127.0.0.2", 0);  // a device each
     static provider::Fabric fabric(
         {provider::RoceDevice("mlx5_0", ProberAddress()), provider::RoceDevice("mlx5_1", ResponderAddress())});
+  }
   return MakeVerbsTransport(provider::Fabric::Sysfs());
 }
 

@@ -68,7 +68,7 @@ TEST_F(VerbsEvents, WhatIsFatalEndsASessionInMidStream) {
         auto session = Open(Streams(mode));
         ASSERT_TRUE(session.ok()) << session.status();
         auto streaming = std::async(std::launch::async, [&] {
-          return (*session)->Stream({.direction = direction, .duration = 2 * kHangs}, Soon(), {}).status();
+          return (*session)->Stream({.direction = direction, .duration = 2 * Patience()}, Soon(), {}).status();
         });
         fatal.happens(fabric_);
         ExpectOver(**session, streaming.get(), "");

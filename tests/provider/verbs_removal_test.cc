@@ -13,7 +13,7 @@ class VerbsRemoval : public VerbsSession, public testing::WithParamInterface<Rem
   // Until every session has let go, as `rdma link delete` waits.
   void RemoveAndAwaitUnused(const std::string& device) {
     fabric_.Remove(device, GetParam());
-    EXPECT_TRUE(fabric_.AwaitUnused(device, kHangs)) << "somebody keeps " << device;
+    EXPECT_TRUE(fabric_.AwaitUnused(device, Patience())) << "somebody keeps " << device;
   }
   // What is said of a device that was taken away depends on what is seen first: its event or its entry.
   static void ExpectRemoved(const absl::Status& status) {
@@ -56,7 +56,7 @@ TEST_P(VerbsRemoval, InMidStream) {
       auto session = Open(Streams(mode));
       ASSERT_TRUE(session.ok()) << session.status();
       auto streaming = std::async(std::launch::async, [&] {
-        auto sample = (*session)->Stream({.direction = direction, .duration = 2 * kHangs}, Soon(), {});
+        auto sample = (*session)->Stream({.direction = direction, .duration = 2 * Patience()}, Soon(), {});
         session->reset();
         return sample.status();
       });

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "netsense/verbs.pb.h"
+#include "tests/lab/pace.h"
 #include "tests/provider/fabric/fabric.h"
 #include "transports/door/framing.h"
 #include "transports/socket.h"
@@ -21,12 +22,10 @@
 namespace netsense::provider {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 inline constexpr char kProber[] = "127.0.0.1", kResponder[] = "127.0.0.2";
-// Ends a test that hangs; nothing that works takes so long.
-inline constexpr seconds kHangs{30};
-inline MonotonicTime Soon() { return MonotonicNow() + kHangs; }
+using pace::Patience;
+using pace::Soon;
 
 struct Ends {
   UniqueFd prober, responder;
@@ -96,7 +95,7 @@ class VerbsSession : public testing::Test {
 
   // Each device was closed, and with it went all that was made in it, in the right order.
   void ExpectNothingLeft() {
-    EXPECT_TRUE(fabric_.Await([](const Objects& objects) { return objects.all() == 0; }, kHangs))
+    EXPECT_TRUE(fabric_.Await([](const Objects& objects) { return objects.all() == 0; }, Patience()))
         << fabric_.objects().contexts << " devices open, " << fabric_.objects().all() << " objects in all";
     EXPECT_EQ(fabric_.misuse().left_at_close, 0u);
     EXPECT_EQ(fabric_.misuse().destroyed_in_use, 0u);
@@ -105,7 +104,7 @@ class VerbsSession : public testing::Test {
 
   // Waits for work that is going on beside this thread.
   void AwaitPairs(size_t pairs) {
-    ASSERT_TRUE(fabric_.Await([&](const Objects& objects) { return objects.pairs == pairs; }, kHangs));
+    ASSERT_TRUE(fabric_.Await([&](const Objects& objects) { return objects.pairs == pairs; }, Patience()));
   }
 
   Fabric fabric_{{RoceDevice("mlx5_0", kProber), RoceDevice("mlx5_1", kResponder)}};
