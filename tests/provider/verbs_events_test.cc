@@ -70,8 +70,10 @@ TEST_F(VerbsEvents, WhatIsFatalEndsASessionInMidStream) {
         auto streaming = std::async(std::launch::async, [&] {
           return (*session)->Stream({.direction = direction, .duration = 2 * Patience()}, Soon(), {}).status();
         });
+        const pace::Stopwatch watch;
         fatal.happens(fabric_);
         ExpectOver(**session, streaming.get(), "");
+        EXPECT_TRUE(watch.Within(milliseconds(1000))) << "what the device told was overlooked";
         session->reset();
         served_.get().IgnoreError();
         ExpectNothingLeft();

@@ -10,10 +10,12 @@ namespace {
 
 class VerbsRemoval : public VerbsSession, public testing::WithParamInterface<Removal> {
  protected:
-  // Until every session has let go, as `rdma link delete` waits.
+  // Until every session has let go, as `rdma link delete` waits: they look every 250 ms.
   void RemoveAndAwaitUnused(const std::string& device) {
+    const pace::Stopwatch watch;
     fabric_.Remove(device, GetParam());
     EXPECT_TRUE(fabric_.AwaitUnused(device, Patience())) << "somebody keeps " << device;
+    EXPECT_TRUE(watch.Within(milliseconds(1000))) << "somebody kept " << device;
   }
   // What is said of a device that was taken away depends on what is seen first: its event or its entry.
   static void ExpectRemoved(const absl::Status& status) {
