@@ -56,10 +56,10 @@ struct End {
     return Verbs().modify_qp(pair, &attributes, IBV_QP_STATE | mask);
   }
   int Init() {
-    return Modify(
-        IBV_QPS_INIT,
-        {.qp_access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ, .port_num = 1},
-        IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+    ibv_qp_attr wish{};
+    wish.port_num = 1;
+    wish.qp_access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
+    return Modify(IBV_QPS_INIT, wish, IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
   }
   int ReadyToReceive(const End& peer, const std::string& address, uint32_t sequence = 7) {
     ibv_qp_attr wish{};
