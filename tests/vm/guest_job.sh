@@ -15,7 +15,6 @@ ip link set lo up
 ulimit -l unlimited
 sh ./guest_net.sh "$(cat fabric)" >&4 2>&1 3>&- 4>&-
 for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do [ -e "$cpu" ] && echo 1 > "$cpu"; done
-: > started
 setsid -w bash ./job >&3 2>&4 3>&- 4>&- < /dev/null
 rc=$?
 exec 3>&- 4>&-

@@ -5,15 +5,15 @@
 #   run_in_vm.sh --prepare      only downloads and unpacks the kernel
 #
 # The guest's root is the host's root, read-only, under a tmpfs: what is installed or built here runs there unchanged, in
-# the same folder, with the same environment. -w FOLDER can be written to, too. -n rxe (default): two RDMA devices, rxe2: four on two rails, see
-# guest_net.sh. stdout and stderr come back apart. Exit code: the command's; 124: time over; 77: this machine has no QEMU or
-# kernel (skip); 125: the VM died without an exit code, and its console goes to stderr.
+# the same folder, with the same environment. -w FOLDER can be written to, too. -n rxe (default): two RDMA devices, rxe2: four
+# on two rails, see guest_net.sh. stdout and stderr come back apart. Exit code: the command's; 124: time over; 77: this machine
+# cannot (a line says what to type); 125: the guest died without an exit code, and its console goes to stderr.
 #
 # The kernel package is downloaded and unpacked once into VM_CACHE (default: build/vm of this repository), never installed.
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 cache=${VM_CACHE:-$here/../../build/vm}
-seconds=300 cpus=2 memory=2048 fabric=rxe writable=() prepare_only=
+seconds=300 cpus= memory=2048 fabric=rxe writable=() prepare_only=
 [ "${1:-}" = --prepare ] && prepare_only=1 && shift
 while getopts t:c:m:w:n: option; do
   case $option in
@@ -28,12 +28,12 @@ done
 shift $((OPTIND - 1))
 
 skip() {
-  echo "run_in_vm: $*: skipped" >&2
+  echo "run_in_vm: $*" >&2
   exit 77
 }
 
 update_package_lists() { # a machine on which nothing was missing may never have fetched them
-  if [ "$(id -u)" = 0 ]; then apt-get update -q >&2; else sudo -n apt-get update -q >&2; fi
+  if [ "$(id -u)" = 0 ]; then apt-get update -q; else sudo -n apt-get update -q; fi
 }
 
 find_kernel_package() { # the first that apt knows, as the package that holds the image
@@ -45,10 +45,16 @@ find_kernel_package() { # the first that apt knows, as the package that holds th
   return 1
 }
 
+download_kernel() { # into the folder that it is called in
+  local package
+  package=$(find_kernel_package) && apt-get download -q "$package"
+}
+
 make_initrd() { # make_initrd FOLDER VERSION
   local root=$1/initrd.d module file name
+  rm -rf "$root"
   mkdir -p "$root"/{bin,mods,dev,proc,sys,host,rw,new}
-  cp /bin/busybox "$root/bin/" || return
+  cp "$(type -P busybox)" "$root/bin/" || return
   for module in virtio_pci virtio_console 9pnet_virtio 9p overlay; do
     modprobe -d "$1" -S "$2" --show-depends $module | awk '$1=="insmod"{print $2}' | while read -r file; do
       name=$(basename "${file%.xz}")
@@ -58,19 +64,16 @@ make_initrd() { # make_initrd FOLDER VERSION
     done
   done
   install -m 755 "$here/guest_init.sh" "$root/init"
-  (cd "$root" && find . | cpio -o -H newc --quiet) > "$1/initrd" && rm -rf "$root"
+  (cd "$root" && find . | cpio -o -H newc --quiet) > "$1/initrd.new" && mv "$1/initrd.new" "$1/initrd" && rm -rf "$root"
 }
 
-prepare() { # -> $kernel/{vmlinux,initrd,lib/modules/VERSION}
-  local folder version modules package
-  rm -rf "$cache"/tmp.* # of one that was broken off
+# -> $kernel/{vmlinux,initrd,lib/modules/VERSION}: in a folder of its own until it is whole. What it says goes to $cache/log.
+prepare() {
+  local folder version modules
+  rm -rf "$cache"/tmp.* # of one that was interrupted
   folder=$(mktemp -d "$cache/tmp.XXXXXX") || return
   chmod 755 "$folder"
-  package=$(find_kernel_package) && (cd "$folder" && apt-get download "$package" >&2) || {
-    update_package_lists
-    package=$(find_kernel_package) && (cd "$folder" && apt-get download "$package" >&2) || return
-  }
-  (cd "$folder" && dpkg -x ./*.deb . && rm -f ./*.deb) || return
+  (cd "$folder" && { download_kernel || { update_package_lists && download_kernel; }; } && dpkg -x ./*.deb . && rm -f ./*.deb) || return
   version=$(ls "$folder/lib/modules")
   modules=$folder/lib/modules/$version/kernel
   # What an RDMA test loads is unpacked here: the guest is slow at it.
@@ -83,19 +86,23 @@ prepare() { # -> $kernel/{vmlinux,initrd,lib/modules/VERSION}
   mv "$folder" "$kernel"
 }
 
-for program in qemu-system-x86_64 modprobe depmod cpio xz zstd setpriv timeout python3; do
-  PATH=$PATH:/usr/sbin:/sbin type -P $program > /dev/null || skip "no $program here"
-done
-[ -x /bin/busybox ] || skip "no busybox here"
-case $(readlink -m "$cache")$PWD in *[[:space:]]*) skip "the guest's kernel is told of paths, which can have no blank ($here): clone into another folder" ;; esac
 PATH=$PATH:/usr/sbin:/sbin
+for program in qemu-system-x86_64:qemu-system-x86 modprobe:kmod depmod:kmod cpio:cpio xz:xz-utils zstd:zstd \
+  setpriv:util-linux timeout:coreutils python3:python3 busybox:busybox-static; do
+  type -P "${program%:*}" > /dev/null || skip "there is no ${program%:*} here; type: sudo apt-get install ${program#*:}"
+done
+case $(readlink -m "$cache")$PWD in *[[:space:]]*) skip "the guest's kernel is told of paths, which can have no blank ($here): clone into another folder" ;; esac
 mkdir -p "$cache" || exit
 cache=$(readlink -f "$cache")
 kernel=$cache/kernel
-[ -e "$kernel/initrd" ] || (flock 9; [ -e "$kernel/initrd" ] || prepare) 9> "$cache/lock" || skip "no kernel could be prepared"
+if [ ! -e "$kernel/initrd" ]; then
+  (flock 9; [ -e "$kernel/initrd" ] || prepare > "$cache/log" 2>&1) 9> "$cache/lock" ||
+    skip "no kernel for the VM: $(grep -v '^W:' "$cache/log" | tail -n 1) (all of it: $cache/log); once that is mended, type: make vm"
+fi
 # The guest's first program is part of the initrd: a newer one makes a new initrd.
 if [ "$here/guest_init.sh" -nt "$kernel/initrd" ]; then
-  (flock 9; make_initrd "$kernel" "$(ls "$kernel/lib/modules")") 9> "$cache/lock" || skip "no initrd could be made"
+  (flock 9; make_initrd "$kernel" "$(ls "$kernel/lib/modules")") 9> "$cache/lock" ||
+    skip "no initrd for the VM; type: rm -rf $cache; make vm"
 fi
 [ -n "$prepare_only" ] && exit 0
 [ $# -gt 0 ] || { echo "run_in_vm: no command" >&2; exit 2; }
@@ -114,40 +121,34 @@ echo "$fabric" > "$run/fabric"
 } > "$run/job"
 
 # KVM only where the CPU offers it: /dev/kvm alone may belong to a hypervisor that cannot run a stock kernel.
+# Emulated, one CPU: a boot costs half, and neither Soft-RoCE nor QEMU has anybody to race with (docs/transports.md).
 if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
-  acceleration=(-accel kvm -cpu host)
+  acceleration=(-accel kvm -cpu host -smp "${cpus:-2}")
 else
-  acceleration=(-accel tcg,thread=multi -cpu max)
+  acceleration=(-accel tcg,thread=multi -cpu max -smp "${cpus:-1}")
 fi
 shares=() i=0
 for folder in "$run" "${writable[@]}"; do
   shares+=(-virtfs "local,path=$folder,mount_tag=rw$i,security_model=none,multidevs=remap")
   i=$((i + 1))
 done
-command_line="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic tsc=reliable mitigations=off audit=0 ${VM_CMDLINE:-}"
+command_line="console=ttyS0 quiet loglevel=5 panic=-1 oops=panic tsc=reliable mitigations=off audit=0 ${VM_CMDLINE:-}"
 command_line+=" vm.kernel=$kernel vm.run=$run vm.writable=$(IFS=:; echo "${writable[*]}")"
 die_with_us=(setpriv --pdeathsig KILL) # no VM outlives this script, however it ends
-end=$((SECONDS + seconds))
-
-# QEMU before 8.1 has a race between multi-threaded TCG and the kernel patching itself ("Oops: int3"), met in under one
-# of 100 boots: a boot that dies before the job has started is tried again.
-for try in 1 2 3; do
-  "${die_with_us[@]}" timeout --foreground -k 5 $((end - SECONDS)) "${die_with_us[@]}" qemu-system-x86_64 \
-    "${acceleration[@]}" -M q35 -smp "$cpus" -m "$memory" -nodefaults -no-user-config -display none -monitor none -no-reboot \
-    -kernel "$kernel/vmlinux" -initrd "$kernel/initrd" -append "$command_line" -serial "file:$run/console" \
-    -object rng-builtin,id=rng -device virtio-rng-pci,rng=rng \
-    -virtfs local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap "${shares[@]}" \
-    -add-fd fd=3,set=1 -add-fd fd=4,set=2 -device virtio-serial-pci \
-    -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,nr=1,chardev=out \
-    -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,nr=2,chardev=err 3>&1 4>&2 < /dev/null >&2 &
-  vm=$!
-  wait $vm
-  qemu=$?
-  [ $qemu = 124 ] || [ $qemu = 137 ] || [ -e "$run/started" ] || [ $((end - SECONDS)) -le 0 ] && break
-  echo "run_in_vm: the guest died while booting (try $try): $(grep -m1 -E 'Oops|panic|BUG' "$run/console")" >&2
-done
+"${die_with_us[@]}" timeout --foreground -k 5 "$seconds" "${die_with_us[@]}" qemu-system-x86_64 \
+  "${acceleration[@]}" -M q35 -m "$memory" -nodefaults -no-user-config -display none -monitor none -no-reboot \
+  -kernel "$kernel/vmlinux" -initrd "$kernel/initrd" -append "$command_line" -serial "file:$run/console" \
+  -object rng-builtin,id=rng -device virtio-rng-pci,rng=rng \
+  -virtfs local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap "${shares[@]}" \
+  -add-fd fd=3,set=1 -add-fd fd=4,set=2 -device virtio-serial-pci \
+  -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,nr=1,chardev=out \
+  -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,nr=2,chardev=err 3>&1 4>&2 < /dev/null >&2 &
+vm=$!
+SECONDS=0
+wait $vm
+qemu=$?
 [ -s "$run/rc" ] && exit "$(cat "$run/rc")"
 echo "run_in_vm: no exit code from the guest (qemu: $qemu); the end of its console:" >&2
 tail -n 60 "$run/console" >&2
-case $qemu in 124 | 137) exit 124 ;; esac
+[ $qemu = 124 ] || [ $SECONDS -ge "$seconds" ] && exit 124
 exit 125
