@@ -119,6 +119,8 @@ class Peers:
             bound = ["-n", self.count] if what == "ping" else ["-D", self.seconds]
             if what == "bw" and self.fixed_bytes:
                 bound = ["-n", self.fixed_bytes >> 20]
+            if what == "ping" and self.fixed_bytes:
+                bound += ["--timeout", 60000]
             if "-D" in flags:
                 bound = []
             output = ask(
