@@ -53,6 +53,15 @@ page:  ## bring the built page up to date with its sources (raylet_bridge/page/b
 	@make/packages.sh page
 	@raylet_bridge/page/page.sh build
 
+test-rdma: build vm  ## all of the RDMA tests, of which `make test` has the main ones, in two VMs; tests/vm/passed notes what they passed for
+	@tests/vm/rdma_test.py matrix build/dev/bin
+	@tests/vm/passed.sh --write
+
+test-timing: build venv  ## the tests that judge time, 20 times in a row, beside a busy loop on each core
+	tests/lab/under_load.sh ctest --preset dev --no-tests=error -L timing --repeat until-fail:20
+
+nightly: test test-rdma demo-rdma test-timing asan tsan  ## everything, for hours
+
 release:
 	@make/packages.sh build
 	@make/build.sh release
@@ -67,7 +76,7 @@ demo:  ## three nodes with one slow link: the live matrix
 
 demo-rdma: build vm  ## the demo over RDMA too, in a VM with two Soft-RoCE devices
 	@make/packages.sh demo
-	@tests/vm/rdma_test.sh demo build/dev/bin
+	@tests/vm/rdma_test.py demo build/dev/bin
 
 demo-ray: programs venv  ## the demo beside a real Ray cluster of three raylets
 	@make/packages.sh demo
@@ -109,4 +118,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help doctor deps build programs page venv wheel vm test release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
+.PHONY: help doctor deps build programs page venv wheel vm test test-rdma test-timing nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
