@@ -5,6 +5,8 @@ import struct
 import urllib.request
 from array import array
 
+import pace
+
 TYPES = {"u8": "B", "u16": "H", "f32": "f"}
 
 
