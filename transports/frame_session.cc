@@ -94,6 +94,7 @@ class FrameSession final : public Session {
 
  private:
   absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+    if (stop.stop_requested()) return absl::CancelledError("stopped");  // the echo may come before anybody would wait
     EncodePing(grant_.session_nonce(), ++sequence_, spec.payload_bytes, &message_);
     if (auto status = carrier_->Prepare(message_, deadline, stop); !status.ok()) return status;
 
@@ -115,6 +116,7 @@ class FrameSession final : public Session {
   }
 
   absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+    if (stop.stop_requested()) return absl::CancelledError("stopped");
     const uint64_t nonce = grant_.session_nonce();
     const bool from_peer = spec.direction == Direction::kFromPeer;
     if (from_peer && carrier_->pulls()) return carrier_->Pull(spec, max_stream_bytes_, deadline, stop);

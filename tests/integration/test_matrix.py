@@ -12,7 +12,6 @@ from pathlib import Path
 
 import jsonschema
 import pace
-import pace
 import pytest
 from cluster import EmbeddedCluster, clean_environment, wait_until
 from netlab import NetLab
