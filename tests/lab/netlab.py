@@ -205,10 +205,12 @@ class NetLab:
         _ip("-n", self._bridge, "link", "set", f"v{i}" if rail is None else f"r{rail}v{i}", state)
 
     def _tbf(self, rate, bucket_ms=4):
-        # A timer that is later than the bucket is long loses tokens, and the link is slower than named. A bucket must hold a packet.
+        # A timer that is later than the bucket is long loses tokens, and the link is slower than named. A bucket must hold a packet, and the
+        # queue the longest ping: what is shaped is late, and not lost.
         number, unit = re.fullmatch(r"([\d.]+)([kmg]bit)", rate).groups()
-        bucket = float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8 * bucket_ms / 1000
-        return ["tbf", "rate", rate, "burst", max(round(bucket), 2 * (self.mtu + 14)), "latency", "50ms"]
+        bytes_a_second = float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8
+        bucket = max(round(bytes_a_second * bucket_ms / 1000), 2 * (self.mtu + 14))
+        return ["tbf", "rate", rate, "burst", bucket, "limit", bucket + max(round(bytes_a_second * 0.05), 256 * 1024)]
 
     @staticmethod
     def _tc(namespace, *arguments):
