@@ -110,7 +110,7 @@ format:  ## format the sources
 
 format-check:  ## fail when a source is not formatted
 	@make/packages.sh test
-	clang-format --dry-run -Werror $(SOURCES)
+	@clang-format --dry-run -Werror $(SOURCES)
 
 tidy: build  ## clang-tidy on everything (package clang-tidy)
 	clang-tidy --quiet -p build/dev $(filter %.cc,$(SOURCES))
