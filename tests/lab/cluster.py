@@ -10,7 +10,6 @@ import secrets
 import signal
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pace
@@ -276,9 +275,9 @@ class RayCluster(Cluster):
         self.join(range(2, self.lab.nodes + 1))
 
     def join(self, nodes):
-        """All at once, as a `ray start` waits most of its time; one after the other where the machine is slow: Ray gives each 30 s."""
-        with ThreadPoolExecutor(max_workers=1 if pace.scale() > 2 else len(nodes) or 1) as threads:
-            list(threads.map(lambda i: self.start_ray(i, f"--address={self.gcs_address}"), nodes))
+        """One after the other: they share a session's folder, where Ray keeps one node's address at a time, and Ray gives each 30 s."""
+        for i in nodes:
+            self.start_ray(i, f"--address={self.gcs_address}")
 
     def start_ray(self, i, *flags):
         command = [self.ray, "start", f"--node-ip-address={self.lab.address(i)}", "--num-cpus=1",
