@@ -65,7 +65,7 @@ def slow_link(cluster):
 def equal_links(cluster):
     """Limited to what even a busy machine carries, so that they are equal in truth; and no link is slow any more."""
     for i in range(1, NODES + 1):
-        cluster.lab.shape(i, f"{EQUAL_MBIT}mbit")
+        cluster.lab.shape(i, f"{EQUAL_MBIT}mbit", bucket_ms=2)  # a fourth of a probe's payload: more, and what is measured is the bucket
     wait_for_bandwidth(cluster, list(itertools.permutations(range(1, NODES + 1), 2)), 0.7 * EQUAL_MBIT, 1.5 * EQUAL_MBIT)
 
 
