@@ -61,6 +61,7 @@ test-timing: build venv  ## the tests that judge time, 20 times in a row, beside
 	tests/lab/under_load.sh ctest --preset dev --no-tests=error -L timing --repeat until-fail:20
 
 nightly: test test-rdma demo-rdma test-timing asan tsan  ## everything, for hours
+	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:
 	@make/packages.sh build

@@ -150,6 +150,13 @@ def measure_in_vm(arguments):
 EXPECTED_FAILURES = (CannotRun, subprocess.TimeoutExpired, AttributeError, IndexError, StopIteration, KeyError, ValueError)
 
 
+def figures_of(sample):
+    """A tool that prints 0 has measured nothing."""
+    if not all(figure > 0 for figure in sample.values()):
+        raise CannotRun(f"no figure: {sample}")
+    return sample
+
+
 def measure(rows, rounds, place_name):
     """{row: ([ours], [theirs]) or why not}; whoever goes first changes from round to round."""
     found = {row.name: ([], []) for row in rows}
@@ -161,7 +168,7 @@ def measure(rows, rounds, place_name):
             try:
                 mine, others = found[row.name]
                 for into, run in ((mine, row.ours), (others, row.theirs))[:: 1 if number % 2 == 0 else -1]:
-                    into.append(run())
+                    into.append(figures_of(run()))
             except EXPECTED_FAILURES as error:
                 found[row.name] = f"{type(error).__name__}: {error}"
     return found

@@ -136,7 +136,8 @@ TEST(UcxStalledPeer, CostsNoOtherSession) {
     DoorConnection door;
     door.fd = std::move(here);
     door.request = UcxRequest(fabric);
-    auto opened = ucx->Connect(std::move(door), In(pace::Scaled(fabric.patience)), {});
+    // Not scaled: UCX 1.13 itself aborts over RDMA where it waits longer for an answer to its own first request.
+    auto opened = ucx->Connect(std::move(door), In(fabric.patience), {});
     EXPECT_FALSE(opened.ok());
     EXPECT_TRUE(absl::IsDeadlineExceeded(opened.status())) << opened.status();
     EXPECT_TRUE(peer.get().ok());

@@ -1,5 +1,5 @@
 #!/bin/bash
-# passed.sh: did `make test-rdma` pass with the sources as they are? It takes long, and is run by CI only where something has changed
+# passed.sh: did `make test-rdma` pass with the sources as they are? It takes long, and need not be run again where nothing has changed
 # that it is there for: tests/vm/passed, which is committed, has the hash of those files when it last passed.
 #   passed.sh           exit code 0: it did; 1: they have changed since
 #   passed.sh --write   it did just now
