@@ -71,10 +71,10 @@ wait $watcher
 [ -z "$terminal" ] || printf '\r\033[K'
 [ -z "$interrupted" ] || code=130
 
+echo "$name $(seconds)" >> build/log/steps
 case $code in
   0)
     echo "$title: done in $(seconds) s"
-    echo "$name $(seconds)" >> build/log/steps
     ;;
   130) echo "$title: stopped; the same command goes on from here" >&2 ;;
   *)

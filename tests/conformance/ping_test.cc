@@ -33,8 +33,7 @@ TEST_P(Conformance, PingALateEchoIsDropped) {
   auto session = Open(peer, PingRequest());
   for (int lost : {1, 3}) {
     for (int i = 0; i < lost; ++i) {
-      auto sample = session->Ping({.payload_bytes = 100}, Within(milliseconds(20)), {});
-      ASSERT_EQ(CodeOf(sample), absl::StatusCode::kDeadlineExceeded) << sample.status();
+      ASSERT_TRUE(GaveUp(session->Ping({.payload_bytes = 100}, Within(milliseconds(20)), {}), hold));
     }
     auto sample = Ping(*session, 100);
     ASSERT_TRUE(sample.ok()) << "the session lives on after a lost sample: " << sample.status();

@@ -96,6 +96,13 @@ std::unique_ptr<Session> Conformance::Open(const Peer& peer, const v1::OpenSessi
   return *std::move(session);
 }
 
+testing::AssertionResult Conformance::GaveUp(const absl::StatusOr<RttSample>& sample, nanoseconds hold) {
+  if (absl::IsDeadlineExceeded(sample.status()) || (sample.ok() && sample->rtt >= hold))
+    return testing::AssertionSuccess();
+  if (!sample.ok()) return testing::AssertionFailure() << sample.status();
+  return testing::AssertionFailure() << "answered after " << sample->rtt.count() << " ns: another ping's echo";
+}
+
 void Conformance::ExpectOver(std::unique_ptr<Session> session) {
   const Stopwatch watch;
   EXPECT_EQ(CodeOf(Ping(*session)), absl::StatusCode::kUnavailable) << "the session should be over";

@@ -66,6 +66,10 @@ class Conformance : public testing::TestWithParam<Way> {
     return session.Stream({.direction = direction, .bytes = bytes}, Soon(), {});
   }
 
+  // That a ping was given up whose echo the responder holds for `hold`, longer than the ping waits; or, where this
+  // process stood still until then, that its own echo was there.
+  static testing::AssertionResult GaveUp(const absl::StatusOr<RttSample>& sample, nanoseconds hold);
+
   // A session that is over says so at once, and closes at once.
   static void ExpectOver(std::unique_ptr<Session> session);
   static void ExpectClosesPromptly(std::unique_ptr<Session> session);
