@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ours beside the field's own tools, like against like, interleaved: medians, their spread, and the ratio with its goal.
 
-    versus.py --bin build/release/bin [--place loopback,veth,vm] [--rounds 5] [--seconds 1] [--json] [--markdown FILE] [row ...]
+    versus.py --bin build/dev/bin [--place loopback,veth,vm] [--rounds 5] [--seconds 1] [--json] [--markdown FILE] [row ...]
 
 Places: loopback and veth (network namespaces of its own, both with `cubic`; needs root), host (loopback of this machine as it
 is), vm (RDMA verbs and UCX over them, in a VM with two Soft-RoCE devices), rdma (the same from within it: rxeA at 10.9.0.1, rxeB at
