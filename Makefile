@@ -58,7 +58,7 @@ test-rdma: build vm  ## all of the RDMA tests, of which `make test` has the main
 	@tests/vm/passed.sh --write
 
 test-timing: build venv  ## the tests that judge time, 20 times in a row, beside a busy loop on each core
-	tests/lab/under_load.sh ctest --preset dev --no-tests=error -L timing --repeat until-fail:20
+	NETSENSE_TIMING_ONLY=1 tests/lab/under_load.sh ctest --preset dev --no-tests=error -L timing --repeat until-fail:20 -j $(JOBS)
 
 nightly: test test-rdma demo-rdma test-timing asan tsan  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null

@@ -1,6 +1,7 @@
 """What every Python test gets: the programs, and a directory with a short name (Unix sockets and Ray need one).
 
 NETSENSE_BIN: folder with the three programs. In CI a test that cannot run here fails; elsewhere it says why and is skipped.
+NETSENSE_TIMING_ONLY=1: only the tests that judge time (pytest.mark.timing), for `make test-timing`.
 """
 
 import os
@@ -20,6 +21,27 @@ def skip_or_fail(reason):
     if os.environ.get("CI"):
         pytest.fail(f"cannot run here, and CI must not lose it: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timing: it judges time, by the machine's pace")
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("NETSENSE_TIMING_ONLY"):
+        others = [item for item in items if not item.get_closest_marker("timing")]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+@pytest.fixture(autouse=True)
+def time_is_judged_only_where_marked(request, monkeypatch):
+    if not request.node.get_closest_marker("timing"):
+
+        def refuse(what, *_):
+            pytest.fail(f"judges time ({what}): mark it pytest.mark.timing, and its CTest entry JUDGES_TIME", pytrace=False)
+
+        monkeypatch.setattr(pace, "judge", refuse)
 
 
 @pytest.fixture(autouse=True, scope="session")

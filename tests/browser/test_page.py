@@ -104,6 +104,7 @@ def test_the_token_is_asked_for(browser, expected, shots):
         browser.wait_for(HAS_MAP)
 
 
+@pytest.mark.timing
 def test_512_nodes(browser, shots):
     with serving(browser, 512) as page, pace.Witness() as witness:
         page.open(token=TOKEN)
@@ -314,6 +315,7 @@ def cluster(namespaces, directory):
             yield made
 
 
+@pytest.mark.timing
 def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
     lab = cluster.lab
     with Relay(lab, 1, lab.address(1), HTTP_PORT) as relay:

@@ -151,6 +151,7 @@ def test_the_keyboard_walks_the_map(browser, show):
     assert browser.script("return getComputedStyle(document.querySelector('.cursor')).display") != "none"
 
 
+@pytest.mark.timing
 def test_256_nodes(browser, show, folder):
     document = documents.matrix(256)
     with pace.Witness() as witness:

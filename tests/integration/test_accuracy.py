@@ -24,6 +24,7 @@ def serve(lab, bin_dir, home):
     return f"{lab.address(2)}:{json.loads(server.stdout.readline())['port']}"
 
 
+@pytest.mark.timing
 def test_rtt_agrees_with_sockperf(namespaces, bin_dir, directory):
     with NetLab(2) as lab:
         address = serve(lab, bin_dir, directory)
@@ -59,6 +60,7 @@ def test_rtt_agrees_with_sockperf(namespaces, bin_dir, directory):
         sockperf.wait()
 
 
+@pytest.mark.timing
 def test_a_long_ping_takes_its_whole_time_on_the_network(namespaces, bin_dir, directory):
     """A new connection's window is open for a part of it only: the first packet's departure counts, not the last one's."""
     with NetLab(2) as lab:
@@ -103,6 +105,7 @@ def shaped(namespaces, bin_dir, directory):
 
 
 @pytest.mark.parametrize("direction", [[], ["--reverse"]])
+@pytest.mark.timing
 def test_bandwidth_by_hand_agrees_with_the_shaper(shaped, bin_dir, directory, direction):
     lab, address, rate = shaped
     rows = bandwidth(lab, bin_dir, directory, address, "-D", 1, "--repeat", ROUNDS, *direction)
@@ -111,6 +114,7 @@ def test_bandwidth_by_hand_agrees_with_the_shaper(shaped, bin_dir, directory, di
     assert len(figures) == ROUNDS and max(figures) < NEVER_ABOVE and statistics.median(figures) >= CLOSE
 
 
+@pytest.mark.timing
 def test_bandwidth_in_the_matrix_agrees_with_the_shaper(shaped, bin_dir, directory):
     lab, _, rate = shaped
     slot_ms = 500

@@ -36,6 +36,7 @@ def test_status_for_people(cluster):
         assert cluster.lab.address(i) in shown.stdout or f"n{i}" in shown.stdout
 
 
+@pytest.mark.timing
 def test_status_for_scripts(cluster):
     payload = cluster.status()
     assert payload["schema_version"] == 1
@@ -85,6 +86,7 @@ def test_http_needs_the_token(cluster):
     assert cluster.http_get("/nothing", headers=cluster.bearer())[0] == 404
 
 
+@pytest.mark.timing
 def test_a_killed_engine_is_back_with_its_whole_plan_within_3_s(cluster):
     before = cluster.engine_status(2)
 
@@ -105,6 +107,7 @@ def test_a_killed_engine_is_back_with_its_whole_plan_within_3_s(cluster):
     assert sorted(p["path_id"] for p in now["snapshot"]["paths"]) == sorted(p["path_id"] for p in before["snapshot"]["paths"])
 
 
+@pytest.mark.timing
 def test_a_frozen_peer_is_not_ok_within_interval_and_timeout(cluster):
     pid = cluster.engine_pid(3)
     try:
@@ -126,6 +129,7 @@ def test_a_frozen_peer_is_not_ok_within_interval_and_timeout(cluster):
     cluster.wait_all_ok()
 
 
+@pytest.mark.timing
 def test_a_cut_link_is_back_soon_after_it_is_mended(cluster):
     cluster.lab.cut(3)
     wait_until("edge 2 -> 3 UNREACHABLE", lambda: cluster.engine_paths_state(2, 3) == "PATH_STATE_UNREACHABLE")
@@ -141,6 +145,7 @@ def pings_sent(snapshot, peer=""):
     return sum(int(path["pings_sent"]) for path in snapshot["paths"] if path["path_id"].startswith(peer))
 
 
+@pytest.mark.timing
 def test_a_killed_bridge_leaves_an_engine_that_stops_when_its_lease_ends(cluster):
     engine, socket = cluster.engine_pid(2), cluster.engine_socket(2)
     with pace.within(LEASE_S + 2, "the lease ends"):

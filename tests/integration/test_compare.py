@@ -40,12 +40,14 @@ def compare(bin_dir, results, a, b, *flags):
                           capture_output=True, text=True, timeout=pace.hangs_after())  # fmt: skip
 
 
+@pytest.mark.timing
 def test_two_runs_of_the_same_are_the_same(bin_dir, results):
     done = compare(bin_dir, results, "first", "again")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "same" in done.stdout
 
 
+@pytest.mark.timing
 def test_ten_percent_slower_is_found(bin_dir, results):
     done = compare(bin_dir, results, "first", "slower", "--json")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -80,6 +80,7 @@ def test_list_transports():
     assert "tcp: available" in run("netsense-engine", "--list-transports").stdout
 
 
+@pytest.mark.timing
 def test_ping_document():
     with Server("--insecure") as server:
         pinged = run("netsense-bench", "ping", server.address, "--insecure", "-t", "tcp", "-n", 500, "--json")
@@ -97,6 +98,7 @@ def test_ping_document():
     assert result["network_rtt_us"]["p50"] <= rtt["p50"]
 
 
+@pytest.mark.timing
 def test_ping_by_duration_takes_so_long():
     with Server() as server, pace.within(2, "a ping of half a second"):
         pinged = run("netsense-bench", "ping", server.address, "-D", 0.5, "--json")

@@ -119,6 +119,7 @@ def lines_of(path):
 
 
 @pytest.mark.parametrize("run", range(RUNS))
+@pytest.mark.timing
 def test_it_names_the_slow_link_and_the_slow_node_and_nobody_else(hosts, slow, run):
     done = hosts.run("--json", "--no-ping", "-D", 0.3)
     document = document_of(done)
@@ -136,6 +137,7 @@ def test_it_names_the_slow_link_and_the_slow_node_and_nobody_else(hosts, slow, r
         assert any("with a good partner" in line for line in suspect["evidence"])
 
 
+@pytest.mark.timing
 def test_a_good_network_has_no_suspects(hosts):
     # Pings of so many bytes that the links decide how long they take, and not who else the hosts have to serve.
     done = hosts.run("-t", "tcp,grpc", "--pings", 30, "--warmup", 5, "-s", 65536, "-D", 0.2)
@@ -154,6 +156,7 @@ def test_what_it_will_cost_is_said_before_it_starts(hosts):
     assert document["results"] == []
 
 
+@pytest.mark.timing
 def test_dead_nodes_cost_one_timeout_together(hosts):
     """Two hosts that swallow what is sent to them, as a machine that is off, and one that refuses."""
     lab = hosts.lab
@@ -178,6 +181,7 @@ def test_dead_nodes_cost_one_timeout_together(hosts):
     assert document["suspects"] == []
 
 
+@pytest.mark.timing
 def test_a_node_that_dies_in_mid_run_costs_two_timeouts(hosts, directory):
     path = directory / "dies.jsonl"
     # Seven rounds of some 0.6 s, two timeouts, 6 s until a peer lets go of its port, and 3 s: not fourteen timeouts.
@@ -214,6 +218,7 @@ def test_a_process_that_is_killed_in_mid_run_costs_nothing(hosts, directory):
     assert document["suspects"] == []
 
 
+@pytest.mark.timing
 def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(hosts, directory):
     path = directory / "stopped.jsonl"
     running = hosts.popen("--json", "--jsonl", path, *QUICK)
@@ -269,6 +274,7 @@ def test_what_cannot_be_judged_is_not_called_good(hosts):
     assert done.returncode == 3 and "not judged: every measurement failed" in done.stdout
 
 
+@pytest.mark.timing
 def test_slow_round_trips_are_no_failures(hosts):
     """A ping takes 0.1 s or more, by its size: 200 of them take longer than an order may, and are made for two seconds instead."""
     hosts.lab.shape(3, "5mbit")

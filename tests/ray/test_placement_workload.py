@@ -29,6 +29,8 @@ STORE_BYTES = 800_000_000
 AT_LEAST_TIMES_FASTER = 2.0
 # With equal links both ways place alike; what remains is the choosing, and what a busy machine adds to one of two equal runs.
 AT_MOST_TIMES_SLOWER = 1.15
+# What is clearer than that after so many rounds needs no more of them.
+FEWEST, CLEARLY_FASTER, CLEARLY_NOT_SLOWER = 4, 3.0, 1.0
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +71,11 @@ def equal_links(cluster):
     wait_for_bandwidth(cluster, list(itertools.permutations(range(1, NODES + 1), 2)), 0.7 * EQUAL_MBIT, 1.5 * EQUAL_MBIT)
 
 
-def medians(cluster, rounds):
+def medians(cluster, rounds, enough):
     """Of the times of the workload: placed by Ray, and by netsense."""
     done = cluster.lab.run(
         1,
-        [cluster.ray.parent / "python", WORKLOAD, cluster.gcs_address, cluster.lab.address(1), rounds],
+        [cluster.ray.parent / "python", WORKLOAD, cluster.gcs_address, cluster.lab.address(1), FEWEST, rounds, enough],
         env=cluster.ray_environment,
         timeout=pace.hangs_after(300),
     )
@@ -83,17 +85,19 @@ def medians(cluster, rounds):
         print(f"{'netsense' if run['by_netsense'] else 'Ray':8} {run['seconds']:6.2f} s on {run['ran_on']}", *run["reasons"], sep="\n    ")
     assert all(run["digests"] == runs[0]["digests"] for run in runs)
     by_ray, by_netsense = ([run["seconds"] for run in runs if run["by_netsense"] == who] for who in (False, True))
-    assert len(by_ray) == len(by_netsense) == rounds
+    assert FEWEST <= len(by_ray) == len(by_netsense) <= rounds
     choosing = statistics.median(run["choosing_seconds"] for run in runs if run["by_netsense"])
-    print(f"choosing {1000 * choosing:.0f} ms; median of {rounds}: {statistics.median(by_ray):.2f} s by Ray, {statistics.median(by_netsense):.2f} s by netsense")
+    print(f"choosing {1000 * choosing:.0f} ms; median of {len(by_ray)}: {statistics.median(by_ray):.2f} s by Ray, {statistics.median(by_netsense):.2f} s by netsense")
     return statistics.median(by_ray), statistics.median(by_netsense)
 
 
+@pytest.mark.timing
 def test_with_a_slow_link_it_is_twice_as_fast(cluster, slow_link):
-    by_ray, by_netsense = medians(cluster, rounds=5)
+    by_ray, by_netsense = medians(cluster, rounds=8, enough=CLEARLY_FASTER)
     assert by_ray >= AT_LEAST_TIMES_FASTER * by_netsense
 
 
+@pytest.mark.timing
 def test_ray_takes_what_a_ranking_gives(cluster, slow_link):
     """Strategies, label selector and bundles of a ring that avoids the slow link, and the tasks run where it says."""
     out = cluster.python(
@@ -148,6 +152,7 @@ print("@@" + json.dumps([ring.node_ids, by_strategy, three.node_ids, by_label, b
     assert each < 0.1 * pace.scale(), "a reading of the cluster for every call would show here"
 
 
+@pytest.mark.timing
 def test_with_equal_links_it_is_not_slower(cluster, equal_links):
-    by_ray, by_netsense = medians(cluster, rounds=15)
+    by_ray, by_netsense = medians(cluster, rounds=15, enough=CLEARLY_NOT_SLOWER)
     assert by_netsense <= AT_MOST_TIMES_SLOWER * by_ray

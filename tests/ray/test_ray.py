@@ -152,6 +152,7 @@ def pings_sent(cluster, i):
 
 
 # The last one: it costs the cluster a node.
+@pytest.mark.timing
 def test_a_killed_raylet_takes_its_bridge_and_engine_along(cluster):
     gone = cluster.lab.address(3)
     raylet, engine, bridge = cluster.raylet_pid(3), cluster.engine_pid(3), cluster.bridges[3]

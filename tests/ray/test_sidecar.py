@@ -54,6 +54,7 @@ def start_sidecar(cluster, log):
                                  env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)  # fmt: skip
 
 
+@pytest.mark.timing
 def test_a_sidecar_finds_the_raylet_of_its_pod_and_ends_with_it(cluster, tmp_path):
     log = tmp_path / "sidecar.log"  # opened outside: the sidecar writes to a descriptor
     sidecar = start_sidecar(cluster, log)
