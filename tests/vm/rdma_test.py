@@ -17,9 +17,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from steps import ALONE, PLACE, lanes_of
+from steps import ALONE, EMULATION, PLACE, lanes_of
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "lab"))
+
+import pace  # noqa: E402
+
 CRASHES_OF_ONE_STEP, CRASHES = 3, 8  # as many, and there is no going on
 TIME_OVER, GUEST_DIED, SKIPPED = 124, 125, 77  # run_in_vm.sh
 
@@ -30,7 +34,9 @@ running_vms = set()
 def in_vm(fabric, seconds, writable, *command):
     folders = [word for folder in writable for word in ("-w", folder)]
     vm = ["setpriv", "--pdeathsig", "TERM", HERE / "run_in_vm.sh", "-n", fabric, "-t", str(max(1, int(seconds))), *folders, "--", *command]
-    with subprocess.Popen(vm, env=os.environ | PLACE) as process:
+    # What runs in the guest is as patient as emulation, on this machine at this moment, needs it.
+    place = PLACE | {pace.VARIABLE: f"{min(pace.HIGHEST, EMULATION * pace.scale()):.1f}"}
+    with subprocess.Popen(vm, env=os.environ | place) as process:
         running_vms.add(process)
         process.wait()
         running_vms.discard(process)

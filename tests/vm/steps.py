@@ -17,12 +17,13 @@ class Step(NamedTuple):
     command: str
 
 
-# What every step finds.
+# Emulation: opening a session and the like take so many times longer, while what the tests in the guest measure of the
+# machine's pace (tests/lab/pace.h, on top of this) is its arithmetic, which does not.
+EMULATION = 10
+
+# What every step finds, beside NETSENSE_TIME_SCALE.
 PLACE = {
     "CI": "true",  # what cannot run is a failure
-    # Emulation: opening a session and the like take many times longer, while what the tests measure of the machine's pace
-    # (tests/lab/pace.h, on top of this) is its arithmetic, which does not.
-    "NETSENSE_TIME_SCALE": "10",
     "NETSENSE_CONFORMANCE_PROBER": "10.9.0.1",
     "NETSENSE_CONFORMANCE_RESPONDER": "10.9.0.2",
     # Both RDMA devices are in one network namespace, and emulation is slow: UCX must be told.
