@@ -47,6 +47,7 @@ inline constexpr Deadline kStreamSessionIdle{2s};     // the same where a stream
 inline constexpr Deadline kPeerDead{30s};             // the kernel, for any sign of a session's peer
 inline constexpr Deadline kStreamSession{60s};        // the responder, for the whole of a stream session, or an order
 inline constexpr Deadline kStreamPeerDead{6s};        // the same where a stream session holds the port
+inline constexpr Deadline kStreamStall{2s};           // the receiver of a stream, for a hundredth of it
 inline constexpr Deadline kStreamsComeTogether{10s};  // the port, for the later streams of one measurement
 inline constexpr Deadline kOrderIdle{2min};           // a node that takes orders, for the next one
 inline constexpr Deadline kOrderAnswer{5s};           // the same, for the coordinator to take an answer
@@ -54,6 +55,7 @@ inline constexpr Deadline kOrderAnswer{5s};           // the same, for the coord
 inline constexpr Deadline kConnect{5s};          // for a session, from nothing
 inline constexpr Deadline kPortBusy{2s};         // for the measurement before to leave the peer's port
 inline constexpr Deadline kDrain{30s};           // for what is on its way when a timed stream ends
+inline constexpr Deadline kFinish{1s};           // for a stream that was told to end in order
 inline constexpr Deadline kUntimedStream{1h};    // for a stream that is bounded by its bytes alone
 inline constexpr Deadline kLoadedPing{5s};       // for a ping behind the queues that are being measured
 inline constexpr Deadline kMatrixPing{1s};       // for a ping of the matrix, when --timeout is longer

@@ -110,6 +110,7 @@ class Loaded {
   PingOutcome Ping(const PingRequest& request, const std::stop_token& end) {
     auto result = MeasurePing(
         transports_, request, [](double) {}, end);
+    if (result.ok() && !result->failure.ok()) return result->failure;
     if (result.ok()) result->interrupted = stop_.stop_requested();
     return result;
   }
@@ -153,9 +154,11 @@ class Loaded {
                          MedianMicros(result.network_rtt) - MedianMicros(idle.network_rtt),
                          RoundTripsPerMinute(result));
     };
-    std::string table = fmt::format("{} to {}, idle and under {} stream{} of {:.3f} Gb/s: network round trips\n",
-                                    target.transport, flags_.target, streamed.streams.size(),
-                                    streamed.streams.size() == 1 ? "" : "s", streamed.sample.bps() / 1e9);
+    const auto bps = streamed.sample.bps();
+    std::string table =
+        fmt::format("{} to {}, idle and under {} stream{} of {}: network round trips\n", target.transport,
+                    flags_.target, streamed.streams.size(), streamed.streams.size() == 1 ? "" : "s",
+                    bps ? fmt::format("{:.3f} Gb/s", *bps / 1e9) : "a bandwidth that is not known");
     table += fmt::format("{:<16} {:>11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>12}\n", "[usec]", "#iterations", "t_min",
                          "p50", "99%", "99.9%", "added", "rpm");
     table += line("idle", idle);

@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
       "  netsense-bench matrix 10.0.0.1:18590 10.0.0.2:18590 10.0.0.3:18590 --token-file /etc/netsense/token\n"
       "  netsense-bench topo --svg machine.svg\n"
       "Exit codes: 0 good, 1 below a threshold (matrix: suspects, failures or absent nodes; "
-      "compare: slower or failed), 2 usage, 3 could not measure.");
+      "compare: slower or failed), 2 usage, 3 could not measure, or not well enough to judge a threshold.");
 
   const std::array commands = {
       AddServe(app),  AddPing(app), AddBandwidth(app), AddSweep(app),  AddLoaded(app),

@@ -123,7 +123,9 @@ void AddRttThreshold(CLI::App* command, MeasureFlags* flags) {
 
 void AddBandwidthThresholds(CLI::App* command, MeasureFlags* flags) {
   const std::string group = "Thresholds";
-  command->add_option("--min-bw", flags->output.min_bw_gbps, "exit with 1 when the average is lower, in Gb/s")
+  command
+      ->add_option("--min-bw", flags->output.min_bw_gbps,
+                   "exit with 1 when the average is lower, in Gb/s (with 3 when it is not known)")
       ->check(CLI::PositiveNumber)
       ->group(group);
   command

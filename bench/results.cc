@@ -51,6 +51,7 @@ constexpr Column kColumns[] = {{"kind", "/kind"},
                                {"repeat", "/repeat"},
                                {"samples", "/samples"},
                                {"lost", "/lost"},
+                               {"not_sent", "/not_sent"},
                                {"timestamp_source", "/timestamp_source"},
                                {"rtt_p50_us", "/rtt_us/p50"},
                                {"rtt_p99_us", "/rtt_us/p99"},
@@ -148,7 +149,7 @@ void Results::Check(const nlohmann::json& row) {
                                    {"value", value},
                                    {"passed", passed}});
     if (passed) return;
-    exit_code_ = std::max(exit_code_, kBelowThreshold);
+    exit_code_ = std::max(exit_code_, value.is_number() ? kBelowThreshold : kCouldNotMeasure);
     std::cerr << fmt::format("netsense-bench: {}: {} is {}, and {} {} was demanded\n",
                              row.value("transport", std::string()), path + 1,
                              value.is_number() ? fmt::format("{:.3f}", value.get<double>()) : "not known",
@@ -170,6 +171,11 @@ void Results::Emit(const nlohmann::json& row) {
 
 void Results::Add(nlohmann::json row, const std::string& table) {
   if (for_people_) std::cout << table << std::flush;
+  if (const auto ended = row.find("ended_by"); ended != row.end()) {
+    std::cerr << "netsense-bench: " << row.value("transport", std::string()) << ": "
+              << ended->value("message", std::string()) << "\n";
+    exit_code_ = std::max(exit_code_, kCouldNotMeasure);
+  }
   Check(row);
   Emit(row);
   document_["results"].push_back(std::move(row));

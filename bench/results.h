@@ -39,7 +39,8 @@ class Results {
   static absl::StatusOr<Results> Begin(const OutputOptions& options, const std::string& command,
                                        const std::string& target);
 
-  // `table` goes to stdout where nothing else does.
+  // `table` goes to stdout where nothing else does. A row that an error ended early (`ended_by`) is kept, and its error
+  // is said.
   void Add(nlohmann::json row, const std::string& table = "");
   // A row with an error; also said on stderr. `usage`: the fault is in what was asked for.
   void AddFailure(nlohmann::json row, const absl::Status& status);

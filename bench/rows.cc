@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 
 #include <cmath>
+#include <optional>
 
 #include "transports/socket.h"
 
@@ -67,10 +68,10 @@ nlohmann::json Identity(const char* kind, const MeasureTarget& target, const Ses
 }
 
 nlohmann::json BandwidthFigures(const StreamSample& sample) {
-  if (sample.elapsed.count() == 0) return {{"avg", nullptr}, {"min_window", nullptr}, {"max_window", nullptr}};
-  return {{"avg", Gbps(sample.bps())},
-          {"min_window", Gbps(sample.min_window_bps)},
-          {"max_window", Gbps(sample.max_window_bps)}};
+  const auto bps = sample.bps();
+  if (!bps) return {{"avg", nullptr}, {"min_window", nullptr}, {"max_window", nullptr}};
+  return {
+      {"avg", Gbps(*bps)}, {"min_window", Gbps(sample.min_window_bps)}, {"max_window", Gbps(sample.max_window_bps)}};
 }
 
 nlohmann::json ErrorJson(const absl::Status& status) {
@@ -110,16 +111,33 @@ nlohmann::json CountersJson(const std::vector<v1::CounterDelta>& counters) {
   return list;
 }
 
-// Percent of what the path could carry.
-double PercentOf(const StreamSample& sample, const v1::ExpectedBandwidth& expected) {
-  return 100 * sample.bps() / expected.bps();
+// Percent of what the path could carry; nothing where either is not known.
+std::optional<double> PercentOf(const StreamSample& sample, const v1::ExpectedBandwidth& expected) {
+  const auto bps = sample.bps();
+  return bps && expected.bps() > 0 ? std::optional(100 * *bps / expected.bps()) : std::nullopt;
+}
+
+template <typename T>
+nlohmann::json OrNull(const std::optional<T>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json(nullptr);
+}
+
+// Why a stream has no bandwidth, for people.
+std::string WhyUntimed(const StreamSample& sample) {
+  if (sample.buffered)
+    return "all of it came out of buffers, faster than a port carries: too short a stream to be timed";
+  return fmt::format(
+      "{} bytes in {} receipts and {:.1f} us: too short a stream to be timed (from {} receipts and {} us "
+      "on it is); measure by duration (-D), or more of it",
+      sample.bytes, sample.receipts, Micros(static_cast<double>(sample.elapsed.count())), kFewestReceipts,
+      kShortestTimed.count());
 }
 
 nlohmann::json ExpectedJson(const StreamSample& sample, const v1::ExpectedBandwidth& expected) {
   if (expected.bps() <= 0)
     return {{"gbps", nullptr}, {"percent", nullptr}, {"limit", ""}, {"reason", expected.reason()}};
   return {{"gbps", Gbps(expected.bps())},
-          {"percent", PercentOf(sample, expected)},
+          {"percent", OrNull(PercentOf(sample, expected))},
           {"limit", expected.limit()},
           {"reason", ""}};
 }
@@ -162,7 +180,10 @@ nlohmann::json PingRow(const PingRequest& request, const PingResult& result) {
                {{"prober", WaitName(request.target.wait_mode)}, {"responder", WaitName(result.peer.wait_mode())}}},
               {"binding", BindingsJson(result.binding, result.peer.binding())},
               {"peer", PeerJson(result.peer)},
+              {"not_sent", OrNull(result.not_sent)},
+              {"retransmits", OrNull(result.retransmits)},
               {"interrupted", result.interrupted}});
+  if (!result.failure.ok()) row["ended_by"] = ErrorJson(result.failure);
   return row;
 }
 
@@ -181,7 +202,10 @@ nlohmann::json BandwidthRow(const BandwidthRequest& request, const BandwidthResu
               {"bw_gbps", BandwidthFigures(sample)},
               {"by_stream", std::move(by_stream)},
               {"bytes", sample.bytes},
+              {"receipts", sample.receipts},
+              {"not_known_reason", sample.bps() ? "" : WhyUntimed(sample)},
               {"elapsed_s", std::chrono::duration<double>(sample.elapsed).count()},
+              {"interrupted", result.interrupted},
               {"window_ms", std::chrono::duration<double, std::milli>(request.window).count()},
               {"counted_by", "receiver"},
               {"expected", ExpectedJson(sample, result.expected)},
@@ -217,11 +241,14 @@ std::string PingTable(const PingRequest& request, const PingResult& result) {
   table += DistributionRow("network rtt", request, result.network_rtt);
   table += DistributionRow("responder hold", request, result.responder_hold);
   if (result.host_delay.count() > 0) table += DistributionRow("host delay", request, result.host_delay);
-  uint64_t sent = result.rtt.count() + result.lost;
-  table +=
-      fmt::format("{} sent, {} lost ({:.2f} %) in {:.2f} s{}\n", sent, result.lost,
-                  100.0 * static_cast<double>(result.lost) / static_cast<double>(sent),
-                  std::chrono::duration<double>(result.elapsed).count(), result.interrupted ? ", interrupted" : "");
+  const uint64_t sent = result.rtt.count() + result.lost;
+  table += fmt::format(
+      "{} sent, {} lost ({:.2f} %){}{} in {:.2f} s{}\n", sent, result.lost,
+      100.0 * static_cast<double>(result.lost) / static_cast<double>(sent),
+      result.not_sent.value_or(0) > 0 ? fmt::format(", {} not sent in time", *result.not_sent) : "",
+      result.retransmits.value_or(0) > 0 ? fmt::format(", {} packets sent again by TCP", *result.retransmits) : "",
+      std::chrono::duration<double>(result.elapsed).count(), result.interrupted ? ", interrupted" : "");
+  if (!result.failure.ok()) table += fmt::format("ended by: {}\n", std::string(result.failure.message()));
   return table;
 }
 
@@ -238,12 +265,19 @@ std::string BandwidthTable(const BandwidthRequest& request, const BandwidthResul
                                   result.streams.size() == 1 ? "" : "s");
   table += fmt::format("{:>9} {:>12} {:>16} {:>20} {:>23} {:>13} {:>9}\n", "#bytes", "#iterations", "BW peak[Gb/sec]",
                        "BW average[Gb/sec]", "BW worst window[Gb/sec]", "MsgRate[Mpps]", "seconds");
-  table += fmt::format("{:>9} {:>12.0f} {:>16.3f} {:>20.3f} {:>23.3f} {:>13.6f} {:>9.3f}\n", message_bytes,
-                       std::ceil(messages), Gbps(sample.max_window_bps), Gbps(sample.bps()),
-                       Gbps(sample.min_window_bps), seconds > 0 ? messages / seconds / 1e6 : 0, seconds);
-  if (result.expected.bps() > 0)
-    table += fmt::format("{:.1f} % of {:.3f} Gb/s, the {}\n", PercentOf(sample, result.expected),
-                         Gbps(result.expected.bps()), result.expected.limit());
+  const auto bps = sample.bps();
+  auto cell = [&](double value, int width, int digits) {
+    return bps ? fmt::format("{:>{}.{}f}", value, width, digits) : fmt::format("{:>{}}", "-", width);
+  };
+  table +=
+      fmt::format("{:>9} {:>12.0f} {} {} {} {} {:>9.3f}\n", message_bytes, std::ceil(messages),
+                  cell(Gbps(sample.max_window_bps), 16, 3), cell(Gbps(bps.value_or(0)), 20, 3),
+                  cell(Gbps(sample.min_window_bps), 23, 3), cell(bps ? messages / seconds / 1e6 : 0, 13, 6), seconds);
+  if (!bps) table += WhyUntimed(sample) + "\n";
+  if (auto percent = PercentOf(sample, result.expected))
+    table += fmt::format("{:.1f} % of {:.3f} Gb/s, the {}\n", *percent, Gbps(result.expected.bps()),
+                         result.expected.limit());
+  if (result.interrupted) table += "interrupted: until then\n";
   for (const v1::CounterDelta& counter : result.counters)
     table += fmt::format("{} rose by {} meanwhile ({})\n", counter.name(), counter.delta(),
                          SeverityName(counter.severity()));

@@ -80,8 +80,9 @@ class Sweep {
       if (flags_.reverse) request.directions = {Direction::kFromPeer};
       auto result = MeasureBandwidth(transports_, request, stop_);
       if (!result.ok()) return Failed(BandwidthFailureRow(request, result.status()), result.status(), repeat, out);
-      const double bps = result->sample.bps();
-      line += fmt::format(" {:>20.3f} {:>16.6f}", bps / 1e9, bps / 8 / bytes / 1e6);
+      const auto bps = result->sample.bps();
+      line += bps ? fmt::format(" {:>20.3f} {:>16.6f}", *bps / 1e9, *bps / 8 / bytes / 1e6)
+                  : fmt::format(" {:>20} {:>16}", "-", "-");
       Keep(BandwidthRow(request, *result), repeat, out);
     } else {
       line += fmt::format(" {:>20} {:>16}", "-", "-");

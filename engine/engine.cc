@@ -76,7 +76,7 @@ Engine::Engine(EngineOptions options, std::unique_ptr<Pinning> pinning)
       machine_(std::move(options.inventory)),
       gate_({.share = limits_.max_bandwidth_share(), .burst_bytes = limits_.max_stream_bytes()}),
       pinning_(std::move(pinning)),
-      context_{&transports_, &gate_, std::move(options.door.token), pinning_.get()},
+      context_{&transports_, &gate_, std::move(options.door.token), pinning_.get(), limits_.max_stream_bytes()},
       scheduler_(&context_) {}
 
 v1::EngineInfo Engine::Info() const {

@@ -15,16 +15,9 @@ constexpr double kInfiniband = 8 + 12 + 4 + 2;
 constexpr double kTcp = 40 + 12;
 constexpr double kPcieEfficiency = 256.0 / (256 + 24);
 
-// The largest RDMA MTU that fits into a network device's.
-double RdmaMtu(uint32_t mtu) {
-  for (uint32_t rdma : {4096u, 2048u, 1024u, 512u, 256u})
-    if (mtu >= rdma + static_cast<uint32_t>(kRoce) + 8) return rdma;  // 8: extended headers (RETH without its address)
-  return 1024;
-}
-
 double LinkEfficiency(const PathEnd& end, const std::string& transport) {
   const double mtu = end.mtu > 0 ? end.mtu : 1500;
-  const bool rdma = transport == "verbs" || transport == "ucx";
+  const bool rdma = UsesRdma(transport);
   if (rdma && end.fabric == v1::FABRIC_KIND_INFINIBAND) return 4096 / (4096 + kInfiniband);
   if (rdma && end.fabric == v1::FABRIC_KIND_ROCE) return RdmaMtu(end.mtu) / (RdmaMtu(end.mtu) + kEthernet + kRoce);
   return (mtu - kTcp) / (mtu + kEthernet);
@@ -35,6 +28,14 @@ std::string Pcie(const v1::PcieLink& link) {
 }
 
 }  // namespace
+
+bool UsesRdma(const std::string& transport) { return transport == "verbs" || transport == "ucx"; }
+
+double RdmaMtu(uint32_t mtu) {
+  for (uint32_t rdma : {4096u, 2048u, 1024u, 512u, 256u})
+    if (mtu >= rdma + static_cast<uint32_t>(kRoce) + 8) return rdma;  // 8: extended headers (RETH without its address)
+  return 1024;
+}
 
 PathEnd EndOf(const v1::Port& port) {
   PathEnd end;

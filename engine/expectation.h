@@ -21,6 +21,12 @@ PathEnd EndOf(const v1::Port& port);
 // What the responder said of itself.
 PathEnd EndOf(const v1::SessionReply::Grant& grant, v1::FabricKind fabric);
 
+// Whether the transport sends packets of an RDMA path MTU where the port has one.
+bool UsesRdma(const std::string& transport);
+// The largest RDMA MTU that fits into a network device's: 256 to 4096; 1024 where even 256 does not, or the MTU is not
+// known.
+double RdmaMtu(uint32_t netdev_mtu);
+
 // The smallest of both link rates and both PCIe links, each less its protocol's overhead. Formulas:
 //   TCP over Ethernet   (MTU - 40 IP and TCP - 12 timestamps) / (MTU + 14 Ethernet + 4 FCS + 20 preamble and gap)
 //   RoCE v2             M / (M + 14 + 4 + 20 + 20 IP + 8 UDP + 12 BTH + 4 ICRC), M = the RDMA MTU (Annex A17)

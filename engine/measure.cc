@@ -1,11 +1,11 @@
 #include "engine/measure.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <barrier>
+#include <condition_variable>
 #include <latch>
 #include <limits>
+#include <mutex>
 #include <random>
 #include <system_error>
 #include <thread>
@@ -14,29 +14,23 @@
 #include "base/deadlines.h"
 #include "base/process.h"
 #include "engine/expectation.h"
-#include "engine/local_ports.h"
 #include "engine/port_counters.h"
-#include "transports/door/dial.h"
+#include "engine/probe_session.h"
 
 namespace netsense {
 namespace {
+
+using std::chrono::nanoseconds;
 
 constexpr std::chrono::milliseconds kBusyPause{20};
 constexpr uint64_t kPingsPerProgress = 256;
 constexpr int kMostLostAtFirst = 5;  // in a row, in the warm-up: nobody answers
 
-struct Opened {
-  std::unique_ptr<Session> session;
-  UniqueFd connection;  // a second descriptor of the door's connection
-  v1::Port port;        // that it leaves by
-  v1::Binding binding;  // of this thread, from now on
-};
-
-absl::StatusOr<Opened> Open(const TransportRegistry& transports, const Pinning& pinning, const MeasureTarget& target,
-                            v1::SessionPurpose purpose, uint64_t max_stream_bytes, uint64_t measurement, bool patient,
-                            std::stop_token stop) {
-  auto transport = transports.Find(target.transport);
-  if (!transport.ok()) return transport.status();
+absl::StatusOr<ProbeSession> Open(const TransportRegistry& transports, const Pinning& pinning,
+                                  const MeasureTarget& target, v1::SessionPurpose purpose, uint64_t max_stream_bytes,
+                                  uint64_t measurement, bool patient, const std::stop_token& stop) {
+  // Whoever asks for it here must learn why it cannot run.
+  if (auto transport = transports.Find(target.transport); !transport.ok()) return transport.status();
   v1::OpenSession request;
   request.set_transport(target.transport);
   request.set_purpose(purpose);
@@ -45,22 +39,16 @@ absl::StatusOr<Opened> Open(const TransportRegistry& transports, const Pinning& 
   request.set_max_stream_bytes(max_stream_bytes);
   request.set_measurement(measurement);
   request.set_software_version(NETSENSE_VERSION);
-  MonotonicTime deadline = MonotonicNow() + deadlines::kConnect();
+  const MonotonicTime deadline = MonotonicNow() + deadlines::kConnect();
   // The responder may still be taking leave of the measurement before.
   const MonotonicTime patience = patient ? MonotonicNow() + deadlines::kPortBusy() : MonotonicTime{};
-  auto dial = [&] { return DialDoor({target.host, target.port, target.from, target.token}, request, deadline, stop); };
-  auto connection = dial();
-  while (absl::IsAborted(connection.status()) && MonotonicNow() < patience && !SleepUnlessStopped(stop, kBusyPause))
-    connection = dial();
-  if (!connection.ok()) return connection.status();
-  Opened opened;
-  opened.port = PortOfAddress(LocalAddress(connection->fd.get()));
-  opened.binding = pinning.Plan(opened.port);
-  pinning.Apply(opened.binding);
-  opened.connection = UniqueFd(fcntl(connection->fd.get(), F_DUPFD_CLOEXEC, 0));
-  auto session = (*transport)->Connect(*std::move(connection), deadline, stop);
-  if (!session.ok()) return session.status();
-  opened.session = *std::move(session);
+  auto open = [&] {
+    return OpenProbe(transports, &pinning, {target.host, target.port, target.from, target.token}, request, deadline,
+                     stop);
+  };
+  auto opened = open();
+  while (absl::IsAborted(opened.status()) && MonotonicNow() < patience && !SleepUnlessStopped(stop, kBusyPause))
+    opened = open();
   return opened;
 }
 
@@ -88,38 +76,57 @@ absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, cons
     if (stop.stop_requested()) return absl::CancelledError("interrupted during the warm-up: nothing was measured");
   }
 
-  MonotonicTime start = MonotonicNow();
-  absl::Status failure;
-  for (uint64_t i = 0; !stop.stop_requested(); ++i) {
-    MonotonicTime now = MonotonicNow();
-    if (request.bounds.iterations ? i >= *request.bounds.iterations : now - start >= *request.bounds.duration) break;
+  const MonotonicTime start = MonotonicNow();
+  const auto duration = request.bounds.duration;
+  const auto interval = request.interval;
+  absl::Status last_loss;
+  uint64_t sent = 0;
+  nanoseconds since_start{};  // of the last ping
+  for (; !stop.stop_requested(); ++sent) {
+    const MonotonicTime now = MonotonicNow();
+    if (request.bounds.iterations ? sent >= *request.bounds.iterations : now - start >= *duration) break;
+    since_start = now - start;
     auto sample = session->Ping(spec, now + request.timeout, stop);
     if (sample.ok()) {
       result.rtt.Add(sample->rtt);
       result.network_rtt.Add(sample->network_rtt());
       if (sample->responder_hold) result.responder_hold.Add(*sample->responder_hold);
       if (sample->stamped_rtt) result.host_delay.Add(sample->host_delay());
+      if (sample->retransmits) result.retransmits = result.retransmits.value_or(0) + *sample->retransmits;
       result.source = std::max(result.source, sample->source);
     } else if (absl::IsDeadlineExceeded(sample.status())) {
       ++result.lost;
-      failure = sample.status();
-    } else if (!absl::IsCancelled(sample.status())) {
-      return sample.status();
+      last_loss = sample.status();
+    } else {
+      if (!absl::IsCancelled(sample.status())) result.failure = sample.status();
+      break;
     }
-    if (i % kPingsPerProgress == 0 || request.interval.count() > 0) {
-      progress(request.bounds.iterations ? static_cast<double>(i) / static_cast<double>(*request.bounds.iterations)
-                                         : std::chrono::duration<double>(now - start) /
-                                               std::chrono::duration<double>(*request.bounds.duration));
+    if (sent % kPingsPerProgress == 0 || interval.count() > 0) {
+      progress(request.bounds.iterations
+                   ? static_cast<double>(sent) / static_cast<double>(*request.bounds.iterations)
+                   : std::chrono::duration<double>(now - start) / std::chrono::duration<double>(*duration));
     }
-    if (request.interval.count() > 0) SleepUnlessStopped(stop, request.interval - (MonotonicNow() - now));
+    if (interval.count() > 0) {
+      // The next tick of the schedule that is still to come.
+      const MonotonicTime tick = start + ((MonotonicNow() - start) / interval + 1) * interval;
+      const bool last = request.bounds.iterations && sent + 1 >= *request.bounds.iterations;
+      if (!last) SleepUnlessStopped(stop, (duration ? std::min(tick, start + *duration) : tick) - MonotonicNow());
+    }
   }
   result.elapsed = MonotonicNow() - start;
+  if (interval.count() > 0) {
+    const nanoseconds scheduled = duration ? std::min(*duration - nanoseconds(1), result.elapsed) : since_start;
+    const auto due = static_cast<uint64_t>(scheduled / interval) + 1;
+    result.not_sent = due > sent ? due - sent : 0;
+  }
   // A few pings without stamps make no other measurement of it, and a few with stamps neither.
   if (result.rtt.count() > 0 && result.host_delay.count() * 2 < result.rtt.count())
     result.source = v1::TIMESTAMP_SOURCE_USER;
   result.interrupted = stop.stop_requested();
-  if (result.rtt.count() == 0)
-    return failure.ok() ? absl::CancelledError("interrupted: nothing was measured") : failure;
+  if (result.rtt.count() == 0) {
+    if (!result.failure.ok()) return result.failure;
+    return last_loss.ok() ? absl::CancelledError("interrupted: nothing was measured") : last_loss;
+  }
   return result;
 }
 
@@ -136,30 +143,38 @@ class StreamRun {
         direction_(direction),
         measurement_(measurement) {}
 
-  // `first_open`: counted down by the first stream. It waits for a busy port; the others follow it in.
-  void Run(std::latch* first_open, bool first, std::barrier<>* start, std::stop_source* stop) {
+  // `first_open`: counted down by the first stream. It waits for a busy port; the others follow it in. `stop` ends it
+  // before it streams, and then in order; `abort`, for all streams, at once.
+  void Run(std::latch* first_open, bool first, std::barrier<>* start, const std::stop_token& stop,
+           std::stop_source* abort) {
     if (!first) first_open->wait();
-    status_ = stop->stop_requested() ? absl::CancelledError("stopped") : OpenSession(first, stop->get_token());
-    if (!status_.ok()) stop->request_stop();  // the others need not go on
-    if (first) first_open->count_down();
-    if (status_.ok()) status_ = WarmUp(stop->get_token());
-    if (!status_.ok()) stop->request_stop();
+    {
+      std::stop_source early;
+      std::stop_callback on_stop(stop, [&early] { early.request_stop(); });
+      std::stop_callback on_abort(abort->get_token(), [&early] { early.request_stop(); });
+      status_ = early.stop_requested() ? absl::CancelledError("stopped") : OpenSession(first, early.get_token());
+      if (!status_.ok()) abort->request_stop();  // the others need not go on
+      if (first) first_open->count_down();
+      if (status_.ok()) status_ = WarmUp(early.get_token());
+      if (!status_.ok()) abort->request_stop();
+    }
     start->arrive_and_wait();  // all are ready
     start->arrive_and_wait();  // the counters are read
     if (!status_.ok()) return;
     StreamSpec spec = SpecOf(request_.bounds);
-    auto sample = opened_.session->Stream(spec, Deadline(spec), stop->get_token());
+    spec.finish = stop;
+    auto sample = opened_.session->Stream(spec, Deadline(spec), abort->get_token());
     if (sample.ok()) {
       sample_ = *sample;
     } else {
       status_ = sample.status();
-      stop->request_stop();
+      abort->request_stop();
     }
   }
 
   void Fail(absl::Status status) { status_ = std::move(status); }
   const absl::Status& status() const { return status_; }
-  const Opened& opened() const { return opened_; }
+  const ProbeSession& opened() const { return opened_; }
   BandwidthResult::Stream stream() const { return {direction_, sample_}; }
 
  private:
@@ -200,23 +215,49 @@ class StreamRun {
   const BandwidthRequest& request_;
   const Direction direction_;
   const uint64_t measurement_;
-  Opened opened_;
+  ProbeSession opened_;
   absl::Status status_;
   StreamSample sample_;
+};
+
+// While alive: aborts what is still there deadlines::kFinish after a stop.
+class AbortAfterStop {
+ public:
+  AbortAfterStop(const std::stop_token& stop, std::stop_source* abort)
+      : thread_([stop, abort](const std::stop_token& over) {
+          std::mutex mutex;
+          std::condition_variable_any changed;
+          std::stop_callback wake(stop, [&] {
+            std::lock_guard lock(mutex);
+            changed.notify_all();
+          });
+          std::unique_lock lock(mutex);
+          if (!changed.wait(lock, over, [&] { return stop.stop_requested(); })) return;
+          if (!changed.wait_for(lock, over, deadlines::kFinish(), [&] { return over.stop_requested(); }))
+            abort->request_stop();
+        }) {}
+
+ private:
+  std::jthread thread_;
 };
 
 StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
   StreamSample total;
   for (const auto& [direction, sample] : streams) {
     total.bytes += sample.bytes;
+    // The sum of rates is known where each is.
+    total.receipts = total.receipts == 0 ? sample.receipts : std::min(total.receipts, sample.receipts);
+    total.buffered = total.buffered || sample.buffered;
     total.bytes_in_elapsed += sample.bytes_in_elapsed;
     total.elapsed = std::max(total.elapsed, sample.elapsed);
     total.min_window_bps += sample.min_window_bps;
     total.max_window_bps += sample.max_window_bps;
   }
   // Streams that did not all last as long have no common windows.
-  total.min_window_bps = std::min(total.min_window_bps, total.bps());
-  total.max_window_bps = std::max(total.max_window_bps, total.bps());
+  if (auto bps = total.bps()) {
+    total.min_window_bps = std::min(total.min_window_bps, *bps);
+    total.max_window_bps = std::max(total.max_window_bps, *bps);
+  }
   return total;
 }
 
@@ -232,8 +273,8 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
     for (uint32_t i = 0; i < request.streams; ++i)
       runs.push_back(std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement));
 
-  std::stop_source stop_all;
-  std::stop_callback forward(stop, [&stop_all] { stop_all.request_stop(); });
+  std::stop_source abort;
+  AbortAfterStop abort_after_stop(stop, &abort);
   auto counters = [&runs] {
     PortCounters now = ReadPortCounters(runs.front()->opened().port);
     for (const auto& run : runs) AddTcpCounters(run->opened().connection.get(), &now);
@@ -247,12 +288,12 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
     for (auto& run : runs) {
       const bool first = run == runs.front();
       try {
-        threads.emplace_back([&first_open, &start, &stop_all, first, run = run.get()] {
-          run->Run(&first_open, first, &start, &stop_all);
+        threads.emplace_back([&first_open, &start, &stop, &abort, first, run = run.get()] {
+          run->Run(&first_open, first, &start, stop, &abort);
         });
       } catch (const std::system_error& error) {  // no thread left: those that wait must not wait for this one
         run->Fail(absl::InternalError(absl::StrCat("no thread for a stream: ", error.what())));
-        stop_all.request_stop();
+        abort.request_stop();
         if (first) first_open.count_down();
         start.arrive_and_drop();
       }
@@ -271,11 +312,12 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   BandwidthResult result;
   for (const auto& run : runs) result.streams.push_back(run->stream());
   result.sample = Total(result.streams);
-  const Opened& first = runs.front()->opened();
+  const ProbeSession& first = runs.front()->opened();
   result.binding = first.binding;
   result.counters = CounterDeltas(before, counters());
   result.peer = first.session->peer();
   result.details = first.session->details();
+  result.interrupted = stop.stop_requested();
   result.expected = Expect(EndOf(first.port), EndOf(result.peer, first.port.fabric()), request.target.transport);
   if (request.directions.size() > 1 && result.expected.bps() > 0) {  // links and PCIe carry as much the other way
     result.expected.set_bps(2 * result.expected.bps());

@@ -165,6 +165,8 @@ v1::PingFigures ToFigures(const PingResult& result) {
   *figures.mutable_peer() = result.peer;
   *figures.mutable_details() = ToWay(result.details);
   figures.set_interrupted(result.interrupted);
+  if (result.not_sent) figures.set_not_sent(*result.not_sent);
+  if (result.retransmits) figures.set_retransmits(*result.retransmits);
   return figures;
 }
 
@@ -184,6 +186,8 @@ absl::StatusOr<PingResult> FromFigures(const v1::PingFigures& figures) {
   result.peer = figures.peer();
   result.details = {figures.details().mode(), figures.details().device()};
   result.interrupted = figures.interrupted();
+  if (figures.has_not_sent()) result.not_sent = figures.not_sent();
+  if (figures.has_retransmits()) result.retransmits = figures.retransmits();
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/path_record.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/strings/str_cat.h"
 
@@ -11,6 +12,9 @@ namespace {
 constexpr uint32_t kLossesUntilUnreachable = 3;
 // A fatal counter degrades a path until a probe passes without one, or for so long when none is made.
 constexpr std::chrono::minutes kFatalCounterCounts{10};
+// So many of the last 64 answers needed TCP to send something again, and the path loses packets: of 5 % lost, on either
+// way, one hardly sees fewer; of one in a thousand hardly ever so many.
+constexpr int kRetransmittedUntilLossy = 4;
 
 v1::PathState StateOf(const absl::Status& status) {
   switch (status.code()) {
@@ -37,11 +41,11 @@ double InNs(std::chrono::nanoseconds value) { return static_cast<double>(value.c
 
 }  // namespace
 
-void PathRecord::Configure(const v1::Plan& plan) {
+void PathRecord::Configure(const v1::Plan& plan, const v1::PlannedPath& path) {
   window_size_ = plan.rtt_window();
   rtt_.Configure(plan.rtt_window(), plan.rtt_alpha());
   network_rtt_.Configure(plan.rtt_window(), plan.rtt_alpha());
-  bandwidth_.Configure(plan.bandwidth_window(), plan.bandwidth_alpha());
+  bandwidth_.Configure(plan.bandwidth_window(), plan.bandwidth_alpha(), path);
 }
 
 void PathRecord::SetSourcePort(const std::string& name, v1::FabricKind fabric) {
@@ -93,15 +97,30 @@ void PathRecord::PingAnswered(const RttSample& sample, MonotonicTime now) {
   rtt_histogram_.Add(sample.rtt, now);
   network_rtt_histogram_.Add(sample.network_rtt(), now);
   if (sample.responder_hold) hold_histogram_.Add(*sample.responder_hold, now);
-  auto lost = std::count(lost_.begin(), lost_.end(), true);
-  if (now - fatal_counter_at_ > kFatalCounterCounts) fatal_counter_.clear();
-  if (lost == 0 && !fatal_counter_.empty()) {
-    SetState(v1::PATH_STATE_DEGRADED, fatal_counter_, now);
-  } else if (lost == 0) {
-    SetState(v1::PATH_STATE_OK, "", now);
-  } else {
-    SetState(v1::PATH_STATE_DEGRADED, absl::StrCat(lost, " of the last ", lost_.size(), " pings were lost"), now);
+  if (sample.retransmits) {
+    retransmits_known_ = true;
+    retransmitted_ = retransmitted_ << 1 | (*sample.retransmits > 0 ? 1 : 0);
+    for (PathTotals* totals : {&totals_, kind_totals_})
+      if (totals != nullptr) totals->retransmits += *sample.retransmits;
   }
+  JudgeAnswering(now);
+}
+
+void PathRecord::JudgeAnswering(MonotonicTime now) {
+  if (now - fatal_counter_at_ > kFatalCounterCounts) fatal_counter_.clear();
+  const auto lost = std::count(lost_.begin(), lost_.end(), true);
+  const int again = std::popcount(retransmitted_);
+  std::string reason;
+  if (lost > 0) {
+    reason = absl::StrCat(lost, " of the last ", lost_.size(), " pings were lost");
+  } else if (std::string failed = bandwidth_.failure(now); !failed.empty()) {
+    reason = failed;
+  } else if (!fatal_counter_.empty()) {
+    reason = fatal_counter_;
+  } else if (again >= kRetransmittedUntilLossy) {
+    reason = absl::StrCat("packets are lost: for ", again, " of the last 64 pings TCP had to send something again");
+  }
+  SetState(reason.empty() ? v1::PATH_STATE_OK : v1::PATH_STATE_DEGRADED, std::move(reason), now);
 }
 
 void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
@@ -121,7 +140,9 @@ void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
     reason = absl::StrCat("no route between these rails was ever seen: ", reason);
   }
   SetState(state, std::move(reason), now);
-  if (!healthy()) {  // the windows start anew when the path is back, so that old and new samples never mix
+  if (!healthy()) {
+    retransmitted_ = 0;
+    // The windows start anew when the path is back, so that old and new samples never mix.
     rtt_.Clear();
     network_rtt_.Clear();
     bandwidth_.Clear();
@@ -135,29 +156,25 @@ void PathRecord::SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTi
     if (counter.severity() == v1::CounterDelta::SEVERITY_FATAL && fatal_counter_.empty())
       fatal_counter_ = absl::StrCat(counter.name(), " rose by ", counter.delta(), " during the last bandwidth probe");
   fatal_counter_at_ = now;
-  if (!fatal_counter_.empty() && healthy()) SetState(v1::PATH_STATE_DEGRADED, fatal_counter_, now);
+  if (!fatal_counter_.empty() && healthy()) JudgeAnswering(now);
 }
 
 void PathRecord::StreamMeasured(const StreamSample& sample, MonotonicTime now) {
   Count(&PathTotals::bandwidth_probes);
-  if (sample.bps() <= 0) {
-    bandwidth_reason_ = "the whole payload arrived in one receipt: too small to be timed";
-    return;
-  }
-  bandwidth_.Add(sample.bps(), now);
-  bandwidth_reason_.clear();
+  bandwidth_.Measured(sample, now);
+  if (healthy()) JudgeAnswering(now);
 }
 
-void PathRecord::StreamFailed(const absl::Status& status) {
+void PathRecord::StreamFailed(const absl::Status& status, const std::string& black_hole, MonotonicTime now) {
   Count(&PathTotals::bandwidth_probes);
-  bandwidth_reason_ = std::string(status.message());
+  Count(&PathTotals::bandwidth_failed);
+  bandwidth_.Failed(status, black_hole, now);
+  if (healthy()) JudgeAnswering(now);
 }
 
-void PathRecord::StreamBusy() { Count(&PathTotals::bandwidth_busy); }
-
-void PathRecord::StreamDeferred(const absl::Status& status) {
-  Count(&PathTotals::bandwidth_deferred);
-  bandwidth_reason_ = std::string(status.message());
+void PathRecord::StreamNotTried(const absl::Status& status) {
+  Count(absl::IsAborted(status) ? &PathTotals::bandwidth_busy : &PathTotals::bandwidth_deferred);
+  bandwidth_.NotTried(status);
 }
 
 v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::milliseconds ttl,
@@ -181,11 +198,12 @@ v1::PathResult PathRecord::Summarize(const std::string& path_id, std::chrono::mi
   result.set_timestamp_source(source_);
   result.set_pings_sent(totals_.pings_sent);
   result.set_pings_lost(totals_.pings_lost);
-  *result.mutable_bandwidth() = bandwidth_.Summarize(now);
+  bandwidth_.Summarize(now, &result);
+  result.set_bandwidth_failed(totals_.bandwidth_failed);
+  if (retransmits_known_) result.set_retransmits(totals_.retransmits);
   result.set_bandwidth_probes(totals_.bandwidth_probes);
   result.set_bandwidth_busy(totals_.bandwidth_busy);
   result.set_bandwidth_deferred(totals_.bandwidth_deferred);
-  result.set_bandwidth_reason(bandwidth_reason_);
   result.set_source_port(source_port_);
   result.set_fabric(fabric_);
   result.set_peer_version(peer_version_);

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "engine/bandwidth_record.h"
 #include "engine/histogram.h"
 #include "engine/path_totals.h"
 #include "engine/sample_window.h"
@@ -21,7 +22,7 @@ class PathRecord {
  public:
   explicit PathRecord(MonotonicTime now) : state_since_(now) {}
 
-  void Configure(const v1::Plan& plan);
+  void Configure(const v1::Plan& plan, const v1::PlannedPath& path);
 
   void PingAnswered(const RttSample& sample, MonotonicTime now);
   // A ping, or the connect before it, that gave no sample. How a status becomes a state stands in the .cc.
@@ -32,9 +33,11 @@ class PathRecord {
   void SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTime now);
   void SetExpected(const v1::ExpectedBandwidth& expected) { expected_ = expected; }
   void SetBinding(const v1::Binding& binding) { binding_ = binding; }
-  void StreamFailed(const absl::Status& status);
-  void StreamBusy();
-  void StreamDeferred(const absl::Status& status);
+  // `black_hole` as BandwidthRecord::Failed.
+  void StreamFailed(const absl::Status& status, const std::string& black_hole, MonotonicTime now);
+  // Aborted: the port was taken; ResourceExhausted: a budget is used up.
+  void StreamNotTried(const absl::Status& status);
+  BandwidthRecord& bandwidth() { return bandwidth_; }
   void SetPeer(const v1::SessionReply::Grant& peer);
   void SetSourcePort(const std::string& name, v1::FabricKind fabric);
   // Two rails need not reach each other: until an answer has come once, having none is ISOLATED and not UNREACHABLE.
@@ -53,6 +56,8 @@ class PathRecord {
 
  private:
   void SetState(v1::PathState state, std::string reason, MonotonicTime now);
+  // Of a path that answers: OK, or what speaks against it.
+  void JudgeAnswering(MonotonicTime now);
   void RememberOutcome(bool lost);
   void Count(uint64_t PathTotals::*counter);
   void CountRoundTrip(const RttSample& sample);
@@ -69,12 +74,15 @@ class PathRecord {
 
   std::deque<bool> lost_;  // of the last M pings since the path was last unreachable
   uint32_t losses_in_a_row_ = 0;
-  SampleWindow rtt_, network_rtt_, bandwidth_;
+  uint64_t retransmitted_ =
+      0;  // a bit for each of the last 64 answers, the newest the lowest: TCP sent something again
+  bool retransmits_known_ = false;
+  SampleWindow rtt_, network_rtt_;
+  BandwidthRecord bandwidth_;
   RollingHistogram rtt_histogram_, network_rtt_histogram_, hold_histogram_;
   v1::TimestampSource source_ = v1::TIMESTAMP_SOURCE_UNSPECIFIED;
   PathTotals totals_;
   PathTotals* kind_totals_ = nullptr;
-  std::string bandwidth_reason_;
   std::string source_port_;
   v1::FabricKind fabric_ = v1::FABRIC_KIND_UNKNOWN;
   std::string peer_version_;

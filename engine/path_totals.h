@@ -13,8 +13,8 @@ namespace netsense {
 
 struct PathTotals {
   CumulativeHistogram rtt, network_rtt;
-  uint64_t pings_sent = 0, pings_lost = 0;
-  uint64_t bandwidth_probes = 0, bandwidth_busy = 0, bandwidth_deferred = 0;
+  uint64_t pings_sent = 0, pings_lost = 0, retransmits = 0;
+  uint64_t bandwidth_probes = 0, bandwidth_failed = 0, bandwidth_busy = 0, bandwidth_deferred = 0;
 };
 
 // Few, however many nodes there are: these are the labels of the metrics.

@@ -1,24 +1,22 @@
 #include "engine/prober.h"
 
-#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "absl/strings/str_cat.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "engine/port_counters.h"
-#include "transports/door/dial.h"
+#include "transports/frame.h"
 #include "transports/socket.h"
 
 namespace netsense {
 namespace {
 
-// `watch`, when given, gets a second descriptor of the connection.
-absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context, const v1::PlannedPath& path,
-                                                     const std::string& self_node_id, v1::SessionPurpose purpose,
-                                                     MonotonicTime deadline, std::stop_token stop,
-                                                     UniqueFd* watch = nullptr) {
-  auto transport = context.transports->Find(path.transport());
-  if (!transport.ok()) return absl::InternalError(transport.status().message());  // our side lacks it
+absl::StatusOr<ProbeSession> Open(const ProbeContext& context, const v1::PlannedPath& path,
+                                  const std::string& self_node_id, v1::SessionPurpose purpose,
+                                  uint64_t max_stream_bytes, MonotonicTime deadline, const std::stop_token& stop) {
   v1::OpenSession request;
   request.set_transport(path.transport());
   request.set_purpose(purpose);
@@ -26,8 +24,9 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context
   request.set_source_node_id(self_node_id);
   request.set_wait_mode(v1::WAIT_MODE_BLOCK);
   request.set_software_version(NETSENSE_VERSION);
-  if (purpose == v1::SESSION_PURPOSE_STREAM) request.set_max_stream_bytes(path.bandwidth_bytes());
+  request.set_max_stream_bytes(max_stream_bytes);
   *request.mutable_options() = path.options();
+  request.set_target_port(path.destination_port());
   DialTarget target{path.dst_address(), static_cast<uint16_t>(path.dst_port()), {}, context.token};
   target.from.address = path.source_address();
   if (!path.source_port().empty() && !path.source_address().empty()) {
@@ -36,59 +35,78 @@ absl::StatusOr<std::unique_ptr<Session>> OpenSession(const ProbeContext& context
       return absl::InternalError(
           absl::StrCat("port ", path.source_port(), " has lost its address ", path.source_address()));
   }
-  request.set_target_port(path.destination_port());
-  auto connection = DialDoor(target, request, deadline, stop);
-  if (!connection.ok()) return connection.status();
-  if (watch != nullptr) *watch = UniqueFd(fcntl(connection->fd.get(), F_DUPFD_CLOEXEC, 0));
-  return (*transport)->Connect(*std::move(connection), deadline, stop);
+  return OpenProbe(*context.transports, context.pinning, target, request, deadline, stop);
+}
+
+// Payload of a ping that is one full packet on this port's way: TCP says what it takes a segment to be, RDMA sends
+// packets of its path MTU. 0 = not known.
+uint32_t FullSegment(const ProbeSession& probe, const std::string& transport) {
+  if (UsesRdma(transport)) return static_cast<uint32_t>(RdmaMtu(probe.port.mtu()));
+  int segment = 0;
+  socklen_t size = sizeof(segment);
+  if (getsockopt(probe.connection.get(), IPPROTO_TCP, TCP_MAXSEG, &segment, &size) != 0) return 0;
+  return segment > static_cast<int>(kHeaderBytes) ? static_cast<uint32_t>(segment) : 0;
 }
 
 }  // namespace
 
 absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const std::string& self_node_id,
                                            std::stop_token stop) {
-  std::chrono::milliseconds timeout(path.ping_timeout_ms());
-  if (context_->pinning != nullptr) {
-    if (!session_) binding_ = context_->pinning->Plan(SourcePort(path));
-    context_->pinning->Apply(binding_);
-  }
-  if (!session_) {
-    auto opened = OpenSession(*context_, path, self_node_id, v1::SESSION_PURPOSE_PING, MonotonicNow() + timeout, stop);
+  const std::chrono::milliseconds timeout(path.ping_timeout_ms());
+  if (!probe_.session) {
+    auto opened = Open(*context_, path, self_node_id, v1::SESSION_PURPOSE_PING, 0, MonotonicNow() + timeout, stop);
     if (!opened.ok()) return opened.status();
-    session_ = *std::move(opened);
+    probe_ = *std::move(opened);
+    probe_.connection.Reset();
+  } else if (context_->pinning != nullptr) {
+    context_->pinning->Apply(probe_.binding);
   }
-  auto sample = session_->Ping({.payload_bytes = path.ping_payload_bytes()}, MonotonicNow() + timeout, stop);
-  if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) session_.reset();
+  auto sample = probe_.session->Ping({.payload_bytes = path.ping_payload_bytes()}, MonotonicNow() + timeout, stop);
+  if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) DropSession();
   return sample;
 }
 
-BandwidthOutcome MeasureBandwidth(const ProbeContext& context, const v1::PlannedPath& path,
-                                  const std::string& self_node_id, std::stop_token stop) {
+BandwidthOutcome ProbeBandwidth(const ProbeContext& context, const v1::PlannedPath& path, uint64_t bytes,
+                                const std::string& self_node_id, std::stop_token stop) {
   BandwidthOutcome outcome;
-  v1::Port port = SourcePort(path);
-  auto pass = context.gate->TryEnter(port.name(), port.speed_bps(), path.bandwidth_bytes());
+  const v1::Port port = SourcePort(path);
+  auto pass = context.gate->TryEnter(port.name(), port.speed_bps(), bytes);
   if (!pass.ok()) {
     outcome.stream = pass.status();
     return outcome;
   }
-  if (context.pinning != nullptr) context.pinning->Apply(context.pinning->Plan(port));
-  MonotonicTime deadline = MonotonicNow() + std::chrono::milliseconds(path.bandwidth_timeout_ms());
-  UniqueFd connection;
-  auto session = OpenSession(context, path, self_node_id, v1::SESSION_PURPOSE_STREAM, deadline, stop, &connection);
-  if (!session.ok()) {
-    outcome.stream = session.status();
+  const MonotonicTime deadline = MonotonicNow() + std::chrono::milliseconds(path.bandwidth_timeout_ms());
+  auto probe = Open(context, path, self_node_id, v1::SESSION_PURPOSE_STREAM, bytes, deadline, stop);
+  if (!probe.ok()) {
+    outcome.stream = probe.status();
     return outcome;
   }
   auto counters = [&] {
     PortCounters now = ReadPortCounters(port);
-    AddTcpCounters(connection.get(), &now);
+    AddTcpCounters(probe->connection.get(), &now);
     return now;
   };
   const PortCounters before = counters();
-  outcome.stream = (*session)->Stream({.bytes = path.bandwidth_bytes()}, deadline, stop);
+  outcome.stream = probe->session->Stream({.bytes = bytes}, deadline, stop);
   outcome.counters = CounterDeltas(before, counters());
-  outcome.expected = Expect(EndOf(port), EndOf((*session)->peer(), port.fabric()), path.transport());
+  outcome.expected = Expect(EndOf(port), EndOf(probe->session->peer(), port.fabric()), path.transport());
   return outcome;
+}
+
+std::string FindBlackHole(const ProbeContext& context, const v1::PlannedPath& path, const std::string& self_node_id,
+                          std::stop_token stop) {
+  const std::chrono::milliseconds timeout(path.ping_timeout_ms());
+  auto probe = Open(context, path, self_node_id, v1::SESSION_PURPOSE_PING, 0, MonotonicNow() + timeout, stop);
+  if (!probe.ok()) return "";
+  const uint32_t small = path.ping_payload_bytes();
+  const uint32_t segment = FullSegment(*probe, path.transport());
+  auto ping = [&](uint32_t payload) {
+    return probe->session->Ping({.payload_bytes = payload}, MonotonicNow() + timeout, stop).status();
+  };
+  // One of a few bytes passes, on the same session and just now: else it is not the size that matters.
+  if (segment <= small || !ping(small).ok() || !absl::IsDeadlineExceeded(ping(segment))) return "";
+  return absl::StrCat(small, " B pass, ", segment, " B do not: MTU ", probe->port.mtu(),
+                      " here, something on the way has less");
 }
 
 v1::Port SourcePort(const v1::PlannedPath& path) {

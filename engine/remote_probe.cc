@@ -118,6 +118,7 @@ class Orders {
     auto result = MeasurePing(
         transports_, *request, [](double) {}, stop);
     if (!result.ok()) return result.status();
+    if (!result->failure.ok()) return result->failure;  // the coordinator takes a pair's pings whole, or their error
     *figures = ToFigures(*result);
     return absl::OkStatus();
   }

@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds kYoung{20};
 // After so many lost pings in a row the session is opened anew.
 constexpr uint32_t kLossesUntilReconnect = 2;
+// So often a stream that was too short is tried again within its slot, each time longer.
+constexpr int kLongerStreams = 4;
 // First pings of a new plan are spread over this time.
 constexpr std::chrono::milliseconds kStartSpread{250};
 // A path whose plan is still in force and that was not probed for so many intervals is STALE.
@@ -50,7 +52,8 @@ struct Scheduler::Path {
   std::optional<MonotonicTime> ping_started;
   bool stream_running = false;
   int64_t last_slot_index = -1;       // the last slot whose stream is done, or was given up
-  MonotonicTime stream_not_before{};  // a BUSY peer is asked again a little later
+  MonotonicTime stream_not_before{};  // a BUSY peer is asked again a little later, one that fails some rounds later
+  int longer_streams = 0;             // tried in this slot, because the last one was too short to be timed
 };
 
 Scheduler::Scheduler(const ProbeContext* context)
@@ -86,7 +89,7 @@ void Scheduler::Apply(const v1::Plan& plan) {
       path->record.SetSourcePort(port.name(), port.fabric());
     }
     path->spec = spec;
-    path->record.Configure(plan);
+    path->record.Configure(plan, spec);
     path->record.SetCrossRail(spec.cross_rail());
     path->record.AddTo(&totals_[KindOf(spec, path->record.fabric())]);
     Touch(*path);
@@ -272,39 +275,55 @@ MonotonicTime Scheduler::StartDueStreams(MonotonicTime now) {
 void Scheduler::StartStream(const PathPtr& path, int64_t slot_index) {
   path->stream_running = true;
   ++streams_running_;
+  const uint64_t bytes = path->record.bandwidth().NextBytes(path->spec.bandwidth_bytes(), context_->max_stream_bytes);
+  path->record.bandwidth().Tried(bytes);
   bool started = workers_.Run(
-      [this, path, slot_index, spec = path->spec, self = plan_.self_node_id(), stop = probes_stop_.get_token()] {
-        auto outcome = MeasureBandwidth(*context_, spec, self, stop);
-        auto& sample = outcome.stream;
-        thread_local std::minstd_rand random(std::random_device{}());
+      [this, path, slot_index, bytes, spec = path->spec, self = plan_.self_node_id(), stop = probes_stop_.get_token()] {
+        auto outcome = ProbeBandwidth(*context_, spec, bytes, self, stop);
+        const bool stalled =
+            absl::IsDeadlineExceeded(outcome.stream.status()) || absl::IsUnavailable(outcome.stream.status());
+        const std::string black_hole = stalled ? FindBlackHole(*context_, spec, self, stop) : "";
         std::lock_guard lock(mutex_);
-        MonotonicTime end = MonotonicNow();
-        path->stream_running = false;
-        --streams_running_;
-        path->last_slot_index = slot_index;
-        if (sample.ok()) {
-          path->record.StreamMeasured(*sample, end);
-          path->record.SetExpected(outcome.expected);
-        } else if (absl::IsAborted(sample.status())) {
-          path->record.StreamBusy();
-          // Try again within the slot.
-          path->last_slot_index = -1;
-          path->stream_not_before = end + std::chrono::milliseconds(50 + random() % 100);
-        } else if (absl::IsResourceExhausted(sample.status())) {
-          path->record.StreamDeferred(sample.status());
-        } else if (!absl::IsCancelled(sample.status())) {
-          path->record.StreamFailed(sample.status());
-        }
-        if (sample.ok() || !outcome.counters.empty()) path->record.SetCounters(std::move(outcome.counters), end);
-        Touch(*path);
+        EndStream(*path, slot_index, std::move(outcome), black_hole);
         wake_.notify_all();
       });
   if (!started) {
     path->stream_running = false;
     --streams_running_;
     path->last_slot_index = slot_index;
-    path->record.StreamFailed(absl::InternalError("no thread left for this probe"));
+    path->record.StreamFailed(absl::InternalError("no thread left for this probe"), "", MonotonicNow());
   }
+}
+
+void Scheduler::EndStream(Path& path, int64_t slot_index, BandwidthOutcome outcome, const std::string& black_hole) {
+  thread_local std::minstd_rand random(std::random_device{}());
+  const MonotonicTime end = MonotonicNow();
+  const absl::Status& status = outcome.stream.status();
+  BandwidthRecord& bandwidth = path.record.bandwidth();
+  path.stream_running = false;
+  --streams_running_;
+  path.last_slot_index = slot_index;
+  bool again = false;  // within the slot
+  if (status.ok()) {
+    path.record.StreamMeasured(*outcome.stream, end);
+    path.record.SetExpected(outcome.expected);
+    again = !outcome.stream->bps() && bandwidth.too_short(context_->max_stream_bytes) &&
+            ++path.longer_streams <= kLongerStreams;
+  } else if (absl::IsAborted(status) || absl::IsResourceExhausted(status)) {
+    path.record.StreamNotTried(status);
+    again = absl::IsAborted(status);
+  } else if (!absl::IsCancelled(status)) {
+    path.record.StreamFailed(status, black_hole, end);
+    path.stream_not_before = end + bandwidth.rounds_to_rest() * bandwidth.round();
+  }
+  if (again) {
+    path.last_slot_index = -1;
+    path.stream_not_before = end + std::chrono::milliseconds(50 + random() % 100);
+  } else {
+    path.longer_streams = 0;
+  }
+  if (status.ok() || !outcome.counters.empty()) path.record.SetCounters(std::move(outcome.counters), end);
+  Touch(path);
 }
 
 }  // namespace netsense

@@ -69,6 +69,7 @@ class Scheduler {
   MonotonicTime StartDueStreams(MonotonicTime now);
   void StartPing(const PathPtr& path, MonotonicTime now);
   void StartStream(const PathPtr& path, int64_t slot_index);
+  void EndStream(Path& path, int64_t slot_index, BandwidthOutcome outcome, const std::string& black_hole);
   void EndLease(MonotonicTime now);
   void Touch(Path& path);
 

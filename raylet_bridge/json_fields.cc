@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kMaxString = 1024;
 constexpr int64_t kMaxInteger = int64_t{1} << 53;  // every JSON reader holds whole numbers exactly up to here
 constexpr char kStatePrefix[] = "PATH_STATE_";
+constexpr char kBandwidthPrefix[] = "BANDWIDTH_STATE_";
 constexpr char kFabricPrefix[] = "FABRIC_KIND_";
 
 const Json* Find(const Json& object, const char* key) {
@@ -32,6 +33,17 @@ std::string PathStateName(v1::PathState state) {
 std::optional<v1::PathState> ParsePathState(const std::string& name) {
   v1::PathState state = v1::PATH_STATE_UNKNOWN;
   if (!v1::PathState_Parse(kStatePrefix + name, &state)) return std::nullopt;
+  return state;
+}
+
+std::string BandwidthStateName(v1::BandwidthState state) {
+  return v1::BandwidthState_IsValid(state) ? v1::BandwidthState_Name(state).substr(sizeof(kBandwidthPrefix) - 1)
+                                           : "NOT_KNOWN";
+}
+
+v1::BandwidthState ParseBandwidthState(const std::string& name) {
+  v1::BandwidthState state = v1::BANDWIDTH_STATE_NOT_KNOWN;
+  (void)v1::BandwidthState_Parse(kBandwidthPrefix + name, &state);
   return state;
 }
 

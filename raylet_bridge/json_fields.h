@@ -14,6 +14,9 @@ namespace netsense {
 
 // "OK", "VERSION_MISMATCH".
 std::string PathStateName(v1::PathState state);
+std::string BandwidthStateName(v1::BandwidthState state);
+// NOT_KNOWN for what is no such name.
+v1::BandwidthState ParseBandwidthState(const std::string& name);
 std::optional<v1::PathState> ParsePathState(const std::string& name);
 // "ethernet", "infiniband".
 std::string FabricName(v1::FabricKind fabric);

@@ -187,6 +187,7 @@ class Filler {
     layer.rtt_p50_ms[cell] = OrNaN(told.rtt_p50_ms);
     layer.network_rtt_p50_ms[cell] = OrNaN(told.network_rtt_p50_ms);
     layer.jitter_ms[cell] = OrNaN(told.jitter_ms);
+    if (!BandwidthCounts(told, since_ms)) return;
     layer.bw_p50_mbps[cell] = OrNaN(told.bw_p50_mbps);
     layer.bw_percent[cell] = OrNaN(told.bw_percent);
   }

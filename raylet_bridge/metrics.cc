@@ -53,6 +53,7 @@ Labels operator+(Labels labels, const prometheus::ClientMetric::Label& more) {
 // What the edges of one layer come to.
 struct LayerEdges {
   std::array<int64_t, v1::PathState_ARRAYSIZE> of_state{};
+  std::array<int64_t, v1::BandwidthState_ARRAYSIZE> of_bandwidth_state{};  // of edges that have bandwidth probes
   std::vector<double> bandwidths_mbps;
   std::optional<double> worst_percent;
   std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
@@ -62,6 +63,7 @@ struct LayerEdges {
   }
   void Add(const ReportEdge& edge) {
     Count(edge.state);
+    if (edge.bw_life_ms) ++of_bandwidth_state[static_cast<size_t>(edge.bw_state)];
     if (edge.bw_p50_mbps) bandwidths_mbps.push_back(*edge.bw_p50_mbps);
     if (edge.bw_percent) worst_percent = std::min(worst_percent.value_or(*edge.bw_percent), *edge.bw_percent);
     if (edge.last_ok_age_ms) oldest_ok_ms = std::max(oldest_ok_ms.value_or(0), *edge.last_ok_age_ms);
@@ -130,6 +132,10 @@ void AddTotals(const EngineDriver::State& engine, MetricPage& page) {
     page.Counter("pings_total", kPings, labels, totals.pings_sent());
     page.Counter("pings_lost_total", kLost, labels, totals.pings_lost());
     page.Counter("bandwidth_probes_total", "bandwidth probes made", labels, totals.bandwidth_probes());
+    page.Counter("bandwidth_failed_total", "of those, the ones that were tried and gave nothing", labels,
+                 totals.bandwidth_failed());
+    page.Counter("ping_retransmits_total", "segments that TCP sent again for pings, on both sides: lost packets",
+                 labels, totals.retransmits());
     page.Counter("bandwidth_busy_total", "bandwidth probes put off because the peer's port was taken", labels,
                  totals.bandwidth_busy());
     page.Counter("bandwidth_deferred_total", "bandwidth probes held back by a budget, ours or the peer's", labels,
@@ -150,6 +156,10 @@ void AddLayers(const Report& report, MetricPage& page) {
       page.Gauge("bandwidth_median_bytes_per_second", "of the edges that leave this node", labels,
                  BytesPerSecond(Median(edges.bandwidths_mbps)));
     }
+    for (size_t of = 0; of < edges.of_bandwidth_state.size(); ++of)
+      page.Gauge("bandwidth_edges", "edges that leave this node and have bandwidth probes, by what is known of it",
+                 labels + Labels::value_type{"state", BandwidthStateName(static_cast<v1::BandwidthState>(of))},
+                 static_cast<double>(edges.of_bandwidth_state[of]));
     if (edges.worst_percent)
       page.Gauge("bandwidth_expected_worst_ratio", "measured by expected bandwidth, of the edge where it is least",
                  labels, *edges.worst_percent / 100);

@@ -48,7 +48,9 @@ void EachField(Edge& edge, Visit&& visit) {
   visit("bw_age_ms", edge.bw_age_ms);
   visit("bw_samples", edge.bw_samples);
   visit("bw_window", edge.bw_window);
+  visit("bw_state", edge.bw_state);
   visit("bw_reason", edge.bw_reason);
+  visit("bw_life_ms", edge.bw_life_ms);
   visit("state_age_ms", edge.state_age_ms);
   visit("last_ok_age_ms", edge.last_ok_age_ms);
   visit("network_rtt_ms", edge.network_rtt_ms);
@@ -60,7 +62,9 @@ void EachField(Edge& edge, Visit&& visit) {
   visit("timestamp_source", edge.timestamp_source);
   visit("pings_sent", edge.pings_sent);
   visit("pings_lost", edge.pings_lost);
+  visit("retransmits", edge.retransmits);
   visit("bw_probes", edge.bw_probes);
+  visit("bw_failed", edge.bw_failed);
   visit("bw_busy", edge.bw_busy);
   visit("bw_deferred", edge.bw_deferred);
   visit("bw_expected_mbps", edge.bw_expected_mbps);
@@ -89,6 +93,7 @@ struct Writer {
   Json& object;
 
   void operator()(const char* key, v1::PathState state) { object[key] = PathStateName(state); }
+  void operator()(const char* key, v1::BandwidthState state) { object[key] = BandwidthStateName(state); }
   void operator()(const char* key, const std::optional<DistributionMs>& distribution) {
     object[key] = nullptr;
     if (distribution) {
@@ -112,6 +117,9 @@ struct Reader {
 
   void operator()(const char* key, v1::PathState& state) {
     state = ParsePathState(StringAt(object, key).value_or("")).value_or(v1::PATH_STATE_UNKNOWN);
+  }
+  void operator()(const char* key, v1::BandwidthState& state) {
+    state = ParseBandwidthState(StringAt(object, key).value_or(""));
   }
   void operator()(const char* key, std::string& text) { text = StringAt(object, key).value_or(""); }
   void operator()(const char* key, std::map<std::string, int64_t>& numbers) {
@@ -183,11 +191,15 @@ void FillFromResult(const v1::PathResult& result, const Settings& settings, Repo
   FillFigures(result, edge);
   edge.rtt_samples = result.rtt().samples();
   edge.bw_samples = result.bandwidth().samples();
+  edge.bw_state = result.bandwidth_state();
   edge.bw_reason = result.bandwidth_reason();
+  if (result.bandwidth_life_ms() > 0) edge.bw_life_ms = result.bandwidth_life_ms();
   edge.timestamp_source = TimestampSourceName(result.timestamp_source());
   edge.pings_sent = Signed(result.pings_sent());
   edge.pings_lost = Signed(result.pings_lost());
+  if (result.has_retransmits()) edge.retransmits = Signed(result.retransmits());
   edge.bw_probes = Signed(result.bandwidth_probes());
+  edge.bw_failed = Signed(result.bandwidth_failed());
   edge.bw_busy = Signed(result.bandwidth_busy());
   edge.bw_deferred = Signed(result.bandwidth_deferred());
   if (result.expected_bandwidth().bps() > 0) {
@@ -207,6 +219,17 @@ void FillFromResult(const v1::PathResult& result, const Settings& settings, Repo
   }
 }
 
+// A bandwidth that is not MEASURED, or too old, is none.
+void ExpireBandwidth(ReportEdge& edge) {
+  if (BandwidthCounts(edge, 0)) return;
+  if (edge.bw_state == v1::BANDWIDTH_STATE_MEASURED) {
+    edge.bw_state = v1::BANDWIDTH_STATE_NOT_KNOWN;
+    if (edge.bw_reason.empty() && edge.bw_age_ms)
+      edge.bw_reason = fmt::format("the last figure is {} s old", *edge.bw_age_ms / 1000);
+  }
+  for (auto figure : {&ReportEdge::bw_mbps, &ReportEdge::bw_p50_mbps, &ReportEdge::bw_percent}) (edge.*figure).reset();
+}
+
 // What holds of every edge, whoever made it.
 void Settle(ReportEdge& edge) {
   if (edge.state == v1::PATH_STATE_OK && !edge.rtt_p50_ms) {
@@ -216,11 +239,13 @@ void Settle(ReportEdge& edge) {
   if (edge.state == v1::PATH_STATE_ISOLATED && !edge.cross_rail) edge.state = v1::PATH_STATE_UNREACHABLE;
   if (edge.state == v1::PATH_STATE_UNKNOWN && edge.reason.empty()) edge.reason = "not measured yet";
   if (edge.state != v1::PATH_STATE_OK) ClearFigures(edge);
+  ExpireBandwidth(edge);
 }
 
 }  // namespace
 
 void ClearFigures(ReportEdge& edge) {
+  if (edge.bw_state == v1::BANDWIDTH_STATE_MEASURED) edge.bw_state = v1::BANDWIDTH_STATE_NOT_KNOWN;
   for (auto figure : {&ReportEdge::rtt_ms, &ReportEdge::rtt_p50_ms, &ReportEdge::jitter_ms, &ReportEdge::bw_mbps,
                       &ReportEdge::bw_p50_mbps, &ReportEdge::bw_percent, &ReportEdge::network_rtt_ms,
                       &ReportEdge::network_rtt_p50_ms, &ReportEdge::network_rtt_jitter_ms})
@@ -234,6 +259,12 @@ void AddToAges(ReportEdge& edge, int64_t ms) {
   for (auto age :
        {&ReportEdge::rtt_age_ms, &ReportEdge::bw_age_ms, &ReportEdge::state_age_ms, &ReportEdge::last_ok_age_ms})
     if (edge.*age) *(edge.*age) += ms;
+  ExpireBandwidth(edge);
+}
+
+bool BandwidthCounts(const ReportEdge& edge, int64_t ms) {
+  return edge.bw_state == v1::BANDWIDTH_STATE_MEASURED && edge.bw_age_ms &&
+         *edge.bw_age_ms + ms <= edge.bw_life_ms.value_or(0);
 }
 
 Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResult>& results,

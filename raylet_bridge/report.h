@@ -37,13 +37,18 @@ struct ReportEdge {
   int64_t rtt_samples = 0, rtt_window = 0;
   std::optional<int64_t> bw_age_ms;
   int64_t bw_samples = 0, bw_window = 0;
-  std::string bw_reason;
+  // MEASURED; FAILED: the newest probes failed; NOT_KNOWN. Only a measured bandwidth has figures, until it is
+  // bw_life_ms old.
+  v1::BandwidthState bw_state = v1::BANDWIDTH_STATE_NOT_KNOWN;
+  std::string bw_reason;  // why it has none, or why the last probe gave none
+  std::optional<int64_t> bw_life_ms;
   std::optional<int64_t> state_age_ms, last_ok_age_ms;  // last_ok: nothing = never
   std::optional<double> network_rtt_ms, network_rtt_p50_ms, network_rtt_jitter_ms;
   std::optional<DistributionMs> rtt_distribution_ms, network_rtt_distribution_ms, responder_hold_distribution_ms;
   std::string timestamp_source;
   int64_t pings_sent = 0, pings_lost = 0;
-  int64_t bw_probes = 0, bw_busy = 0, bw_deferred = 0;
+  std::optional<int64_t> retransmits;  // segments that TCP sent again for pings; nothing: the transport cannot tell
+  int64_t bw_probes = 0, bw_failed = 0, bw_busy = 0, bw_deferred = 0;
   // What the path could carry, the median's share of it in percent, and which of the two ends sets the limit.
   std::optional<double> bw_expected_mbps, bw_percent;
   std::string bw_limit;
@@ -63,8 +68,10 @@ struct Report {
 
 // Takes every figure out of an edge that is no longer OK.
 void ClearFigures(ReportEdge& edge);
-// Lets time pass: every age grows by `ms`.
+// Lets time pass: every age grows by `ms`, and a bandwidth whose life is over is NOT_KNOWN.
 void AddToAges(ReportEdge& edge, int64_t ms);
+// Whether the edge's bandwidth still counts when `ms` have passed since its ages were true.
+bool BandwidthCounts(const ReportEdge& edge, int64_t ms);
 
 // One edge for each path of `plan`. `results` holds what the engine says, by path id, ages as of now; a path it says
 // nothing of is UNKNOWN. `engine_problem`, when not empty, says why the engine can't be heard: then nothing is known of

@@ -199,6 +199,30 @@ std::string RenderBadEdge(const TopologyEdge& edge, const std::map<std::string, 
   return text + "\n";
 }
 
+// Edges that have bandwidth probes and no figure, though their round trips are good.
+bool BandwidthUnknown(const TopologyEdge& edge) {
+  return edge.edge.state == v1::PATH_STATE_OK && edge.edge.bw_life_ms &&
+         edge.edge.bw_state == v1::BANDWIDTH_STATE_NOT_KNOWN;
+}
+
+// A line for each reason, with the first edge that has it.
+std::string RenderUnknownBandwidth(const Topology& topology, const std::map<std::string, std::string>& labels) {
+  std::map<std::string, std::pair<int64_t, const TopologyEdge*>> by_reason;
+  for (const TopologyEdge& edge : topology.edges)
+    if (BandwidthUnknown(edge)) {
+      auto& [count, first] = by_reason.try_emplace(edge.edge.bw_reason, 0, &edge).first->second;
+      ++count;
+    }
+  std::string text;
+  for (const auto& [reason, edges] : by_reason) {
+    const TopologyEdge& first = *edges.second;
+    text += fmt::format("  {} -> {} over {}{}: {}\n", labels.at(first.src_node_id), labels.at(first.edge.dst_node_id),
+                        WayOf(first.edge), edges.first > 1 ? fmt::format(" and {} more", edges.first - 1) : "",
+                        reason.empty() ? "not measured yet" : Printable(reason));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string FormatAge(int64_t ms) {
@@ -225,6 +249,8 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
   text += fmt::format(", {} of {} edges OK", topology.num_ok_edges(), topology.edges.size());
   if (topology.num_isolated_edges() > 0)
     text += fmt::format(", {} between rails that do not reach each other", topology.num_isolated_edges());
+  const auto unknown = std::count_if(topology.edges.begin(), topology.edges.end(), BandwidthUnknown);
+  if (unknown > 0) text += fmt::format(", bandwidth of {} not known", unknown);
   text += "\n";
   if (topology.nodes.empty()) text += "The GCS knows of no alive node.\n";
   for (const TopologyNode& node : topology.nodes)
@@ -246,6 +272,8 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
     if (edge.edge.state != v1::PATH_STATE_OK && edge.edge.state != v1::PATH_STATE_ISOLATED)
       bad += RenderBadEdge(edge, labels, style);
   if (!bad.empty()) text += "\n" + Paint("Bad edges", kBold, style) + "\n" + bad;
+  if (unknown > 0)
+    text += "\n" + Paint("Bandwidth not known", kBold, style) + "\n" + RenderUnknownBandwidth(topology, labels);
   if (!topology.warnings.empty()) text += "\n" + Paint("Warnings", kBold, style) + "\n";
   for (const std::string& warning : topology.warnings) text += "  " + Printable(warning) + "\n";
   if (!everything)

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
+
 namespace netsense {
 namespace {
 
@@ -70,6 +72,34 @@ void EncodePing(uint64_t nonce, uint64_t sequence, uint32_t payload_bytes, std::
 bool EchoesPing(const std::vector<uint8_t>& message, std::span<const uint8_t> payload) {
   return payload.size() == message.size() - kHeaderBytes &&
          std::equal(payload.begin(), payload.end(), message.begin() + kHeaderBytes);
+}
+
+namespace {
+constexpr uint64_t kHoldMask = (uint64_t{1} << 47) - 1;
+constexpr uint64_t kFromArrival = uint64_t{1} << 47;
+}  // namespace
+
+uint64_t PackPong(int64_t hold_ns, bool from_arrival, uint32_t retransmits) {
+  return std::min(static_cast<uint64_t>(std::max<int64_t>(hold_ns, 0)), kHoldMask) | (from_arrival ? kFromArrival : 0) |
+         uint64_t{retransmits & kPongRetransmits} << 48;
+}
+
+PongValue UnpackPong(uint64_t value) {
+  return {std::chrono::nanoseconds(static_cast<int64_t>(value & kHoldMask)), (value & kFromArrival) != 0,
+          static_cast<uint32_t>(value >> 48)};
+}
+
+Echo EchoOf(const std::vector<uint8_t>& message, const FrameHeader& header, std::span<const uint8_t> payload) {
+  const FrameHeader ping = DecodeHeader(message.data());
+  if (header.kind != FrameKind::kPong || header.nonce != ping.nonce) return Echo::kWrong;
+  if (header.sequence != ping.sequence) return header.sequence < ping.sequence ? Echo::kLate : Echo::kWrong;
+  return EchoesPing(message, payload) ? Echo::kOurs : Echo::kWrong;
+}
+
+absl::Status LateEchoesOnly() { return absl::DeadlineExceededError("only late echoes of earlier pings in time"); }
+absl::Status WrongEcho() { return absl::DataLossError("the echo differs from what was sent"); }
+absl::Status BrokenProtocol(std::string_view what) {
+  return absl::UnavailableError(absl::StrCat("the peer breaks the protocol: ", std::string(what)));
 }
 
 }  // namespace netsense

@@ -3,17 +3,21 @@
 
 #include <google/protobuf/message_lite.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "absl/status/status.h"
 
 namespace netsense {
 
 enum class FrameKind : uint32_t {
   kPing = 1,     // payload is echoed
-  kPong,         // value: nanoseconds the responder held the ping
+  kPong,         // value: PongValue
   kStreamOrder,  // payload: v1::StreamOrder; chunks follow, from whoever sends
   kChunk,        // payload_bytes of data
   kStreamEnd,
@@ -45,5 +49,31 @@ bool ParsePayload(std::span<const uint8_t> payload, google::protobuf::MessageLit
 void EncodePing(uint64_t nonce, uint64_t sequence, uint32_t payload_bytes, std::vector<uint8_t>* message);
 // True when `payload` is that of the ping `message`.
 bool EchoesPing(const std::vector<uint8_t>& message, std::span<const uint8_t> payload);
+
+// The value of a pong. Bits 0 to 46: for how long the responder held the ping, in nanoseconds, at most 39 hours; bit
+// 47: by the kernel's stamp of the ping's arrival. From bit 48 on: how many segments the responder's TCP has sent again
+// in this session, modulo 2^16; 0 for ever where it is no TCP.
+struct PongValue {
+  std::chrono::nanoseconds hold;
+  bool from_arrival;
+  uint32_t retransmits;
+};
+inline constexpr uint32_t kPongRetransmits = 0xffff;
+uint64_t PackPong(int64_t hold_ns, bool from_arrival, uint32_t retransmits);
+PongValue UnpackPong(uint64_t value);
+
+// What a frame is to a prober that has sent the ping `message` and waits for its echo.
+enum class Echo {
+  kOurs,
+  kLate,   // of a ping that was given up: to be dropped, until the deadline
+  kWrong,  // anything else
+};
+Echo EchoOf(const std::vector<uint8_t>& message, const FrameHeader& header, std::span<const uint8_t> payload);
+
+// The outcomes of a ping and of a stream that all backends share.
+absl::Status LateEchoesOnly();  // DeadlineExceeded: a lost ping
+absl::Status WrongEcho();       // DataLoss
+// Unavailable: the peer said `what`, for which the protocol has no place here.
+absl::Status BrokenProtocol(std::string_view what);
 
 }  // namespace netsense

@@ -1,6 +1,7 @@
 #include "transports/frame_session.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -10,7 +11,7 @@
 namespace netsense {
 namespace {
 
-absl::Status NotOfThisSession() { return absl::InvalidArgumentError("a frame that is not of this session"); }
+absl::Status NotOfThisSession() { return BrokenProtocol("a frame that is not of this session"); }
 
 absl::Status SendBare(FrameCarrier& carrier, FrameKind kind, uint64_t nonce, MonotonicTime deadline,
                       const std::stop_token& stop) {
@@ -29,36 +30,46 @@ absl::Status SendMessage(FrameCarrier& carrier, FrameKind kind, uint64_t nonce, 
   return carrier.Post();
 }
 
-absl::Status SendStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec, uint64_t max_bytes,
-                        MonotonicTime deadline, const std::stop_token& stop) {
-  auto [left, end] = BoundsOf(spec, max_bytes, deadline);
+absl::StatusOr<StreamSample::Sent> SendStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec,
+                                              uint64_t max_bytes, MonotonicTime deadline, const std::stop_token& stop) {
+  SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, carrier.usual_chunk());
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = nonce};
-  for (; left > 0 && MonotonicNow() < end; ++header.sequence) {
-    header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
+  SendMeter meter;
+  for (; bounds.GoesOn(); ++header.sequence) {
+    header.payload_bytes = bounds.Next(message_bytes);
     if (auto status = carrier.SendChunk(header, deadline, stop); !status.ok()) return status;
-    left -= header.payload_bytes;
+    bounds.left -= header.payload_bytes;
+    meter.Add(header.payload_bytes, MonotonicNow());
   }
   if (auto status = SendBare(carrier, FrameKind::kStreamEnd, nonce, deadline, stop); !status.ok()) return status;
-  return carrier.Flush(deadline, stop);
+  if (auto status = carrier.Flush(deadline, stop); !status.ok()) return status;
+  return meter.sent();
 }
 
-absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce, std::chrono::nanoseconds window,
+absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec,
                                            uint64_t max_bytes, MonotonicTime deadline, const std::stop_token& stop) {
-  StreamMeter meter(window);
-  while (true) {
-    auto frame = carrier.Receive(deadline, stop);
+  StreamMeter meter(spec.window, spec.bytes);
+  while (!spec.finish.stop_requested()) {
+    const MonotonicTime until = std::min(deadline, meter.look_at());
+    auto frame = carrier.Receive(until, stop);
+    if (absl::IsDeadlineExceeded(frame.status()) && until < deadline) {
+      if (auto moves = meter.Look(MonotonicNow()); !moves.ok()) return moves;
+      continue;
+    }
     if (!frame.ok()) return frame.status();
     if (frame->header.nonce != nonce) return NotOfThisSession();
-    if (frame->header.kind == FrameKind::kStreamEnd) return meter.Finish();
-    if (frame->header.kind == FrameKind::kPong) continue;  // the late echo of a ping that was given up
-    if (frame->header.kind != FrameKind::kChunk)
-      return absl::InvalidArgumentError("a frame that does not belong into a stream");
-    if (frame->header.payload_bytes > max_bytes - meter.bytes())
-      return absl::ResourceExhaustedError("the stream is longer than the session was granted");
-    meter.Add(frame->header.payload_bytes, frame->received_at);
+    if (frame->header.kind == FrameKind::kStreamEnd) break;
+    if (frame->header.kind != FrameKind::kPong) {  // the late echo of a ping that was given up
+      if (frame->header.kind != FrameKind::kChunk) return BrokenProtocol("a frame that does not belong into a stream");
+      if (frame->header.payload_bytes > max_bytes - meter.bytes())
+        return absl::ResourceExhaustedError("the stream is longer than the session was granted");
+      meter.Add(frame->header.payload_bytes, frame->received_at);
+    }
+    if (auto moves = meter.Look(frame->received_at); !moves.ok()) return moves;
     if (frame->received_at >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
   }
+  return meter.Finish();
 }
 
 class FrameSession final : public Session {
@@ -101,17 +112,17 @@ class FrameSession final : public Session {
     MonotonicTime sent_at = MonotonicNow();
     if (auto status = carrier_->Post(); !status.ok()) return status;
     absl::StatusOr<FrameCarrier::Incoming> echo;
-    do {
+    while (true) {
       echo = carrier_->Receive(deadline, stop);
       if (!echo.ok()) return echo.status();
-      // A late echo of a ping that was given up has another sequence number: it is dropped.
-    } while (echo->header.kind == FrameKind::kPong && echo->header.sequence != sequence_);
-    if (echo->header.kind != FrameKind::kPong || echo->header.nonce != grant_.session_nonce() ||
-        !EchoesPing(message_, echo->payload))
-      return absl::DataLossError("the echo differs from what was sent");
+      const Echo kind = EchoOf(message_, echo->header, echo->payload);
+      if (kind == Echo::kOurs) break;
+      if (kind == Echo::kWrong) return WrongEcho();
+      if (MonotonicNow() >= deadline) return LateEchoesOnly();
+    }
     RttSample sample;
     sample.rtt = echo->received_at - sent_at;
-    sample.responder_hold = std::chrono::nanoseconds(static_cast<int64_t>(echo->header.value & INT64_MAX));
+    sample.responder_hold = UnpackPong(echo->header.value).hold;
     return sample;
   }
 
@@ -122,18 +133,19 @@ class FrameSession final : public Session {
     if (from_peer && carrier_->pulls()) return carrier_->Pull(spec, max_stream_bytes_, deadline, stop);
     auto status = SendMessage(*carrier_, FrameKind::kStreamOrder, nonce, ++sequence_, OrderOf(spec), deadline, stop);
     if (!status.ok()) return status;
-    if (from_peer) return ReceiveStream(*carrier_, nonce, spec.window, max_stream_bytes_, deadline, stop);
-    if (!carrier_->pulls())
-      if (status = SendStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop); !status.ok()) return status;
+    if (from_peer) return ReceiveStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop);
+    std::optional<StreamSample::Sent> ours;
+    if (!carrier_->pulls()) {
+      auto sent = SendStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop);
+      if (!sent.ok()) return sent.status();
+      ours = *sent;
+    }
     absl::StatusOr<FrameCarrier::Incoming> frame;
     do {
       frame = carrier_->Receive(deadline, stop);
       if (!frame.ok()) return frame.status();
     } while (frame->header.kind == FrameKind::kPong);
-    v1::StreamReport report;
-    if (frame->header.kind != FrameKind::kStreamReport || !ParsePayload(frame->payload, &report))
-      return absl::DataLossError("the peer sent something else than its count");
-    return SampleOf(report);
+    return ReadReport(frame->header, frame->payload, ours);
   }
 
   const v1::SessionReply::Grant grant_;
@@ -186,7 +198,7 @@ class FrameResponder {
     if (limits_.hold_pings.count() > 0) std::this_thread::sleep_for(limits_.hold_pings);
     FrameHeader header = ping.header;
     header.kind = FrameKind::kPong;
-    header.value = static_cast<uint64_t>((MonotonicNow() - ping.received_at).count());
+    header.value = PackPong((MonotonicNow() - ping.received_at).count(), false, 0);
     ComposeFrame(header, ping.payload, &message_);
     if (auto status = carrier_.Prepare(message_, Deadline(), stop_); !status.ok()) return status;
     return carrier_.Post();
@@ -200,9 +212,10 @@ class FrameResponder {
     const uint64_t max_bytes = connection_.request.max_stream_bytes();
     if (spec->message_bytes > carrier_.max_chunk())
       return absl::InvalidArgumentError("a stream of larger messages than this transport has");
-    if (spec->direction == Direction::kFromPeer) return SendStream(carrier_, nonce_, *spec, max_bytes, end_, stop_);
+    if (spec->direction == Direction::kFromPeer)
+      return SendStream(carrier_, nonce_, *spec, max_bytes, end_, stop_).status();
     auto sample = carrier_.pulls() ? carrier_.Pull(*spec, max_bytes, end_, stop_)
-                                   : ReceiveStream(carrier_, nonce_, spec->window, max_bytes, end_, stop_);
+                                   : ReceiveStream(carrier_, nonce_, *spec, max_bytes, end_, stop_);
     if (!sample.ok()) return sample.status();
     auto status =
         SendMessage(carrier_, FrameKind::kStreamReport, nonce_, frame.header.sequence, ReportOf(*sample), end_, stop_);

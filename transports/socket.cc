@@ -110,6 +110,17 @@ absl::Status SetTrafficClass(int fd, uint32_t traffic_class) {
   return v4 || v6 ? absl::OkStatus() : SocketError(errno, "setting the traffic class");
 }
 
+void ResetOnClose(int fd) {
+  const linger now{1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+uint32_t Retransmits(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_total_retrans : 0;
+}
+
 absl::Status SocketError(int error, const std::string& what) {
   std::string text = absl::StrCat(what, ": ", strerror(error));
   switch (error) {

@@ -50,6 +50,12 @@ bool PeerClosed(int fd);
 // The network device that has the local `address`; empty when none has.
 std::string NetdevOfAddress(const std::string& address);
 
+// Closing it throws away what is still in its send buffer and resets the connection (SO_LINGER 0): for one that failed,
+// so that neither side waits for it.
+void ResetOnClose(int fd);
+// How many segments this end has sent again so far (TCP_INFO, tcpi_total_retrans); 0 where it is not TCP.
+uint32_t Retransmits(int fd);
+
 // Status of an errno from a connected socket: Unavailable, DeadlineExceeded for EAGAIN, Internal for our own shortages.
 absl::Status SocketError(int error, const std::string& what);
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 
 namespace netsense {
 namespace {
@@ -15,12 +16,27 @@ std::chrono::nanoseconds Nanoseconds(uint64_t count) {
 
 }  // namespace
 
-StreamMeter::StreamMeter(std::chrono::nanoseconds window)
-    : window_(std::max(window, std::chrono::nanoseconds(1'000'000))) {}
+StreamMeter::StreamMeter(std::chrono::nanoseconds window, uint64_t payload)
+    : window_(std::max(window, std::chrono::nanoseconds(1'000'000))),
+      least_(payload == 0 ? 1 : std::clamp<uint64_t>(payload / 100, 1, 64 << 10)),
+      look_at_(MonotonicNow() + deadlines::kStreamStall()) {}
+
+absl::Status StreamMeter::Look(MonotonicTime now) {
+  if (now < look_at_) return absl::OkStatus();
+  const uint64_t came = sample_.bytes - seen_;
+  if (came < least_)
+    return absl::DeadlineExceededError(absl::StrCat("the stream stalls: ", came, " bytes in ",
+                                                    deadlines::kStreamStall().count(), " ms, after ", seen_));
+  seen_ = sample_.bytes;
+  look_at_ = now + deadlines::kStreamStall();
+  return absl::OkStatus();
+}
 
 void StreamMeter::Add(uint64_t bytes, MonotonicTime now) {
+  now = std::max(now, last_);  // receipts of several messages may be noted in another order
   // What is found at the same instant as the first is part of the first receipt.
   const bool first = sample_.bytes == 0 || now == first_;
+  if (sample_.receipts == 0 || now != last_) ++sample_.receipts;
   sample_.bytes += bytes;
   if (first) {
     first_ = window_start_ = last_ = now;
@@ -42,7 +58,7 @@ void StreamMeter::Add(uint64_t bytes, MonotonicTime now) {
 StreamSample StreamMeter::Finish() const {
   StreamSample sample = sample_;
   sample.elapsed = last_ - first_;
-  if (windows_ == 0) sample.min_window_bps = sample.max_window_bps = sample.bps();
+  if (windows_ == 0) sample.min_window_bps = sample.max_window_bps = sample.bps().value_or(0);
   return sample;
 }
 
@@ -77,19 +93,33 @@ v1::StreamReport ReportOf(const StreamSample& sample) {
   report.set_bytes_in_elapsed(sample.bytes_in_elapsed);
   report.set_min_window_bps(sample.min_window_bps);
   report.set_max_window_bps(sample.max_window_bps);
+  report.set_receipts(sample.receipts);
+  report.set_buffered(sample.buffered);
   return report;
 }
 
 absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report) {
   if (report.bytes_in_elapsed() > report.bytes() || !std::isfinite(report.min_window_bps()) ||
       !std::isfinite(report.max_window_bps()) || report.min_window_bps() < 0)
-    return absl::InvalidArgumentError("a stream report that contradicts itself");
+    return absl::DataLossError("the receiver's count of the stream contradicts itself");
   StreamSample sample;
   sample.bytes = report.bytes();
   sample.elapsed = Nanoseconds(report.elapsed_ns());
   sample.bytes_in_elapsed = report.bytes_in_elapsed();
   sample.min_window_bps = report.min_window_bps();
   sample.max_window_bps = report.max_window_bps();
+  sample.receipts = report.receipts();
+  sample.buffered = report.buffered();
+  return sample;
+}
+
+absl::StatusOr<StreamSample> ReadReport(const FrameHeader& header, std::span<const uint8_t> payload,
+                                        const std::optional<StreamSample::Sent>& sent) {
+  v1::StreamReport report;
+  if (header.kind != FrameKind::kStreamReport || !ParsePayload(payload, &report))
+    return BrokenProtocol("something else than its count of the stream");
+  auto sample = SampleOf(report);
+  if (sample.ok()) sample->sent = sent;
   return sample;
 }
 
@@ -106,11 +136,11 @@ absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes, 
 
 SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline) {
   return {spec.bytes == 0 ? max_stream_bytes : std::min(spec.bytes, max_stream_bytes),
-          spec.duration.count() == 0 ? deadline : std::min(deadline, MonotonicNow() + spec.duration)};
+          spec.duration.count() == 0 ? deadline : std::min(deadline, MonotonicNow() + spec.duration), spec.finish};
 }
 
 uint32_t MessageBytesOf(const StreamSpec& spec, uint32_t usual) {
-  constexpr uint64_t kReceipts = 16, kSmallest = 4096;
+  constexpr uint64_t kReceipts = 4 * kFewestReceipts, kSmallest = 4096;
   if (spec.message_bytes != 0) return spec.message_bytes;
   if (spec.bytes == 0) return usual;
   return static_cast<uint32_t>(std::clamp<uint64_t>(spec.bytes / kReceipts, kSmallest, usual));

@@ -1,10 +1,16 @@
 // What the receiver of a stream counts, and how both ends write it down.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <stop_token>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "netsense/session.pb.h"
+#include "transports/frame.h"
 #include "transports/transport.h"
 
 namespace netsense {
@@ -12,11 +18,18 @@ namespace netsense {
 // Turns receipts into a sample. The first receipt starts the clock, its bytes came before it.
 class StreamMeter {
  public:
-  explicit StreamMeter(std::chrono::nanoseconds window);
+  // `payload`: bytes that are to come; 0 = not known.
+  StreamMeter(std::chrono::nanoseconds window, uint64_t payload);
 
   void Add(uint64_t bytes, MonotonicTime now);
   uint64_t bytes() const { return sample_.bytes; }
   StreamSample Finish() const;
+
+  // A stream that hardly moves must not keep two ports from everybody else: whoever receives waits until `look_at` at
+  // most, and then asks. Not OK (DeadlineExceeded): since the last time, deadlines::kStreamStall ago, less came than 1
+  // % of the payload, or than 64 KiB where that is less.
+  MonotonicTime look_at() const { return look_at_; }
+  absl::Status Look(MonotonicTime now);
 
  private:
   std::chrono::nanoseconds window_;
@@ -24,6 +37,29 @@ class StreamMeter {
   MonotonicTime first_{}, last_{}, window_start_{};
   uint64_t window_bytes_ = 0;
   uint64_t windows_ = 0;
+  uint64_t least_;  // bytes between two looks
+  uint64_t seen_ = 0;
+  MonotonicTime look_at_;
+};
+
+// What no path holds: the send and receive buffers of both hosts as Linux lets them grow (tcp_wmem, tcp_rmem: 4 and 6
+// MB) and what switches have, with room to spare.
+inline constexpr uint64_t kMostBuffered = 64 << 20;
+
+// What the sender of a stream hands over.
+class SendMeter {
+ public:
+  // After the call that took them.
+  void Add(uint64_t bytes, MonotonicTime now) {
+    if (sent_.bytes < kMostBuffered) past_buffers_at_ = now;
+    sent_.bytes += bytes;
+    sent_.past_buffers = now - past_buffers_at_;
+  }
+  const StreamSample::Sent& sent() const { return sent_; }
+
+ private:
+  StreamSample::Sent sent_;
+  MonotonicTime past_buffers_at_{};
 };
 
 v1::StreamOrder OrderOf(const StreamSpec& spec);
@@ -31,8 +67,13 @@ v1::StreamOrder OrderOf(const StreamSpec& spec);
 absl::StatusOr<StreamSpec> SpecOf(const v1::StreamOrder& order);
 
 v1::StreamReport ReportOf(const StreamSample& sample);
-// InvalidArgument for a report that contradicts itself.
+// DataLoss for a report that contradicts itself. Whether it can be true is judged by checked_session.h.
 absl::StatusOr<StreamSample> SampleOf(const v1::StreamReport& report);
+
+// The count of a stream to the peer, from the frame that the peer sent at its end; `sent` is what we know of it.
+// Unavailable: it is something else.
+absl::StatusOr<StreamSample> ReadReport(const FrameHeader& header, std::span<const uint8_t> payload,
+                                        const std::optional<StreamSample::Sent>& sent);
 
 // What a session refuses before it asks the peer: InvalidArgument for a stream without a bound, with more bytes than
 // the session was opened for, or with messages larger than the backend's.
@@ -40,8 +81,14 @@ absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes, 
 
 // How much a sender may send, and when it stops: the spec's bounds within the session's.
 struct SendBounds {
-  uint64_t bytes;
+  uint64_t left;
   MonotonicTime end;
+  std::stop_token finish;
+
+  // Looks at the clock.
+  bool GoesOn() const { return left > 0 && !finish.stop_requested() && MonotonicNow() < end; }
+  // Of the next message.
+  uint32_t Next(uint32_t message_bytes) const { return static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes)); }
 };
 SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline);
 

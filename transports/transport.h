@@ -19,6 +19,8 @@
 //   Unimplemented       not among the capabilities, or the peer does not run this transport.
 //   DataLoss            the echo differs from what was sent. The session is over.
 //   Internal            a fault on our own side (no descriptors left, say): nothing is known of the peer.
+// A peer that breaks the protocol (a frame of another session, or larger than allowed) is Unavailable: it answers, but
+// not with what was agreed upon. What a peer says of a measurement is judged around every session (checked_session.h).
 //
 // Between the two timestamps of a sample a backend does nothing that is not the probe: no allocation, no lock, no log
 // line, no other system call.
@@ -57,6 +59,9 @@ struct RttSample {
   // by the responder's, from arrival to the call that sends.
   std::optional<std::chrono::nanoseconds> stamped_rtt = {};
   v1::TimestampSource source = v1::TIMESTAMP_SOURCE_USER;
+  // Segments that TCP sent again since the session's last answer, on both sides: packets that were lost, though the
+  // answer came in time. Absent where the backend cannot tell.
+  std::optional<uint32_t> retransmits = {};
 
   // What is left of the round trip, by the best clock, when the responder's hold is taken out; never negative.
   std::chrono::nanoseconds network_rtt() const {
@@ -78,22 +83,41 @@ struct StreamSpec {
   uint32_t message_bytes = 0;  // of one message or system call; 0 = the backend's choice
   // Bandwidth is also taken over windows of this length, to show the worst and the best.
   std::chrono::nanoseconds window = std::chrono::milliseconds(100);
+  // Ends the stream in order, as its bounds do: what was moved until then is counted and told. A stream that the
+  // receiver fetches (verbs, mode "read", to the peer) goes on to its bounds.
+  std::stop_token finish = {};
 };
+
+// Fewer receipts, or a shorter time between the first and the last one, tell how the receiver's host wakes up and not
+// what the network carries.
+inline constexpr uint32_t kFewestReceipts = 16;
+inline constexpr std::chrono::microseconds kShortestTimed{200};
 
 // What the RECEIVER of the stream counted, by the receiver's clock.
 struct StreamSample {
-  uint64_t bytes = 0;  // payload received
+  uint64_t bytes = 0;     // payload received
+  uint32_t receipts = 0;  // at different moments
   // Between the first and the last receipt; `bytes_in_elapsed` arrived within it (the first receipt only starts the
   // clock).
   std::chrono::nanoseconds elapsed{};
   uint64_t bytes_in_elapsed = 0;
-  double min_window_bps = 0;  // over whole windows; equal to bps() when there was none
+  double min_window_bps = 0;  // over whole windows; equal to bps(), or 0, when there was none
   double max_window_bps = 0;
+  // It came out of buffers, faster than a port carries: no rate of the network.
+  bool buffered = false;
 
-  // Payload bits per second, decimal; 0 when nothing can be said (all bytes arrived in one receipt).
-  double bps() const {
-    double seconds = std::chrono::duration<double>(elapsed).count();
-    return seconds > 0 ? static_cast<double>(bytes_in_elapsed) * 8 / seconds : 0;
+  // What the SENDER knows of a stream to the peer, to judge the receiver's count by: payload that it handed over, and
+  // how long it went on to hand over after so much that no buffers on the way hold more (kMostBuffered).
+  struct Sent {
+    uint64_t bytes = 0;
+    std::chrono::nanoseconds past_buffers{};
+  };
+  std::optional<Sent> sent = {};  // absent: a stream from the peer, or one that the receiver fetched
+
+  // Payload bits per second, decimal; nothing where the stream was too short to be timed.
+  std::optional<double> bps() const {
+    if (receipts < kFewestReceipts || elapsed < kShortestTimed || buffered) return std::nullopt;
+    return static_cast<double>(bytes_in_elapsed) * 8 / std::chrono::duration<double>(elapsed).count();
   }
 };
 

@@ -25,6 +25,7 @@ struct Deviations {
   bool stream_from_peer = true;
   bool busy_poll = true;
   bool responder_hold = true;
+  bool over_the_door = true;  // its bytes go over the door's connection
   // A peer that leaves in the middle may take the backend's own process along. It is started again, which is waited
   // for.
   bool process_may_die = false;

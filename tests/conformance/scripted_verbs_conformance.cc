@@ -22,8 +22,10 @@ std::unique_ptr<Transport> MakeScriptedVerbs(const std::string& /*fault*/) {
 }  // namespace
 
 const Backend& ThisBackend() {
-  static const Backend kBackend{
-      .transport = "verbs", .variants = {Mode("write"), Mode("read")}, .make = MakeScriptedVerbs};
+  static const Backend kBackend{.transport = "verbs",
+                                .variants = {Mode("write"), Mode("read")},
+                                .deviations = {.over_the_door = false},
+                                .make = MakeScriptedVerbs};
   return kBackend;
 }
 

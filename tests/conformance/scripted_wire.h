@@ -49,13 +49,13 @@ class ScriptedWire {
   absl::Status SendStream(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                           const std::stop_token& stop) const {
     const std::vector<uint8_t> data(kChunkBytes);
-    auto [left, end] = BoundsOf(spec, max_bytes, deadline);
+    SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
     std::vector<uint8_t> message;
-    while (left > 0 && MonotonicNow() < end) {
-      const size_t size = std::min<uint64_t>(left, kChunkBytes);
+    while (bounds.GoesOn()) {
+      const size_t size = bounds.Next(kChunkBytes);
       ComposeFrame({.kind = FrameKind::kChunk, .nonce = nonce}, std::span(data).first(size), &message);
       if (auto status = Send(message, deadline, stop); !status.ok()) return status;
-      left -= size;
+      bounds.left -= size;
     }
     ComposeFrame({.kind = FrameKind::kStreamEnd, .nonce = nonce}, {}, &message);
     return Send(message, deadline, stop);
@@ -63,7 +63,7 @@ class ScriptedWire {
 
   absl::StatusOr<StreamSample> ReceiveStream(const StreamSpec& spec, MonotonicTime deadline,
                                              const std::stop_token& stop) {
-    StreamMeter meter(spec.window);
+    StreamMeter meter(spec.window, 0);
     WireFrame frame;
     while (true) {
       if (auto status = Receive(&frame, deadline, stop); !status.ok()) return status;

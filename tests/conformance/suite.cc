@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "tests/conformance/hang_watch.h"
+#include "transports/checked_session.h"
 #include "transports/door/dial.h"
 
 namespace netsense::conformance {
@@ -75,7 +76,7 @@ absl::StatusOr<DoorConnection> Conformance::Dial(const Peer& peer, const v1::Ope
 absl::StatusOr<std::unique_ptr<Session>> Conformance::TryOpen(const Peer& peer, const v1::OpenSession& request) {
   auto connection = Dial(peer, request);
   if (!connection.ok()) return connection.status();
-  return transport().Connect(*std::move(connection), Soon(), {});
+  return ConnectChecked(transport(), *std::move(connection), 0, Soon(), {});
 }
 
 absl::StatusOr<std::unique_ptr<Session>> Conformance::OpenWhenFree(const Peer& peer, const v1::OpenSession& request) {

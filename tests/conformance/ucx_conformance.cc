@@ -6,7 +6,7 @@ namespace netsense::conformance {
 const Backend& ThisBackend() {
   static const Backend kBackend{.transport = "ucx",
                                 .variants = {UcxOver("tcp", "tcp"), UcxOver("shm", "posix,sysv,cma")},
-                                .deviations = {.process_may_die = true}};
+                                .deviations = {.over_the_door = false, .process_may_die = true}};
   return kBackend;
 }
 

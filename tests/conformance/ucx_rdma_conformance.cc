@@ -3,10 +3,13 @@
 
 namespace netsense::conformance {
 const Backend& ThisBackend() {
-  static const Backend kBackend{
-      .transport = "ucx",
-      .variants = {UcxOver("rc", "rc_verbs,ud_verbs:aux"), UcxOver("ud", "ud_verbs")},
-      .deviations = {.parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20, .process_may_die = true}};
+  static const Backend kBackend{.transport = "ucx",
+                                .variants = {UcxOver("rc", "rc_verbs,ud_verbs:aux"), UcxOver("ud", "ud_verbs")},
+                                .deviations = {.parallel_sessions = 3,
+                                               .cycles = 4,
+                                               .large_stream_bytes = 2 << 20,
+                                               .over_the_door = false,
+                                               .process_may_die = true}};
   return kBackend;
 }
 

@@ -5,9 +5,10 @@
 namespace netsense::conformance {
 
 const Backend& ThisBackend() {
-  static const Backend kBackend{.transport = "verbs",
-                                .variants = {Mode("write"), Mode("read")},
-                                .deviations = {.parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20}};
+  static const Backend kBackend{
+      .transport = "verbs",
+      .variants = {Mode("write"), Mode("read")},
+      .deviations = {.parallel_sessions = 3, .cycles = 4, .large_stream_bytes = 2 << 20, .over_the_door = false}};
   return kBackend;
 }
 

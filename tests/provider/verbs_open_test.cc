@@ -78,11 +78,18 @@ TEST_F(VerbsOpen, AShortageRefusesOnlyTheSessionTooMany) {
 TEST_F(VerbsOpen, ALimitOfLockedMemoryIsNamed) {
   fabric_.SetLimits("mlx5_0", {.locked_bytes = 64 << 10});
   auto session = Open(Streams());
-  EXPECT_TRUE(absl::IsResourceExhausted(session.status())) << session.status();
+  EXPECT_TRUE(absl::IsInternal(session.status())) << "ours, and no refusal of the peer's: " << session.status();
   EXPECT_NE(session.status().message().find("ulimit -l"), std::string::npos) << session.status();
   fabric_.SetLimits("mlx5_0", {});
   session = Open(Streams());
   EXPECT_TRUE(session.ok()) << session.status();
+}
+
+TEST_F(VerbsOpen, ADeviceThatCannotBeOpenedForWantOfMemoryIsOurShortage) {
+  fabric_.SetLimits("mlx5_0", {.contexts = 0});
+  auto session = Open(Pings());
+  EXPECT_TRUE(absl::IsInternal(session.status())) << session.status();
+  EXPECT_NE(session.status().message().find("this host gives no more"), std::string::npos) << session.status();
 }
 
 // As of a device that takes less: the frames go without.

@@ -16,7 +16,10 @@ class PathRecordTest : public testing::Test {
     plan.set_rtt_alpha(0.3);
     plan.set_bandwidth_window(3);
     plan.set_bandwidth_alpha(0.3);
-    record.Configure(plan);
+    v1::PlannedPath path;
+    path.set_bandwidth_slots(6);
+    path.set_bandwidth_slot_ms(1000);
+    record.Configure(plan, path);
   }
   void Answer(microseconds rtt = microseconds(100), microseconds hold = microseconds(10)) {
     record.PingAnswered({.rtt = rtt, .responder_hold = hold}, now += milliseconds(100));
@@ -77,6 +80,7 @@ TEST_F(PathRecordTest, CountsBitsNotBytes) {
   sample.bytes = 1'000'000;
   sample.bytes_in_elapsed = 1'000'000;
   sample.elapsed = milliseconds(8);
+  sample.receipts = 64;
   Answer();
   record.StreamMeasured(sample, now);
   EXPECT_DOUBLE_EQ(Result().bandwidth().p50(), 1e9);
@@ -140,10 +144,52 @@ TEST_F(PathRecordTest, GoesStaleWhenNobodyLooks) {
 
 TEST_F(PathRecordTest, SaysWhyThereIsNoBandwidth) {
   Answer();
-  record.StreamFailed(absl::UnavailableError("reset"));
+  record.StreamFailed(absl::UnavailableError("reset"), "", now);
   EXPECT_EQ(Result().bandwidth_reason(), "reset");
+  EXPECT_EQ(Result().bandwidth_failed(), 1u);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK) << "one is not enough";
   record.StreamMeasured({.bytes = 10, .elapsed = {}, .bytes_in_elapsed = 0}, now);
   EXPECT_EQ(Result().bandwidth().samples(), 0u) << "an untimeable payload is no sample";
+}
+
+// Pings that passed and streams that failed for 400 s were "OK, 14.726 Gb/s".
+TEST_F(PathRecordTest, StreamsThatFailDegradeThePathAndNamesWhy) {
+  Answer();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+    record.StreamFailed(absl::DeadlineExceededError("stalls"), "64 B pass, 8948 B do not", now);
+    Answer();
+  }
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED);
+  EXPECT_EQ(Result().reason(), "the last 3 bandwidth probes failed: 64 B pass, 8948 B do not");
+  EXPECT_EQ(Result().bandwidth_state(), v1::BANDWIDTH_STATE_FAILED);
+  StreamSample sample;
+  sample.bytes = sample.bytes_in_elapsed = 1'000'000;
+  sample.elapsed = milliseconds(8);
+  sample.receipts = 64;
+  record.StreamMeasured(sample, now);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+}
+
+TEST_F(PathRecordTest, PacketsThatTcpSendsAgainAreLoss) {
+  auto answer = [&](uint32_t retransmits) {
+    record.PingAnswered({.rtt = milliseconds(1), .retransmits = retransmits}, now += milliseconds(100));
+  };
+  for (int i = 0; i < 60; ++i) answer(i == 30 ? 1 : 0);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK) << "one in a day is no fault";
+  EXPECT_EQ(Result().retransmits(), 1u);
+  for (int i = 0; i < 60; ++i) answer(i % 10 == 0 ? 1 : 0);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED);
+  EXPECT_NE(Result().reason().find("had to send something again"), std::string::npos);
+  EXPECT_EQ(Result().pings_lost(), 0u);
+  for (int i = 0; i < 64; ++i) answer(0);
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
+  EXPECT_EQ(Result().retransmits(), 7u);
+}
+
+TEST_F(PathRecordTest, WhoCannotTellOfRetransmissionsSaysSo) {
+  Answer();
+  EXPECT_FALSE(Result().has_retransmits());
 }
 
 TEST_F(PathRecordTest, CountsOnWhereTheWindowsStartAnew) {

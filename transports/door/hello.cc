@@ -46,10 +46,10 @@ std::array<uint8_t, 64> EncodeHello(const HelloOffer& offer, const Nonce& nonce)
 
 absl::StatusOr<HelloOffer> DecodeHello(std::span<const uint8_t> bytes) {
   if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin()))
-    return absl::InvalidArgumentError("what answers there does not speak netsense's protocol");
+    return absl::UnavailableError("what answers there does not speak netsense's protocol");
   HelloOffer offer{Load16(bytes, kVersionMinAt), Load16(bytes, kVersionMaxAt),
                    (Load16(bytes, kFlagsAt) & kHasToken) != 0};
-  if (offer.version_min > offer.version_max) return absl::InvalidArgumentError("a hello with an empty version range");
+  if (offer.version_min > offer.version_max) return absl::UnavailableError("a hello with an empty version range");
   return offer;
 }
 
@@ -95,7 +95,7 @@ absl::StatusOr<ServerHello> DecodeServerHello(const ServerHelloBytes& bytes) {
   if (!offer.ok()) return offer.status();
   uint16_t answer = Load16(bytes, kAnswerAt);
   if (answer > static_cast<uint16_t>(DoorAnswer::kTokenWrong))
-    return absl::InvalidArgumentError("a hello with an unknown answer");
+    return absl::UnavailableError("a hello with an unknown answer");
   return ServerHello{*offer, {static_cast<DoorAnswer>(answer), Load16(bytes, kChosenAt)}};
 }
 

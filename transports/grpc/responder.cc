@@ -83,9 +83,14 @@ class GrpcResponder {
     service_.RequestNetStream(&stream_context_, &stream_, queue_.get(), queue_.get(), Tag(kStreamArrived));
     stream_context_.AsyncNotifyWhenDone(Tag(kStreamOver));
     while (!over_ && outcome_.ok()) {
-      if (!TakeOne(std::min(end_, last_heard_ + limits_.idle)))
-        return stop_.stop_requested() ? absl::CancelledError("stopped") : TimedOut();
+      const MonotonicTime deadline = std::min(end_, last_heard_ + limits_.idle);
+      if (TakeOne(counting_ ? std::min(deadline, meter_.look_at()) : deadline)) continue;
+      if (stop_.stop_requested()) return absl::CancelledError("stopped");
+      if (MonotonicNow() >= deadline) return TimedOut();
+      if (counting_)
+        if (auto moves = meter_.Look(MonotonicNow()); !moves.ok()) Fail(std::move(moves));
     }
+    if (!outcome_.ok()) ResetOnClose(watch_.get());
     return outcome_;
   }
 
@@ -147,6 +152,12 @@ class GrpcResponder {
     if (outcome_.ok()) outcome_ = std::move(status);
   }
 
+  // Of a pong.
+  uint64_t Value(MonotonicTime received_at) const {
+    const uint32_t retransmits = Retransmits(watch_.get());
+    return PackPong((MonotonicNow() - received_at).count(), false, retransmits);
+  }
+
   // ---- unary calls
 
   void AnswerPing(MonotonicTime received_at) {
@@ -156,7 +167,7 @@ class GrpcResponder {
     ping_.reply.set_sequence(ping_.request.sequence());
     ping_.reply.mutable_payload()->swap(*ping_.request.mutable_payload());
     if (limits_.hold_pings.count() > 0) std::this_thread::sleep_for(limits_.hold_pings);
-    ping_.reply.set_hold_ns(static_cast<uint64_t>((MonotonicNow() - received_at).count()));
+    ping_.reply.set_value(Value(received_at));
     ping_.writer->Finish(ping_.reply, grpc::Status::OK, Tag(kPingAnswered));
   }
 
@@ -167,7 +178,7 @@ class GrpcResponder {
     if (request.nonce() != nonce_ || request.reply_bytes() > kMaxChunkBytes)
       return RefuseProbe(grpc::StatusCode::INVALID_ARGUMENT, "not a bandwidth probe of this session");
     if (request.first()) {
-      meter_ = StreamMeter(std::chrono::nanoseconds(static_cast<int64_t>(request.window_ns() & INT64_MAX)));
+      meter_ = StreamMeter(std::chrono::nanoseconds(static_cast<int64_t>(request.window_ns() & INT64_MAX)), 0);
       moved_ = 0;
     }
     const uint64_t bytes = request.payload().size() + request.reply_bytes();
@@ -213,7 +224,7 @@ class GrpcResponder {
     if (!AwaitWritten()) return;
     if (limits_.hold_pings.count() > 0) std::this_thread::sleep_for(limits_.hold_pings);
     frame.header.kind = FrameKind::kPong;
-    frame.header.value = static_cast<uint64_t>((MonotonicNow() - received_at).count());
+    frame.header.value = Value(received_at);
     Write(frame.ToMessage());
   }
 
@@ -228,17 +239,17 @@ class GrpcResponder {
       return Fail(absl::InvalidArgumentError("a stream of larger messages than this transport has"));
     ReadNext();
     if (spec->direction == Direction::kToPeer) {
-      meter_ = StreamMeter(spec->window);
+      meter_ = StreamMeter(spec->window, spec->bytes);
       counting_ = true;
       return;
     }
-    auto [left, end] = BoundsOf(*spec, max_stream_bytes_, end_);
+    SendBounds bounds = BoundsOf(*spec, max_stream_bytes_, end_);
     const uint32_t message_bytes = MessageBytesOf(*spec, kChunkBytes);
-    for (uint64_t sequence = 0; left > 0 && MonotonicNow() < end; ++sequence) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
+    for (uint64_t sequence = 0; bounds.GoesOn(); ++sequence) {
+      const uint32_t bytes = bounds.Next(message_bytes);
       if (!AwaitWritten()) return;
       Write(ChunkMessage(nonce_, sequence, bytes));
-      left -= bytes;
+      bounds.left -= bytes;
     }
     if (AwaitWritten()) Write(RawFrame{{.kind = FrameKind::kStreamEnd, .nonce = nonce_}, {}}.ToMessage());
   }
@@ -250,6 +261,7 @@ class GrpcResponder {
       if (frame.header.payload_bytes > max_stream_bytes_ - meter_.bytes())
         return Fail(absl::ResourceExhaustedError("the stream is longer than the session was granted"));
       meter_.Add(frame.header.payload_bytes, received_at);
+      if (auto moves = meter_.Look(received_at); !moves.ok()) Fail(std::move(moves));
       return;
     }
     counting_ = false;
@@ -289,7 +301,7 @@ class GrpcResponder {
   grpc::ServerContext stream_context_;
   grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_{&stream_context_};
   grpc::ByteBuffer incoming_;
-  StreamMeter meter_{std::chrono::milliseconds(100)};
+  StreamMeter meter_{std::chrono::milliseconds(100), 0};
   uint64_t moved_ = 0;  // by the unary stream, either way
   bool counting_ = false;
   bool write_pending_ = false;

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "base/deadlines.h"
 #include "netsense/probe.grpc.pb.h"
 #include "transports/grpc/completion.h"
 #include "transports/socket.h"
@@ -58,7 +59,7 @@ class GrpcSession final : public Session {
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, watch_.get());
     auto sample = unary_ ? UnaryPing(spec, deadline, stop) : StreamPing(spec, deadline, stop);
-    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) broken_ = true;
+    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) Break();
     return sample;
   }
 
@@ -69,7 +70,7 @@ class GrpcSession final : public Session {
     auto sample = unary_                                 ? UnaryStream(spec, deadline, stop)
                   : spec.direction == Direction::kToPeer ? StreamToPeer(spec, deadline, stop)
                                                          : StreamFromPeer(spec, deadline, stop);
-    if (!sample.ok()) broken_ = true;
+    if (!sample.ok()) Break();
     return sample;
   }
 
@@ -77,6 +78,11 @@ class GrpcSession final : public Session {
   SessionDetails details() const override { return {.mode = unary_ ? kUnary : kStream, .device = ""}; }
 
  private:
+  void Break() {
+    broken_ = true;
+    ResetOnClose(watch_.get());  // nobody waits for what is still in its buffer
+  }
+
   // ---- mode "unary"
 
   absl::StatusOr<RttSample> UnaryPing(const PingSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
@@ -93,10 +99,18 @@ class GrpcSession final : public Session {
     if (auto status = FinishCall(*call, context, &reply, deadline, stop, &received_at); !status.ok()) return status;
     if (reply.nonce() != request.nonce() || reply.sequence() != request.sequence() ||
         reply.payload() != request.payload())
-      return absl::DataLossError("the echo differs from what was sent");
+      return WrongEcho();
+    return SampleOf(received_at - sent_at, UnpackPong(reply.value()));
+  }
+
+  RttSample SampleOf(std::chrono::nanoseconds rtt, const PongValue& pong) {
     RttSample sample;
-    sample.rtt = received_at - sent_at;
-    sample.responder_hold = std::chrono::nanoseconds(static_cast<int64_t>(reply.hold_ns() & INT64_MAX));
+    sample.rtt = rtt;
+    sample.responder_hold = pong.hold;
+    const uint32_t ours = Retransmits(watch_.get());
+    sample.retransmits = (ours - own_retransmits_) + ((pong.retransmits - peer_retransmits_) & kPongRetransmits);
+    own_retransmits_ = ours;
+    peer_retransmits_ = pong.retransmits;
     return sample;
   }
 
@@ -104,31 +118,42 @@ class GrpcSession final : public Session {
   absl::StatusOr<StreamSample> UnaryStream(const StreamSpec& spec, MonotonicTime deadline,
                                            const std::stop_token& stop) {
     const bool to_peer = spec.direction == Direction::kToPeer;
-    auto [left, end] = BoundsOf(spec, max_stream_bytes_, deadline);
-    StreamMeter meter(spec.window);
+    SendBounds bounds = BoundsOf(spec, max_stream_bytes_, deadline);
+    StreamMeter meter(spec.window, spec.bytes);
+    SendMeter sent;
     v1::NetBandwidthProbeRequest request;
     request.set_nonce(grant_.session_nonce());
     request.set_window_ns(static_cast<uint64_t>(spec.window.count()));
     request.set_first(true);
     v1::NetBandwidthProbeReply reply;
     const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
-    while (left > 0 && MonotonicNow() < end) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
+    while (bounds.GoesOn()) {
+      const uint32_t bytes = bounds.Next(message_bytes);
       if (!to_peer) request.set_reply_bytes(bytes);
       if (to_peer && request.payload().size() != bytes) request.set_payload(std::string(bytes, '\0'));
       grpc::ClientContext context;
       auto call = stub_->PrepareAsyncNetBandwidthProbe(&context, request, &queue_);
       MonotonicTime received_at;
       call->StartCall();
-      auto status = FinishCall(*call, context, &reply, deadline, stop, &received_at);
+      // A message of a stream that is bounded by time may be long, and take its time.
+      const MonotonicTime until =
+          spec.bytes == 0 ? deadline : std::min(deadline, MonotonicNow() + deadlines::kStreamStall());
+      auto status = FinishCall(*call, context, &reply, until, stop, &received_at);
       if (!status.ok()) return status;
       if (reply.nonce() != request.nonce() || (!to_peer && reply.payload().size() != bytes))
-        return absl::DataLossError("the peer answered something else than it was asked");
-      if (!to_peer) meter.Add(bytes, received_at);
+        return BrokenProtocol("an answer to something else than it was asked");
+      // Either way it is we who see whether the stream moves.
+      meter.Add(bytes, received_at);
+      if (auto moves = meter.Look(received_at); !moves.ok()) return moves;
+      if (to_peer) sent.Add(bytes, received_at);
       request.set_first(false);
-      left -= bytes;
+      bounds.left -= bytes;
     }
-    if (to_peer) return SampleOf(reply.received());
+    if (to_peer) {
+      auto sample = netsense::SampleOf(reply.received());
+      if (sample.ok()) sample->sent = sent.sent();
+      return sample;
+    }
     if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
     return meter.Finish();
   }
@@ -166,29 +191,28 @@ class GrpcSession final : public Session {
     if (auto status = Write(outgoing, deadline, stop, false); !status.ok()) return status;
     RawFrame frame;
     MonotonicTime received_at;
-    do {
+    while (true) {
       if (auto status = NextFrame(deadline, stop, &frame, &received_at); !status.ok()) return status;
-      // A late echo of a ping that was given up has another sequence number: it is dropped.
-    } while (frame.header.kind == FrameKind::kPong && frame.header.sequence != sequence_);
-    if (frame.header.kind != FrameKind::kPong || !EchoesPing(message_, Join(frame.payload)))
-      return absl::DataLossError("the echo differs from what was sent");
-    RttSample sample;
-    sample.rtt = received_at - sent_at;
-    sample.responder_hold = std::chrono::nanoseconds(static_cast<int64_t>(frame.header.value & INT64_MAX));
-    return sample;
+      const Echo echo = EchoOf(message_, frame.header, Join(frame.payload));
+      if (echo == Echo::kOurs) return SampleOf(received_at - sent_at, UnpackPong(frame.header.value));
+      if (echo == Echo::kWrong) return WrongEcho();
+      if (MonotonicNow() >= deadline) return LateEchoesOnly();
+    }
   }
 
   absl::StatusOr<StreamSample> StreamToPeer(const StreamSpec& spec, MonotonicTime deadline,
                                             const std::stop_token& stop) {
     auto status = SendOrder(spec, deadline, stop);
     if (!status.ok()) return status;
-    auto [left, end] = BoundsOf(spec, max_stream_bytes_, deadline);
+    SendBounds bounds = BoundsOf(spec, max_stream_bytes_, deadline);
     const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
-    for (uint64_t sequence = 0; left > 0 && MonotonicNow() < end; ++sequence) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
+    SendMeter sent;
+    for (uint64_t sequence = 0; bounds.GoesOn(); ++sequence) {
+      const uint32_t bytes = bounds.Next(message_bytes);
       status = Write(ChunkMessage(grant_.session_nonce(), sequence, bytes), deadline, stop, true);
       if (!status.ok()) return status;
-      left -= bytes;
+      bounds.left -= bytes;
+      sent.Add(bytes, MonotonicNow());
     }
     status = Write(RawFrame{{.kind = FrameKind::kStreamEnd, .nonce = grant_.session_nonce()}, {}}.ToMessage(), deadline,
                    stop, true);
@@ -198,29 +222,33 @@ class GrpcSession final : public Session {
     do {  // the late echo of a ping that was given up is dropped
       if (status = NextFrame(deadline, stop, &frame, &ignored); !status.ok()) return status;
     } while (frame.header.kind == FrameKind::kPong);
-    v1::StreamReport report;
-    if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(Join(frame.payload), &report))
-      return absl::DataLossError("the peer sent something else than its count");
-    return SampleOf(report);
+    return ReadReport(frame.header, Join(frame.payload), sent.sent());
   }
 
   absl::StatusOr<StreamSample> StreamFromPeer(const StreamSpec& spec, MonotonicTime deadline,
                                               const std::stop_token& stop) {
     if (auto status = SendOrder(spec, deadline, stop); !status.ok()) return status;
-    StreamMeter meter(spec.window);
-    while (true) {
+    StreamMeter meter(spec.window, spec.bytes);
+    while (!spec.finish.stop_requested()) {
       RawFrame frame;
       MonotonicTime received_at;
-      if (auto status = NextFrame(deadline, stop, &frame, &received_at); !status.ok()) return status;
-      if (frame.header.kind == FrameKind::kStreamEnd) return meter.Finish();
-      if (frame.header.kind == FrameKind::kPong) continue;
-      if (frame.header.kind != FrameKind::kChunk)
-        return absl::InvalidArgumentError("a frame that does not belong into a stream");
-      if (frame.header.payload_bytes > max_stream_bytes_ - meter.bytes())
-        return absl::ResourceExhaustedError("the stream is longer than the session was granted");
-      meter.Add(frame.header.payload_bytes, received_at);
+      const MonotonicTime until = std::min(deadline, meter.look_at());
+      auto status = NextFrame(until, stop, &frame, &received_at);
+      if (absl::IsDeadlineExceeded(status) && until < deadline) {
+        if (status = meter.Look(MonotonicNow()); status.ok()) continue;
+      }
+      if (!status.ok()) return status;
+      if (frame.header.kind == FrameKind::kStreamEnd) break;
+      if (frame.header.kind != FrameKind::kPong) {
+        if (frame.header.kind != FrameKind::kChunk) return BrokenProtocol("a frame that does not belong into a stream");
+        if (frame.header.payload_bytes > max_stream_bytes_ - meter.bytes())
+          return absl::ResourceExhaustedError("the stream is longer than the session was granted");
+        meter.Add(frame.header.payload_bytes, received_at);
+      }
+      if (status = meter.Look(received_at); !status.ok()) return status;
       if (received_at >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
     }
+    return meter.Finish();
   }
 
   absl::Status SendOrder(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
@@ -255,7 +283,7 @@ class GrpcSession final : public Session {
     *received_at = MonotonicNow();
     bool good = RawFrame::Parse(incoming_, grant_.session_nonce(), frame);
     StartRead();
-    return good ? absl::OkStatus() : absl::InvalidArgumentError("not a frame of this session");
+    return good ? absl::OkStatus() : BrokenProtocol("not a frame of this session");
   }
 
   // ---- events
@@ -322,6 +350,7 @@ class GrpcSession final : public Session {
   grpc::ByteBuffer incoming_;
   std::vector<uint8_t> message_;
   uint64_t sequence_ = 0;
+  uint32_t own_retransmits_ = 0, peer_retransmits_ = 0;  // at the last answer
   bool started_ = false;
   bool write_pending_ = false;
   bool read_pending_ = false;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <iostream>
 #include <list>
+#include <optional>
 #include <thread>
 
 #include "netsense/isolation.pb.h"
@@ -40,9 +42,39 @@ v1::ChildOutcome OutcomeOf(const absl::StatusOr<RttSample>& sample) {
 
 v1::ChildOutcome OutcomeOf(const absl::StatusOr<StreamSample>& sample) {
   v1::ChildOutcome outcome = OutcomeOf(sample.status());
-  if (sample.ok()) *outcome.mutable_stream() = ReportOf(*sample);
+  if (!sample.ok()) return outcome;
+  *outcome.mutable_stream()->mutable_report() = ReportOf(*sample);
+  if (sample->sent) {
+    outcome.mutable_stream()->set_sent_bytes(sample->sent->bytes);
+    outcome.mutable_stream()->set_sent_past_buffers_ns(sample->sent->past_buffers.count());
+  }
   return outcome;
 }
+
+// While alive: whatever else comes on the session's socket is the order to finish the stream that runs.
+class FinishWatch {
+ public:
+  explicit FinishWatch(int socket) : over_(eventfd(0, EFD_CLOEXEC)) {
+    if (!over_) return;  // no descriptor left: then it runs to its bounds
+    thread_ = std::thread([this, socket] {
+      pollfd wait[] = {{over_.get(), POLLIN, 0}, {socket, POLLIN, 0}};
+      while (poll(wait, 2, -1) < 0) {
+      }
+      if (wait[0].revents == 0) source_.request_stop();
+    });
+  }
+  ~FinishWatch() {
+    if (!thread_.joinable()) return;
+    eventfd_write(over_.get(), 1);
+    thread_.join();
+  }
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  UniqueFd over_;
+  std::stop_source source_;
+  std::thread thread_;
+};
 
 // One session on a thread of its own. The engine's end of the socket going away stops it.
 class HostedSession {
@@ -91,6 +123,7 @@ class HostedSession {
     if (!SendPacket(socket_.get(), connected).ok() || !session.ok()) return;
     v1::ChildCall call;
     while (ReceivePacket(socket_.get(), &call).ok()) {
+      if (call.has_finish()) continue;
       if (!SendPacket(socket_.get(), Carry(**session, call)).ok()) return;
     }
   }
@@ -99,6 +132,8 @@ class HostedSession {
     if (!call.has_stream()) return OutcomeOf(Ping(session, call));
     auto spec = SpecOf(call.stream());
     if (!spec.ok()) return OutcomeOf(spec.status());
+    std::optional<FinishWatch> watch;
+    if (call.may_finish()) spec->finish = watch.emplace(socket_.get()).token();
     return OutcomeOf(session.Stream(*spec, TimeOf(call.deadline_ns()), stop_.get_token()));
   }
 

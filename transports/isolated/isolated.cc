@@ -67,9 +67,19 @@ class IsolatedSession final : public Session {
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
     v1::ChildCall call;
     *call.mutable_stream() = netsense::OrderOf(spec);
+    call.set_may_finish(spec.finish.stop_possible());
     v1::ChildOutcome outcome;
+    std::stop_callback finish(spec.finish, [this] {
+      v1::ChildCall order;
+      order.set_finish(true);
+      (void)SendPacket(socket_.get(), order);
+    });
     if (auto status = Call(&call, deadline, stop, &outcome); !status.ok()) return status;
-    return SampleOf(outcome.stream());
+    auto sample = SampleOf(outcome.stream().report());
+    if (sample.ok() && outcome.stream().has_sent_bytes())
+      sample->sent = StreamSample::Sent{outcome.stream().sent_bytes(),
+                                        std::chrono::nanoseconds(outcome.stream().sent_past_buffers_ns())};
+    return sample;
   }
 
   const v1::SessionReply::Grant& peer() const override { return grant_; }

@@ -125,6 +125,12 @@ absl::Status Channel::FillBuffer(size_t need, size_t ask, MonotonicTime deadline
       *received_at = received_at_ = MonotonicNow();
       arrival_ = *arrival;
       filled_ += static_cast<size_t>(n);
+      // The kernel's timeout starts anew with each receipt: what comes in drips has no more time than what comes at
+      // once.
+      if (filled_ - consumed_ < need) {
+        if (received_at_ >= deadline) return absl::DeadlineExceededError("the frame did not come whole in time");
+        SetTimeout(deadline);
+      }
       continue;
     }
     if (n < 0 && errno == EAGAIN && spin && ++spins % kSpinsPerClockRead != 0) continue;
@@ -152,8 +158,8 @@ absl::Status Channel::ReceiveFrame(uint32_t max_payload, size_t expected_bytes, 
       !status.ok())
     return status;
   frame->header = DecodeHeader(buffer_.data() + consumed_);
-  if (frame->header.nonce != nonce_) return absl::InvalidArgumentError("a frame that is not of this session");
-  if (frame->header.payload_bytes > max_payload) return absl::InvalidArgumentError("a frame larger than allowed");
+  if (frame->header.nonce != nonce_) return BrokenProtocol("a frame that is not of this session");
+  if (frame->header.payload_bytes > max_payload) return BrokenProtocol("a frame larger than allowed");
   size_t total = kHeaderBytes + frame->header.payload_bytes;
   if (auto status = FillBuffer(total, total, deadline, stop, &frame->received_at, &frame->arrival); !status.ok())
     return status;
@@ -168,7 +174,7 @@ absl::Status Channel::ReceiveHeader(MonotonicTime deadline, const std::stop_toke
   if (auto status = FillBuffer(kHeaderBytes, kHeaderBytes, deadline, stop, &ignored, &not_needed); !status.ok())
     return status;
   *header = DecodeHeader(buffer_.data() + consumed_);
-  if (header->nonce != nonce_) return absl::InvalidArgumentError("a frame that is not of this session");
+  if (header->nonce != nonce_) return BrokenProtocol("a frame that is not of this session");
   Consume(kHeaderBytes);
   return absl::OkStatus();
 }

@@ -45,8 +45,8 @@ class Channel {
 
   // Waits for one whole frame with a payload of at most `max_payload`; `expected_bytes` is a guess of its whole size
   // that saves a system call when right. `payload` points into the channel until the next call. DeadlineExceeded leaves
-  // what has come in place: the next call goes on from there. InvalidArgument: not a frame of this session, or too
-  // large. `received_at` is taken right after the system call that completed the frame.
+  // what has come in place: the next call goes on from there. Unavailable, too: not a frame of this session, or
+  // too large. `received_at` is taken right after the system call that completed the frame.
   struct Frame {
     FrameHeader header;
     std::span<const uint8_t> payload;

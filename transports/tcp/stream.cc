@@ -17,15 +17,15 @@ uint32_t ChunkBytesOf(uint32_t message_bytes) {
 }
 
 absl::Status SendChunks(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
-                        const std::stop_token& stop) {
-  auto [left, end] = BoundsOf(spec, max_bytes, deadline);
+                        const std::stop_token& stop, SendMeter* meter) {
+  SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
   const uint32_t chunk_bytes = ChunkBytesOf(message_bytes);
   PageSender pages;
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = channel.nonce()};
   std::array<uint8_t, kHeaderBytes> encoded;
-  while (left > 0 && MonotonicNow() < end) {
-    header.payload_bytes = static_cast<uint32_t>(std::min<uint64_t>(left, chunk_bytes));
+  while (bounds.GoesOn()) {
+    header.payload_bytes = bounds.Next(chunk_bytes);
     EncodeHeader(header, encoded.data());
     if (auto status = channel.Send(encoded, stop, MSG_MORE); !status.ok()) return status;
     for (uint32_t in_chunk = header.payload_bytes; in_chunk > 0;) {
@@ -33,7 +33,8 @@ absl::Status SendChunks(Channel& channel, const StreamSpec& spec, uint64_t max_b
       if (auto status = channel.SendPages(pages, bytes, stop); !status.ok()) return status;
       in_chunk -= bytes;
     }
-    left -= header.payload_bytes;
+    bounds.left -= header.payload_bytes;
+    meter->Add(header.payload_bytes, MonotonicNow());
     ++header.sequence;
   }
   header.kind = FrameKind::kStreamEnd;
@@ -44,39 +45,64 @@ absl::Status SendChunks(Channel& channel, const StreamSpec& spec, uint64_t max_b
 
 }  // namespace
 
-absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
-                        const std::stop_token& stop) {
+absl::StatusOr<StreamSample::Sent> SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes,
+                                              MonotonicTime deadline, const std::stop_token& stop) {
   channel.SetTimeout(deadline);
   channel.SetBlocking(false);
-  auto status = SendChunks(channel, spec, max_bytes, deadline, stop);
+  SendMeter meter;
+  auto status = SendChunks(channel, spec, max_bytes, deadline, stop, &meter);
   channel.SetBlocking(true);
-  return status;
+  if (!status.ok()) return status;
+  return meter.sent();
 }
 
-absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanoseconds window, uint64_t max_bytes,
+namespace {
+
+// What receives, until it has, until the stream stalls, or until the deadline.
+template <typename Receive>
+absl::Status WhileItMoves(StreamMeter& meter, MonotonicTime deadline, const Receive& receive) {
+  while (true) {
+    const MonotonicTime until = std::min(deadline, meter.look_at());
+    auto status = receive(until);
+    if (!absl::IsDeadlineExceeded(status) || until >= deadline) return status;
+    if (auto moves = meter.Look(MonotonicNow()); !moves.ok()) return moves;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes,
                                            MonotonicTime deadline, const std::stop_token& stop) {
-  StreamMeter meter(window);
+  StreamMeter meter(spec.window, spec.bytes);
   uint64_t announced = 0;
   while (true) {
+    if (spec.finish.stop_requested()) return meter.Finish();
     FrameHeader header;
-    channel.SetTimeout(deadline);
-    if (auto status = channel.ReceiveHeader(deadline, stop, &header); !status.ok()) return status;
+    auto status = WhileItMoves(meter, deadline, [&](MonotonicTime until) {
+      channel.SetTimeout(until);
+      return channel.ReceiveHeader(until, stop, &header);
+    });
+    if (!status.ok()) return status;
     if (header.kind == FrameKind::kStreamEnd) return meter.Finish();
     // The late echo of a ping that was given up is dropped.
     const bool late_echo = header.kind == FrameKind::kPong && header.payload_bytes <= kMaxPingPayload;
     if (header.kind != FrameKind::kChunk && !late_echo)
-      return absl::InvalidArgumentError("a frame that does not belong into a stream");
-    if (header.payload_bytes > kMaxMessage) return absl::InvalidArgumentError("a chunk larger than allowed");
+      return BrokenProtocol("a frame that does not belong into a stream");
+    if (header.payload_bytes > kMaxMessage) return BrokenProtocol("a chunk larger than allowed");
     if (!late_echo && header.payload_bytes > max_bytes - announced)
       return absl::ResourceExhaustedError("the stream is longer than the session was granted");
     if (!late_echo) announced += header.payload_bytes;
     for (size_t left = header.payload_bytes; left > 0;) {
       size_t dropped = 0;
-      channel.SetTimeout(deadline);
-      if (auto status = channel.DropPayload(left, stop, &dropped); !status.ok()) return status;
+      status = WhileItMoves(meter, deadline, [&](MonotonicTime until) {
+        channel.SetTimeout(until);
+        return channel.DropPayload(left, stop, &dropped);
+      });
+      if (!status.ok()) return status;
       const MonotonicTime now = MonotonicNow();
       if (!late_echo) meter.Add(dropped, now);
       left -= dropped;
+      if (auto moves = meter.Look(now); !moves.ok()) return moves;
       if (now >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
     }
   }

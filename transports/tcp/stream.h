@@ -10,12 +10,12 @@
 
 namespace netsense::tcp {
 
-// Sends chunks until the spec's bounds or `max_bytes` are reached, then the end.
-absl::Status SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
-                        const std::stop_token& stop);
+// Sends chunks until the spec's bounds or `max_bytes` are reached, then the end; what was sent.
+absl::StatusOr<StreamSample::Sent> SendStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes,
+                                              MonotonicTime deadline, const std::stop_token& stop);
 
 // Counts chunks until the end. ResourceExhausted as soon as more than `max_bytes` are announced.
-absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, std::chrono::nanoseconds window, uint64_t max_bytes,
+absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes,
                                            MonotonicTime deadline, const std::stop_token& stop);
 
 }  // namespace netsense::tcp

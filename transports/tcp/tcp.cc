@@ -13,8 +13,6 @@ namespace tcp {
 namespace {
 
 constexpr char kMode[] = "stream";
-// In a pong's value: the hold counts from the kernel's stamp of the ping's arrival.
-constexpr uint64_t kHoldFromArrival = uint64_t{1} << 63;
 constexpr int64_t kLongestWakeUp = 10'000'000'000;
 
 class TcpSession final : public Session {
@@ -35,15 +33,15 @@ class TcpSession final : public Session {
     MonotonicTime sent_at = MonotonicNow();
     if (auto status = channel_.SendStamped(message_, stop); !status.ok()) return Broken(status);
     Channel::Frame frame;
-    do {
-      // A late echo of a ping that was given up has another sequence number: it is dropped.
+    while (true) {
       auto status = channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame);
       if (absl::IsDeadlineExceeded(status)) return status;
       if (!status.ok()) return Broken(status);
-    } while (frame.header.kind == FrameKind::kPong && frame.header.sequence != sequence_);
-
-    if (frame.header.kind != FrameKind::kPong || !EchoesPing(message_, frame.payload))
-      return Broken(absl::DataLossError("the echo differs from what was sent"));
+      const Echo echo = EchoOf(message_, frame.header, frame.payload);
+      if (echo == Echo::kOurs) break;
+      if (echo == Echo::kWrong) return Broken(WrongEcho());
+      if (MonotonicNow() >= deadline) return LateEchoesOnly();
+    }
     return SampleOf(frame, sent_at);
   }
 
@@ -64,10 +62,14 @@ class TcpSession final : public Session {
     using std::chrono::nanoseconds;
     RttSample sample;
     sample.rtt = frame.received_at - sent_at;
-    sample.responder_hold =
-        std::min(nanoseconds(static_cast<int64_t>(frame.header.value & ~kHoldFromArrival)), sample.rtt);
+    const auto [hold, from_arrival, retransmits] = UnpackPong(frame.header.value);
+    sample.responder_hold = hold;
+    const uint32_t ours = Retransmits(channel_.fd());
+    sample.retransmits = (ours - own_retransmits_) + ((retransmits - peer_retransmits_) & kPongRetransmits);
+    own_retransmits_ = ours;
+    peer_retransmits_ = retransmits;
     const int64_t departure = channel_.TakeDeparture();
-    if ((frame.header.value & kHoldFromArrival) == 0 || departure == 0 || frame.arrival == 0) return sample;
+    if (!from_arrival || departure == 0 || frame.arrival == 0) return sample;
     const nanoseconds stamped(frame.arrival - departure);
     // Else the clock was set meanwhile.
     if (stamped >= *sample.responder_hold && stamped <= sample.rtt) {
@@ -81,24 +83,22 @@ class TcpSession final : public Session {
     ComposeMessage(FrameKind::kStreamOrder, channel_.nonce(), ++sequence_, OrderOf(spec), &message_);
     channel_.SetTimeout(deadline);
     if (auto status = channel_.Send(message_, stop); !status.ok()) return status;
-    if (spec.direction == Direction::kFromPeer)
-      return ReceiveStream(channel_, spec.window, max_stream_bytes_, deadline, stop);
+    if (spec.direction == Direction::kFromPeer) return ReceiveStream(channel_, spec, max_stream_bytes_, deadline, stop);
 
-    if (auto status = SendStream(channel_, spec, max_stream_bytes_, deadline, stop); !status.ok()) return status;
+    auto sent = SendStream(channel_, spec, max_stream_bytes_, deadline, stop);
+    if (!sent.ok()) return sent.status();
     Channel::Frame frame;
     channel_.SetTimeout(deadline);
     do {  // the late echo of a ping that was given up is dropped
       auto status = channel_.ReceiveFrame(kMaxPingPayload, kHeaderBytes, deadline, stop, &frame);
       if (!status.ok()) return status;
     } while (frame.header.kind == FrameKind::kPong);
-    v1::StreamReport report;
-    if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(frame.payload, &report))
-      return absl::DataLossError("the peer sent something else than its count");
-    return netsense::SampleOf(report);
+    return ReadReport(frame.header, frame.payload, *sent);
   }
 
   absl::Status Broken(absl::Status status) {
     broken_ = true;
+    ResetOnClose(channel_.fd());  // nobody waits for what is still in its buffer
     return status;
   }
 
@@ -107,6 +107,7 @@ class TcpSession final : public Session {
   Channel channel_;
   std::vector<uint8_t> message_;
   uint64_t sequence_ = 0;
+  uint32_t own_retransmits_ = 0, peer_retransmits_ = 0;  // at the last answer
   bool broken_ = false;
 };
 
@@ -128,8 +129,11 @@ class TcpResponder {
       channel_.SetTimeout(deadline);
       auto status = channel_.ReceiveFrame(kMaxPingPayload, last_frame_bytes_, deadline, stop_, &frame);
       if (absl::IsUnavailable(status)) return absl::OkStatus();  // the prober left
-      if (!status.ok()) return status;
-      if (status = Answer(frame); !status.ok()) return status;
+      if (status.ok()) status = Answer(frame);
+      if (!status.ok()) {
+        ResetOnClose(channel_.fd());
+        return status;
+      }
     }
   }
 
@@ -153,18 +157,19 @@ class TcpResponder {
     FrameHeader header = frame.header;
     header.kind = FrameKind::kPong;
     if (limits_.hold_pings.count() > 0) SleepUnlessStopped(stop_, limits_.hold_pings);
-    header.value = HoldOf(frame);
+    header.value = ValueOf(frame);
     EncodeHeader(header, reply_.data());
     return channel_.Send(reply_, stop_);
   }
 
-  static uint64_t HoldOf(const Channel::Frame& frame) {
+  uint64_t ValueOf(const Channel::Frame& frame) const {
+    const uint32_t retransmits = Retransmits(channel_.fd());
     const int64_t hold = (MonotonicNow() - frame.received_at).count();
-    if (frame.arrival == 0) return static_cast<uint64_t>(hold);  // no stamp
+    if (frame.arrival == 0) return PackPong(hold, false, retransmits);  // no stamp
     const int64_t since_arrival = RealtimeNow() - frame.arrival;
     // It came before we saw it, and not long before: else the clock was set meanwhile.
-    if (since_arrival < hold || since_arrival > hold + kLongestWakeUp) return static_cast<uint64_t>(hold);
-    return static_cast<uint64_t>(since_arrival) | kHoldFromArrival;
+    if (since_arrival < hold || since_arrival > hold + kLongestWakeUp) return PackPong(hold, false, retransmits);
+    return PackPong(since_arrival, true, retransmits);
   }
 
   absl::Status RunStream(const Channel::Frame& frame) {
@@ -176,8 +181,9 @@ class TcpResponder {
       return absl::InvalidArgumentError("a stream of larger messages than this transport has");
     const uint64_t sequence = frame.header.sequence;
     last_frame_bytes_ = kHeaderBytes;
-    if (spec->direction == Direction::kFromPeer) return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_);
-    auto sample = ReceiveStream(channel_, spec->window, max_stream_bytes_, end_, stop_);
+    if (spec->direction == Direction::kFromPeer)
+      return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_).status();
+    auto sample = ReceiveStream(channel_, *spec, max_stream_bytes_, end_, stop_);
     if (!sample.ok()) return sample.status();
     ComposeMessage(FrameKind::kStreamReport, channel_.nonce(), sequence, ReportOf(*sample), &reply_);
     return channel_.Send(reply_, stop_);

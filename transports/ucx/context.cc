@@ -15,7 +15,8 @@ absl::Status StatusOf(ucs_status_t status, const std::string& what) {
     case UCS_ERR_NO_MEMORY:
     case UCS_ERR_NO_RESOURCE:
     case UCS_ERR_EXCEEDS_LIMIT:
-      return absl::ResourceExhaustedError(text);
+      return absl::InternalError(absl::StrCat(
+          text, ": this host gives no more. Is the limit of locked memory (`ulimit -l`, LimitMEMLOCK) too low?"));
     case UCS_ERR_INVALID_PARAM:
       return absl::InvalidArgumentError(text);
     case UCS_ERR_TIMED_OUT:

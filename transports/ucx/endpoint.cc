@@ -143,7 +143,7 @@ ucs_status_t Endpoint::OnMessage(void* self, const void* header, size_t header_b
   const bool is_chunk = message.header.kind == FrameKind::kChunk;
   if (header_bytes != kHeaderBytes || message.header.payload_bytes != bytes ||
       bytes > (is_chunk ? kMaxChunkBytes : kMaxPingPayload)) {
-    endpoint.failure_ = absl::InvalidArgumentError("not a frame of this session");
+    endpoint.failure_ = BrokenProtocol("not a frame of this session");
     return UCS_OK;
   }
   message.received_at = now;

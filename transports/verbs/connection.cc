@@ -74,7 +74,7 @@ absl::StatusOr<ibv_context*> OpenDevice(const Library& library, const std::strin
   if (!found)
     return absl::UnavailableError(absl::StrCat(
         "libibverbs does not know ", name, ": is its provider (ibverbs-providers) installed, is ib_uverbs loaded?"));
-  if (context == nullptr) return absl::UnavailableError(absl::StrCat("opening ", name, ": ", strerror(error)));
+  if (context == nullptr) return ErrnoStatus(error, absl::StrCat("opening ", name));
   return context;
 }
 
@@ -104,7 +104,7 @@ absl::StatusOr<Region> Connection::Register(size_t bytes, int access) {
   Region region;
   region.bytes = (bytes + kPage - 1) / kPage * kPage;
   region.memory.reset(static_cast<uint8_t*>(std::aligned_alloc(kPage, region.bytes)));
-  if (!region.memory) return absl::ResourceExhaustedError("no memory for a buffer");
+  if (!region.memory) return absl::InternalError("this host has no memory left for a buffer");
   std::memset(region.memory.get(), 0, region.bytes);
   auto status =
       Own(&region.handle, library_, library_->reg_mr(domain_.get(), region.memory.get(), region.bytes, access),
@@ -193,9 +193,9 @@ v1::VerbsEndpoint Connection::OwnEndpoint() const {
 }
 
 absl::Status Connection::ConnectTo(const v1::VerbsEndpoint& peer) {
-  if (peer.gid().size() != 16) return absl::InvalidArgumentError("the peer has no GID");
+  if (peer.gid().size() != 16) return BrokenProtocol("an endpoint without a GID");
   if (options_.streams && peer.buffer_bytes() < kChunkBytes)
-    return absl::InvalidArgumentError("the peer has no buffer for a stream");
+    return BrokenProtocol("an endpoint without a buffer for a stream");
   peer_ = peer;
   ibv_device_attr device{};
   if (int error = library_->query_device(context_.get(), &device); error != 0)
@@ -260,10 +260,10 @@ absl::Status Connection::TakeReceived(const ibv_wc& completion, MonotonicTime no
     incoming.header = {.kind = FrameKind::kChunk, .payload_bytes = completion.byte_len, .nonce = options_.nonce};
   } else {
     const uint8_t* slot = incoming_.memory.get() + completion.wr_id * kSlotBytes;
-    if (completion.byte_len < kHeaderBytes) return absl::InvalidArgumentError("not a frame of this session");
+    if (completion.byte_len < kHeaderBytes) return BrokenProtocol("not a frame of this session");
     incoming.header = DecodeHeader(slot);
     if (incoming.header.payload_bytes != completion.byte_len - kHeaderBytes)
-      return absl::InvalidArgumentError("not a frame of this session");
+      return BrokenProtocol("not a frame of this session");
     incoming.payload.assign(slot + kHeaderBytes, slot + completion.byte_len);
   }
   received_.push_back(std::move(incoming));
@@ -447,23 +447,27 @@ absl::Status Connection::Flush(MonotonicTime deadline, const std::stop_token& st
 
 absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                                               const std::stop_token& stop) {
-  auto [left, end] = BoundsOf(spec, max_bytes, deadline);
+  SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
-  StreamMeter meter(spec.window);
+  StreamMeter meter(spec.window, spec.bytes);
   fetched_.clear();
   while (true) {
-    while (transfers_under_way_ < read_depth_ && left > 0 && MonotonicNow() < end) {
-      const auto bytes = static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
+    while (transfers_under_way_ < read_depth_ && bounds.GoesOn()) {
+      const uint32_t bytes = bounds.Next(message_bytes);
       if (auto status = PostTransfer(IBV_WR_RDMA_READ, bytes); !status.ok()) return status;
-      left -= bytes;
+      bounds.left -= bytes;
     }
     if (transfers_under_way_ == 0) break;
-    if (auto status = Drive([this] { return !fetched_.empty(); }, deadline, stop); !status.ok()) return status;
+    const MonotonicTime until = std::min(deadline, meter.look_at());
+    auto status = Drive([this] { return !fetched_.empty(); }, until, stop);
+    if (!status.ok() && !(absl::IsDeadlineExceeded(status) && until < deadline)) return status;
     const MonotonicTime now = MonotonicNow();
     for (uint32_t bytes : fetched_) meter.Add(bytes, now);
     fetched_.clear();
+    if (auto moves = meter.Look(now); !moves.ok()) return moves;
   }
-  if (MonotonicNow() >= deadline && left > 0) return absl::DeadlineExceededError("the stream did not end in time");
+  if (MonotonicNow() >= deadline && bounds.left > 0)
+    return absl::DeadlineExceededError("the stream did not end in time");
   return meter.Finish();
 }
 

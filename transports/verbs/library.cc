@@ -64,8 +64,10 @@ absl::Status ErrnoStatus(int error, const std::string& what) {
   std::string text = absl::StrCat(what, ": ", strerror(error));
   switch (error) {
     case ENOMEM:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(text, " (is the limit of locked memory, `ulimit -l`, too low?)"));
+      return absl::InternalError(absl::StrCat(
+          text,
+          ": this host gives no more. Raise the limit of locked memory (`ulimit -l unlimited`, "
+          "LimitMEMLOCK=infinity of the service), or end what holds the device's contexts (`rdma resource`)"));
     case EINVAL:
       return absl::InvalidArgumentError(text);
     case ENODEV:

@@ -38,7 +38,8 @@ struct Library {
 // Unavailable says what to install. A library that was missing is looked for again. Thread-safe.
 absl::StatusOr<const Library*> LoadLibrary();
 
-// "what: strerror"; ResourceExhausted where memory or its lock limit ran out, Unavailable where the device is gone.
+// "what: strerror"; Internal, with the remedy, where memory or its lock limit ran out; Unavailable where the device is
+// gone.
 absl::Status ErrnoStatus(int error, const std::string& what);
 
 }  // namespace netsense::verbs
