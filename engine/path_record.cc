@@ -120,7 +120,8 @@ void PathRecord::JudgeAnswering(MonotonicTime now) {
   } else if (again >= kRetransmittedUntilLossy) {
     reason = absl::StrCat("packets are lost: for ", again, " of the last 64 pings TCP had to send something again");
   }
-  SetState(reason.empty() ? v1::PATH_STATE_OK : v1::PATH_STATE_DEGRADED, std::move(reason), now);
+  const v1::PathState state = reason.empty() ? v1::PATH_STATE_OK : v1::PATH_STATE_DEGRADED;
+  SetState(state, std::move(reason), now);
 }
 
 void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {

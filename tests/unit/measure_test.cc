@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <limits>
 #include <thread>
@@ -86,9 +87,69 @@ TEST(MeasureBandwidth, IsStoppedAtAnyMoment) {
     });
     const pace::Stopwatch watch;
     auto result = MeasureBandwidth(TransportRegistry(), request, stop.get_token());
-    EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
+    if (result.ok()) {
+      EXPECT_TRUE(result->interrupted) << "what was measured until then";
+    } else {
+      EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
+    }
     EXPECT_TRUE(watch.Within(2s));
   }
+}
+
+TEST(MeasureBandwidth, AStopEndsItInOrderAndKeepsWhatWasMeasured) {
+  LoopbackResponder peer("", Options());
+  for (Direction direction : {Direction::kToPeer, Direction::kFromPeer}) {
+    BandwidthRequest request = StreamsTo(peer, 1, 1);
+    request.bounds = {.iterations = {}, .duration = 30s};
+    request.directions = {direction};
+    std::stop_source stop;
+    std::jthread later([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      stop.request_stop();
+    });
+    auto result = MeasureBandwidth(TransportRegistry(), request, stop.get_token());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_TRUE(result->interrupted);
+    EXPECT_GT(result->sample.bps().value_or(0), 0);
+  }
+}
+
+TEST(MeasurePing, CountsWhatWasDueAndNotSent) {
+  LoopbackResponder peer("", Options());
+  PingRequest request{.target = peer.target(), .bounds = {.iterations = {}, .duration = 200ms}};
+  request.interval = 10ms;
+  request.warmup = 0;
+  std::atomic<int> pings = 0;
+  // The prober stands still for half of the time, as if one ping had been waited for.
+  auto result = MeasurePing(TransportRegistry(), request,
+                            [&](double) {
+                              if (++pings == 3) std::this_thread::sleep_for(100ms);
+                            },
+                            {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_TRUE(result->not_sent.has_value());
+  EXPECT_GE(*result->not_sent, 9u);
+  EXPECT_EQ(*result->not_sent + result->rtt.count() + result->lost, 20u);
+}
+
+TEST(MeasurePing, BackToBackHasNoSchedule) {
+  LoopbackResponder peer("", Options());
+  const PingRequest request{.target = peer.target(), .bounds = {.iterations = 10, .duration = {}}};
+  auto result = MeasurePing(TransportRegistry(), request, [](double) {}, {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FALSE(result->not_sent.has_value());
+  EXPECT_EQ(result->retransmits, 0u);
+}
+
+TEST(MeasurePing, AnIntervalDoesNotOutlastTheDuration) {
+  LoopbackResponder peer("", Options());
+  PingRequest request{.target = peer.target(), .bounds = {.iterations = {}, .duration = 100ms}};
+  request.interval = 20s;
+  const pace::Stopwatch watch;
+  auto result = MeasurePing(TransportRegistry(), request, [](double) {}, {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->rtt.count(), 1u);
+  EXPECT_TRUE(watch.Within(2s));
 }
 
 }  // namespace

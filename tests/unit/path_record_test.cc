@@ -173,7 +173,8 @@ TEST_F(PathRecordTest, StreamsThatFailDegradeThePathAndNamesWhy) {
 
 TEST_F(PathRecordTest, PacketsThatTcpSendsAgainAreLoss) {
   auto answer = [&](uint32_t retransmits) {
-    record.PingAnswered({.rtt = milliseconds(1), .retransmits = retransmits}, now += milliseconds(100));
+    record.PingAnswered({.rtt = milliseconds(1), .responder_hold = {}, .retransmits = retransmits},
+                        now += milliseconds(100));
   };
   for (int i = 0; i < 60; ++i) answer(i == 30 ? 1 : 0);
   EXPECT_EQ(Result().state(), v1::PATH_STATE_OK) << "one in a day is no fault";
@@ -211,9 +212,9 @@ TEST_F(PathRecordTest, CountsForItsKindToo) {
   Answer();
   Fail(absl::DeadlineExceededError("lost"));
   other.PingAnswered({.rtt = microseconds(100), .responder_hold = {}}, now);
-  record.StreamBusy();
-  record.StreamDeferred(absl::ResourceExhaustedError("budget"));
-  other.StreamFailed(absl::UnavailableError("gone"));
+  record.StreamNotTried(absl::AbortedError("busy"));
+  record.StreamNotTried(absl::ResourceExhaustedError("budget"));
+  other.StreamFailed(absl::UnavailableError("gone"), "", now);
   const v1::PathTotals totals = ExportTotals({"tcp", v1::FABRIC_KIND_ETHERNET, 3, false}, kind);
   EXPECT_EQ(totals.transport(), "tcp");
   EXPECT_EQ(totals.rail(), 3u);

@@ -70,7 +70,6 @@ TEST(RemoteProbe, TellsWhatAPersonThereWouldSee) {
     EXPECT_EQ(stream->sample.bytes, 8u << 20);
     ASSERT_EQ(stream->streams.size(), 1u);
     EXPECT_EQ(stream->streams[0].direction, direction);
-    EXPECT_GT(stream->sample.bps(), 0);
   }
 }
 
