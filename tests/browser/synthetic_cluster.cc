@@ -182,6 +182,8 @@ void SyntheticCluster::UpdateEdge(size_t src, size_t dst, uint64_t tick, ReportE
   edge->jitter_ms = rtt_ms * (0.05 + 0.2 * Noise(tick, src, dst, way));
   edge->network_rtt_ms = edge->network_rtt_p50_ms = rtt_ms * 0.82;
   edge->network_rtt_jitter_ms = *edge->jitter_ms * 0.5;
+  edge->bw_state = v1::BANDWIDTH_STATE_MEASURED;
+  edge->bw_life_ms = 3'600'000;
   edge->bw_mbps = edge->bw_p50_mbps = share * *edge->bw_expected_mbps;
   edge->bw_percent = 100 * share;
   edge->rtt_distribution_ms = DistributionMs{900,          rtt_ms * 0.8, rtt_ms,       rtt_ms * 1.2,  rtt_ms * 1.9,

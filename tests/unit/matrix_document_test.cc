@@ -32,6 +32,9 @@ ReportEdge Edge(const std::string& dst, const std::string& transport = "tcp", co
   edge.rail = rail;
   edge.state = v1::PATH_STATE_OK;
   edge.rtt_ms = edge.rtt_p50_ms = kAnyFigure;
+  edge.bw_state = v1::BANDWIDTH_STATE_MEASURED;
+  edge.bw_age_ms = 0;
+  edge.bw_life_ms = 60'000;
   edge.bw_p50_mbps = 9420.125;
   edge.rtt_age_ms = 300;
   return edge;

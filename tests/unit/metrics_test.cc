@@ -57,6 +57,8 @@ class MetricsTest : public testing::Test {
     result.set_fabric(v1::FABRIC_KIND_ETHERNET);
     result.mutable_rtt()->set_samples(5);
     result.mutable_rtt()->set_p50(70'000);
+    result.set_bandwidth_state(v1::BANDWIDTH_STATE_MEASURED);
+    result.set_bandwidth_life_ms(60'000);
     result.mutable_bandwidth()->set_samples(3);
     result.mutable_bandwidth()->set_p50(mbps * 1e6);
     result.mutable_bandwidth()->set_age_ms(4000);

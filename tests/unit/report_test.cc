@@ -62,6 +62,8 @@ v1::PathResult GoodResult() {
   result.mutable_network_rtt()->set_samples(5);
   result.mutable_network_rtt()->set_ewma(66'000);
   result.mutable_network_rtt()->set_p50(65'000);
+  result.set_bandwidth_state(v1::BANDWIDTH_STATE_MEASURED);
+  result.set_bandwidth_life_ms(18'000);
   result.mutable_bandwidth()->set_samples(3);
   result.mutable_bandwidth()->set_ewma(9'412'300'000);
   result.mutable_bandwidth()->set_p50(9'420'100'000);
@@ -110,6 +112,36 @@ TEST(Report, SurvivesTheWayThereAndBack) {
   auto parsed = ParseReport(text, kSelf);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(ReportToJson(*parsed), text);
+}
+
+// With the probes switched off the last figure once stood for ever, on an edge that was OK.
+TEST(Report, ABandwidthHasALife) {
+  v1::PathResult result = GoodResult();
+  EXPECT_EQ(Json::parse(ReportToJson(ReportOf(result)))["edges"][0]["bw_state"], "MEASURED");
+  result.mutable_bandwidth()->set_age_ms(18'001);
+  Json edge = Json::parse(ReportToJson(ReportOf(result)))["edges"][0];
+  EXPECT_EQ(edge["state"], "OK") << "its round trips are as good as ever";
+  EXPECT_EQ(edge["bw_state"], "NOT_KNOWN");
+  EXPECT_EQ(edge["bw_reason"], "the last figure is 18 s old");
+  EXPECT_TRUE(edge["bw_mbps"].is_null() && edge["bw_p50_mbps"].is_null() && edge["bw_percent"].is_null());
+  EXPECT_FALSE(edge["rtt_p50_ms"].is_null());
+}
+
+TEST(Report, ABandwidthDiesOnItsWayToTheReader) {
+  ReportEdge edge = ReportOf(GoodResult()).edges[0];
+  EXPECT_TRUE(BandwidthCounts(edge, 13'900));
+  EXPECT_FALSE(BandwidthCounts(edge, 13'901));
+  AddToAges(edge, 13'901);
+  EXPECT_FALSE(edge.bw_p50_mbps.has_value());
+  EXPECT_EQ(edge.bw_state, v1::BANDWIDTH_STATE_NOT_KNOWN);
+}
+
+TEST(Report, ANodeThatToldNoLifeIsNotBelieved) {
+  Json report = Json::parse(ReportToJson(ReportOf(GoodResult())));
+  report["edges"][0].erase("bw_life_ms");
+  auto parsed = ParseReport(report.dump(), kSelf);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_FALSE(parsed->edges[0].bw_p50_mbps.has_value());
 }
 
 TEST(Report, OnlyOkCarriesFigures) {

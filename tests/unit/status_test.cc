@@ -31,6 +31,7 @@ Topology GoodTopology(int n) {
       edge.edge.dst_node_id = NodeId(j);
       edge.edge.state = v1::PATH_STATE_OK;
       edge.edge.rtt_ms = edge.edge.rtt_p50_ms = 0.0712;
+      edge.edge.bw_state = v1::BANDWIDTH_STATE_MEASURED;
       edge.edge.bw_mbps = edge.edge.bw_p50_mbps = 9420.1;
       edge.edge.bw_probes = 1;
       topology.edges.push_back(edge);
@@ -53,6 +54,21 @@ TEST(Status, UnitsOfTheMatrices) {
   EXPECT_FALSE(Has(text, "Bad edges")) << text;
   EXPECT_FALSE(Has(text, "\x1b")) << "colour was not asked for";
   EXPECT_EQ(StatusExitCode(GoodTopology(3)), 0);
+}
+
+TEST(Status, ABandwidthThatIsNotKnownIsCountedAndSaidWhy) {
+  Topology topology = GoodTopology(3);
+  for (size_t i : {0u, 1u}) {
+    ReportEdge& edge = topology.edges[i].edge;
+    edge.bw_life_ms = 18'000;
+    edge.bw_state = v1::BANDWIDTH_STATE_NOT_KNOWN;
+    edge.bw_reason = "the last figure is 40 s old; since then: port eth0 is in another bandwidth probe";
+    edge.bw_mbps = edge.bw_p50_mbps = std::nullopt;
+  }
+  std::string text = RenderStatus(topology, {});
+  EXPECT_TRUE(Has(text, "6 of 6 edges OK, bandwidth of 2 not known\n")) << text;
+  EXPECT_TRUE(Has(text, "and 1 more: the last figure is 40 s old; since then: port eth0 is in another")) << text;
+  EXPECT_FALSE(Has(RenderStatus(GoodTopology(3), {}), "not known"));
 }
 
 TEST(Status, LongRoundTripsAreInMilliseconds) {

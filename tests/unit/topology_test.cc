@@ -26,6 +26,9 @@ ReportEdge OkEdge(const std::string& dst, double rtt_p50_ms = 0.07) {
   edge.transport = "tcp";
   edge.state = v1::PATH_STATE_OK;
   edge.rtt_ms = edge.rtt_p50_ms = rtt_p50_ms;
+  edge.bw_state = v1::BANDWIDTH_STATE_MEASURED;
+  edge.bw_age_ms = 0;
+  edge.bw_life_ms = 60'000;
   edge.bw_p50_mbps = 9420.1;
   edge.rtt_age_ms = 300;
   edge.last_ok_age_ms = 300;
