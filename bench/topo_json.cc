@@ -19,7 +19,11 @@ Json KnownOrNull(Number number) {
   return number > 0 ? Json(number) : Json();
 }
 
-Json NumaJson(const inventory::PciPlace& place) { return place.numa_node < 0 ? Json() : Json(place.numa_node); }
+Json NumaJson(const Node& node, const inventory::PciPlace& place) {
+  const inventory::NumaNode* numa = NumaNodeOf(node, place);
+  const int index = numa == nullptr ? place.numa_node : numa->index;
+  return index < 0 ? Json() : Json(index);
+}
 
 Json PcieJson(const inventory::PcieLink& link) {
   return {{"generation", KnownOrNull(link.generation)},
@@ -33,7 +37,7 @@ Json GpuJson(const Node& node, const Gpu& gpu) {
   inventory::Nearest nearest = NearestPort(node, gpu);
   Json names = Json::array();
   for (size_t i : nearest.ports) names.push_back(node.ports[i].name);
-  const inventory::NumaNode* numa = FindNumaNode(node, gpu.place.numa_node);
+  const inventory::NumaNode* numa = NumaNodeOf(node, gpu.place);
   Json nvlinks = Json::object();
   for (const auto& [other, count] : gpu.nvlinks) nvlinks[node.gpus[other].name] = count;
   return {{"name", gpu.name},
@@ -41,7 +45,7 @@ Json GpuJson(const Node& node, const Gpu& gpu) {
           {"model", OrNull(gpu.model)},
           {"pci", OrNull(gpu.place.address)},
           {"pci_path", gpu.place.path},
-          {"numa", NumaJson(gpu.place)},
+          {"numa", NumaJson(node, gpu.place)},
           {"cpus", numa == nullptr ? Json() : OrNull(inventory::CpuList(numa->cpus))},
           {"nearest_nic", names.empty() ? Json() : names.front()},
           {"nearest_nics", names},
@@ -52,7 +56,7 @@ Json GpuJson(const Node& node, const Gpu& gpu) {
           {"pcie", PcieJson(gpu.pcie)}};
 }
 
-Json NicJson(const Port& port) {
+Json NicJson(const Node& node, const Port& port) {
   Json gids = Json::array();
   for (const inventory::Gid& gid : port.gids)
     gids.push_back(
@@ -63,7 +67,7 @@ Json NicJson(const Port& port) {
           {"rdma_port", KnownOrNull(port.rdma_port)},
           {"pci", OrNull(port.place.address)},
           {"pci_path", port.place.path},
-          {"numa", NumaJson(port.place)},
+          {"numa", NumaJson(node, port.place)},
           {"bus", Name(port.bus)},
           {"fabric", Name(port.fabric)},
           {"role", port.role == v1::PORT_ROLE_UNKNOWN ? Json() : Json(Name(port.role))},
@@ -94,7 +98,7 @@ Json TopologyJson(const Node& node) {
   Json gpus = Json::array(), nic_list = Json::array(), numa_nodes = Json::array();
   Json affinity = Json::array(), gpu_affinity = Json::array(), rows = Json::array(), columns = Json::array();
   for (const Port* nic : nics) {
-    nic_list.push_back(NicJson(*nic));
+    nic_list.push_back(NicJson(node, *nic));
     columns.push_back(nic->name);
   }
   for (const Gpu& gpu : node.gpus) {
@@ -103,12 +107,12 @@ Json TopologyJson(const Node& node) {
     Json to_nics = Json::array(), to_gpus = Json::array();
     for (const Port* nic : nics) to_nics.push_back(Name(AffinityOf(node, gpu, *nic)));
     for (const Gpu& other : node.gpus)
-      to_gpus.push_back(&other == &gpu ? "X" : Name(AffinityOf(gpu.place, other.place, node.topology_hidden)));
+      to_gpus.push_back(&other == &gpu ? "X" : Name(AffinityOf(node, gpu.place, other.place)));
     affinity.push_back(std::move(to_nics));
     gpu_affinity.push_back(std::move(to_gpus));
   }
   for (const inventory::NumaNode& numa : node.numa_nodes)
-    numa_nodes.push_back({{"index", numa.index},
+    numa_nodes.push_back({{"index", numa.index < 0 ? Json() : Json(numa.index)},
                           {"package", numa.package < 0 ? Json() : Json(numa.package)},
                           {"cpus", OrNull(inventory::CpuList(numa.cpus))},
                           {"cores", KnownOrNull(numa.cores)},

@@ -81,7 +81,7 @@ void AddBridge(const std::string& name, const Bridge& bridge, Box* into) {
 }
 
 std::string NumaTitle(const inventory::NumaNode& numa) {
-  std::string title = absl::StrCat("NUMA node ", numa.index);
+  std::string title = numa.index < 0 ? "the only NUMA node" : absl::StrCat("NUMA node ", numa.index);
   if (numa.package >= 0) absl::StrAppend(&title, ", package ", numa.package);
   if (!numa.cpus.empty()) absl::StrAppend(&title, ", CPUs ", inventory::CpuList(numa.cpus));
   if (numa.memory_bytes > 0)
@@ -92,7 +92,11 @@ std::string NumaTitle(const inventory::NumaNode& numa) {
 std::vector<Box> MakeBoxes(const Node& node, const std::vector<size_t>& shown) {
   std::map<int, Bridge> trees;  // by NUMA node; -1: not known
   for (const inventory::NumaNode& numa : node.numa_nodes) trees[numa.index];
-  auto numa_of = [&](const inventory::PciPlace& place) { return node.topology_hidden ? -1 : place.numa_node; };
+  auto numa_of = [&](const inventory::PciPlace& place) {
+    if (node.topology_hidden) return -1;
+    const inventory::NumaNode* numa = NumaNodeOf(node, place);
+    return numa == nullptr ? place.numa_node : numa->index;
+  };
   auto bridge_of = [&](const inventory::PciPlace& place) {
     Bridge* root = &trees[numa_of(place)];
     return node.topology_hidden ? root : Descend(root, place);
@@ -104,7 +108,7 @@ std::vector<Box> MakeBoxes(const Node& node, const std::vector<size_t>& shown) {
   for (const auto& [index, tree] : trees) {
     Box box;
     const inventory::NumaNode* numa = FindNumaNode(node, index);
-    box.known = index >= 0;
+    box.known = index >= 0 || numa != nullptr;
     box.title = numa != nullptr        ? NumaTitle(*numa)
                 : index >= 0           ? absl::StrCat("NUMA node ", index)
                 : node.topology_hidden ? "where these are is hidden by the hypervisor"

@@ -60,7 +60,7 @@ std::string Cell(const Node& node, const Device& row, const Device& column, std:
       return absl::StrCat("NV", links->second);
     }
   }
-  Affinity affinity = AffinityOf(*row.place, *column.place, node.topology_hidden);
+  Affinity affinity = AffinityOf(node, *row.place, *column.place);
   used->insert(affinity);
   return affinity == Affinity::kUnknown ? "?" : Name(affinity);
 }
@@ -75,9 +75,10 @@ std::string Matrix(const Node& node, const std::vector<Device>& devices) {
     std::vector<std::string>& cells = rows.emplace_back();
     cells.push_back(row.label);
     for (const Device& column : devices) cells.push_back(Cell(node, row, column, &used, &nvlink));
-    const inventory::NumaNode* numa = FindNumaNode(node, row.place->numa_node);
+    const inventory::NumaNode* numa = NumaNodeOf(node, *row.place);
+    const int index = numa == nullptr ? row.place->numa_node : numa->index;
     cells.push_back(numa == nullptr || numa->cpus.empty() ? "?" : inventory::CpuList(numa->cpus));
-    cells.push_back(row.place->numa_node < 0 ? "?" : std::to_string(row.place->numa_node));
+    cells.push_back(index < 0 ? "?" : std::to_string(index));
   }
   std::string text = Align(rows) + "\nLegend:\n  X    = itself\n";
   for (auto affinity = used.rbegin(); affinity != used.rend(); ++affinity)
@@ -113,7 +114,8 @@ std::string NearestLines(const Node& node) {
     }
     const Port& port = node.ports[nearest.ports.front()];
     absl::StrAppend(&text, "  ", gpu.name, ": ", Plain(port.name), ", ", Name(nearest.affinity),
-                    port.rail ? absl::StrCat(", rail ", *port.rail) : "");
+                    port.rail ? absl::StrCat(", rail ", *port.rail) : "",
+                    port.state == v1::PORT_STATE_DOWN ? ", down" : "");
     auto name = [&](std::string* out, size_t i) { absl::StrAppend(out, Plain(node.ports[i].name)); };
     if (nearest.ports.size() > 1)
       absl::StrAppend(&text, " (as near: ", absl::StrJoin(nearest.ports.begin() + 1, nearest.ports.end(), ", ", name),
@@ -138,7 +140,7 @@ std::string RailLines(const Node& node) {
 std::vector<size_t> ShownPorts(const Node& node) {
   std::vector<size_t> shown;
   for (size_t i = 0; i < node.ports.size(); ++i)
-    if (node.ports[i].is_nic() && !node.ports[i].virtual_function && node.ports[i].bond.empty()) shown.push_back(i);
+    if (node.ports[i].is_shown()) shown.push_back(i);
   return shown;
 }
 

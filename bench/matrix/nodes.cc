@@ -110,6 +110,8 @@ const char* FabricWord(v1::FabricKind fabric) {
       return "slingshot";
     case v1::FABRIC_KIND_OMNIPATH:
       return "omnipath";
+    case v1::FABRIC_KIND_WIFI:
+      return "wifi";
     default:
       return "unknown";
   }

@@ -1,7 +1,7 @@
 #include "engine/inventory/hwloc_xml.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -11,12 +11,13 @@
 #include "engine/inventory/hwloc_topology.h"
 #include "engine/inventory/pci.h"
 #include "engine/inventory/sysfs_pci.h"
+#include "engine/inventory/trial.h"
 
 namespace netsense::inventory {
 namespace {
 
-constexpr int kMaxIndex = 1 << 20;      // of a processor or a NUMA node
-constexpr int kMaxDistances = 1 << 12;  // objects of one matrix
+constexpr int kMaxIndex = 1 << 14;      // of a processor or a NUMA node; the kernel's limits are 8,192 and 1,024
+constexpr int kMaxDistances = 1 << 10;  // objects of one matrix
 
 // hwloc declares these inside of a union.
 using PciAttributes = decltype(hwloc_obj_attr_u::pcidev);
@@ -31,17 +32,26 @@ std::string AddressOf(const PciAttributes& pci) {
   return FormatPciAddress({.domain = pci.domain, .bus = pci.bus, .device = pci.dev, .function = pci.func});
 }
 
-// The node whose memory the object is local to, when it is one. Where the machine has several, -1 is "not said".
-int NumaNodeOf(hwloc_topology_t topology, hwloc_obj_t object) {
+// The node whose memory the object is local to. Several nodes may be so near to the same processors (DRAM and HBM):
+// then the first, as the kernel counts, which is where its processors are. Where they are near to different ones, -1:
+// not said.
+int NumaNodeIndex(hwloc_topology_t topology, hwloc_obj_t object) {
   hwloc_obj_t above = hwloc_get_non_io_ancestor_obj(topology, object);
-  if (above == nullptr || above->nodeset == nullptr || hwloc_bitmap_weight(above->nodeset) != 1) return -1;
-  return hwloc_bitmap_first(above->nodeset);
+  if (above == nullptr || above->nodeset == nullptr) return -1;
+  hwloc_obj_t first = nullptr;
+  for (hwloc_obj_t numa = nullptr;
+       (numa = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, numa)) != nullptr;) {
+    if (hwloc_bitmap_isset(above->nodeset, numa->os_index) == 0) continue;
+    if (first != nullptr && hwloc_bitmap_isequal(first->cpuset, numa->cpuset) == 0) return -1;
+    if (first == nullptr || numa->os_index < first->os_index) first = numa;
+  }
+  return first == nullptr ? -1 : static_cast<int>(first->os_index);
 }
 
 PciPlace PlaceOf(hwloc_topology_t topology, hwloc_obj_t device) {
   PciPlace place;
   place.address = AddressOf(device->attr->pcidev);
-  place.numa_node = NumaNodeOf(topology, device);
+  place.numa_node = NumaNodeIndex(topology, device);
   place.path.push_back(place.address);
   for (hwloc_obj_t above = device->parent; above != nullptr && above->type == HWLOC_OBJ_BRIDGE; above = above->parent) {
     const BridgeAttributes& bridge = above->attr->bridge;
@@ -130,7 +140,9 @@ void ReadPorts(hwloc_topology_t topology, hwloc_obj_t pci, std::vector<Port>* po
     port.netdev = net->name;
     port.fabric = FabricOf(IdOf(pci->attr->pcidev));
     if (port.fabric == v1::FABRIC_KIND_UNKNOWN)
-      port.fabric = IsIpoib(net) ? v1::FABRIC_KIND_INFINIBAND : v1::FABRIC_KIND_ETHERNET;
+      port.fabric = IsIpoib(net)                                   ? v1::FABRIC_KIND_INFINIBAND
+                    : IsWifi(IdOf(pci->attr->pcidev), port.netdev) ? v1::FABRIC_KIND_WIFI
+                                                                   : v1::FABRIC_KIND_ETHERNET;
     port.name = PortName(port, false);
     ports->push_back(std::move(port));
   }
@@ -174,22 +186,30 @@ bool IsNamedVirtual(const Port& port) { return absl::StrContains(port.model, "Vi
 // hwloc tells virtual functions from others by their names only. One whose physical function is not on the machine has
 // been handed to it for good, as to a virtual machine, and is a port like any.
 void MarkVirtualFunctions(std::vector<Port>* ports) {
-  auto parent = [](const Port& port) {
-    return std::vector(port.place.path.begin(), port.place.path.end() - (port.place.path.empty() ? 0 : 1));
+  auto vendor_and_parent = [](const Port& port) {
+    return std::pair(port.vendor,
+                     std::vector(port.place.path.begin(), port.place.path.end() - (port.place.path.empty() ? 0 : 1)));
   };
-  for (Port& port : *ports)
-    port.virtual_function =
-        IsNamedVirtual(port) && std::any_of(ports->begin(), ports->end(), [&](const Port& physical) {
-          return !IsNamedVirtual(physical) && physical.vendor == port.vendor && parent(physical) == parent(port);
-        });
+  std::set<std::pair<std::string, std::vector<std::string>>> physical;
+  for (const Port& port : *ports)
+    if (!IsNamedVirtual(port)) physical.insert(vendor_and_parent(port));
+  for (Port& port : *ports) port.virtual_function = IsNamedVirtual(port) && physical.contains(vendor_and_parent(port));
 }
 
-// hwloc trusts the numbers in its files: sizes that no machine has are refused before it sees them.
+// hwloc trusts the numbers in its files: sizes that no machine has are refused before it sees them. Of the other
+// objects than these the number may be anything: a PCI device's is its packed address.
+bool HasIndex(const pugi::xml_node& object) {
+  const std::string_view type = object.attribute("type").value();
+  return type == "PU" || type == "NUMANode" || type == "Node" || type == "Machine";
+}
+
 absl::Status CheckNumbers(const pugi::xml_node& node) {
   for (pugi::xml_node child : node.children()) {
-    for (const char* name : {"os_index", "first_cpuset_index"})
-      if (child.attribute(name).as_llong(0) > kMaxIndex || child.attribute(name).as_llong(0) < -1)
+    for (const char* name : {"os_index", "first_cpuset_index"}) {
+      const int64_t index = child.attribute(name).as_llong(0);
+      if ((HasIndex(child) || name != std::string_view("os_index")) && (index > kMaxIndex || index < -1))
         return absl::InvalidArgumentError(absl::StrCat(name, " ", child.attribute(name).value(), " is no machine's"));
+    }
     if (child.attribute("nbobjs").as_llong(0) > kMaxDistances || child.attribute("nbobjs").as_llong(0) < 0)
       return absl::InvalidArgumentError(
           absl::StrCat("a matrix of ", child.attribute("nbobjs").value(), " objects is no machine's"));
@@ -214,12 +234,7 @@ absl::Status CheckVersion(const pugi::xml_node& root) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<Node> ReadHwlocXml(const XmlFile& file) {
-  const pugi::xml_node root = file.document->child("topology");
-  if (auto status = CheckVersion(root); !status.ok()) return status;
-  if (auto status = CheckNumbers(root); !status.ok()) return status;
+absl::StatusOr<Node> Load(const XmlFile& file) {
   auto topology = LoadXml(file.text);
   if (!topology.ok()) return topology.status();
   hwloc_topology_t raw = topology->get();
@@ -244,9 +259,22 @@ absl::StatusOr<Node> ReadHwlocXml(const XmlFile& file) {
   if (hwloc_get_next_pcidev(raw, nullptr) == nullptr)
     node.notes.push_back("the file has no PCI devices: export it with all devices (`lstopo --whole-io machine.xml`)");
   AddBareFunctions(raw, bare, &node);
+  if (auto status = CheckSize(node); !status.ok()) return status;
   MarkVirtualFunctions(&node.ports);
   if (hypervisor) node.virtualized = Virtualized::kYes;
   return node;
+}
+
+}  // namespace
+
+absl::StatusOr<Node> ReadHwlocXml(const XmlFile& file) {
+  const pugi::xml_node root = file.document->child("topology");
+  if (auto status = CheckVersion(root); !status.ok()) return status;
+  if (auto status = CheckNumbers(root); !status.ok()) return status;
+  // No check finds all that hwloc trips over.
+  auto tried = TryInChild([&] { return Load(file).status(); });
+  if (!tried.ok()) return absl::InvalidArgumentError(absl::StrCat("hwloc cannot take this file: ", tried.message()));
+  return Load(file);
 }
 
 }  // namespace netsense::inventory

@@ -62,7 +62,9 @@ void NoteUnprovenRoce(Node* node) {
     node->notes.push_back(absl::StrCat("RDMA over an Ethernet link, and no GID's type says that it is RoCE: ", names));
 }
 
-absl::StatusOr<Node> ReadXml(const std::string& path) {
+enum class Use { kShow, kPlaces };
+
+absl::StatusOr<Node> ReadXml(const std::string& path, Use use) {
   auto file = ReadXmlFile(path);
   if (!file.ok()) return absl::FailedPreconditionError(std::string(file.status().message()));
   const std::string root = file->document->document_element().name();
@@ -71,23 +73,25 @@ absl::StatusOr<Node> ReadXml(const std::string& path) {
                                               ">, and a topology's is <topology> (hwloc) or <system> (NCCL)"));
   if (root == "topology") node = ReadHwlocXml(*file);
   if (root == "system") node = ReadNcclXml(*file);
+  if (root == "system" && use == Use::kPlaces && NcclHosts(*file) > 1)
+    node = absl::InvalidArgumentError(
+        "several machines are in it (host_hash), and nothing tells which of them this one is: leave in the file the "
+        "<cpu> elements of this one only");
   if (!node.ok()) return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::string(node.status().message())));
   node->source = absl::StrCat(root == "topology" ? "hwloc XML " : "NCCL topology ", path);
   return node;
 }
 
-absl::StatusOr<Node> Finish(const Options& options, Node node) {
+// `places`: of the override; null = there is none.
+absl::StatusOr<Node> Finish(const Options& options, const Node* places, Node node) {
   OrderGpus(&node);
   OrderPorts(&node);
-  if (options.topology_override.empty()) {
+  if (places == nullptr) {
     DetectHiddenTopology(&node);
-  } else {
-    auto file = ReadXml(options.topology_override);
-    if (!file.ok()) return file.status();
-    if (auto status = ApplyPlaces(*file, &node); !status.ok())
-      return absl::FailedPreconditionError(
-          absl::StrCat(options.topology_override, ": ", std::string(status.message())));
+  } else if (auto status = ApplyPlaces(*places, &node); !status.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(options.topology_override, ": ", std::string(status.message())));
   }
+  NoteUnknowns(&node);
   NoteUnprovenRoce(&node);
   AssignRoles(&node);
   if (auto status = AssignRails(options.rails, &node); !status.ok()) return status;
@@ -116,7 +120,16 @@ void ReadProcessors(Node* node) {
 
 }  // namespace
 
+absl::Status ThisMachine::ReadOverride() {
+  std::lock_guard lock(mutex_);
+  if (options_.topology_override.empty() || places_) return absl::OkStatus();
+  auto places = ReadXml(options_.topology_override, Use::kPlaces);
+  if (places.ok()) places_ = *std::move(places);
+  return places.status();
+}
+
 absl::StatusOr<Node> ThisMachine::Read() {
+  if (auto status = ReadOverride(); !status.ok()) return status;
   Node node;
   node.source = "this machine";
   std::array<char, 256> hostname{};
@@ -140,15 +153,20 @@ absl::StatusOr<Node> ThisMachine::Read() {
     }
     AddNvmlFacts(*nvml_, &node);
   }
-  return Finish(options_, std::move(node));
+  return Finish(options_, places_ ? &*places_ : nullptr, std::move(node));
 }
 
 absl::StatusOr<Node> ReadFrom(const std::string& path, const Options& options) {
   struct stat info;
   bool folder = stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-  absl::StatusOr<Node> node = folder ? ReadSysfsSnapshot(path) : ReadXml(path);
+  absl::StatusOr<Node> node = folder ? ReadSysfsSnapshot(path) : ReadXml(path, Use::kShow);
   if (!node.ok()) return absl::FailedPreconditionError(std::string(node.status().message()));
-  return Finish(options, *std::move(node));
+  if (auto status = CheckSize(*node); !status.ok())
+    return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::string(status.message())));
+  if (options.topology_override.empty()) return Finish(options, nullptr, *std::move(node));
+  auto places = ReadXml(options.topology_override, Use::kPlaces);
+  if (!places.ok()) return places.status();
+  return Finish(options, &*places, *std::move(node));
 }
 
 }  // namespace netsense::inventory

@@ -27,11 +27,15 @@ class ThisMachine {
   // The machine as it is now. What cannot be read is absent, and the notes say so: it fails only over the options, with
   // the codes of ReadFrom().
   // Takes tens of milliseconds; the GPUs' driver, which may take a second, is asked every ten minutes only.
+  // The topology file is read once.
   absl::StatusOr<Node> Read();
 
  private:
+  absl::Status ReadOverride();
+
   const Options options_;
   std::mutex mutex_;
+  std::optional<Node> places_;  // of the topology file, once it is read: then it stays as it is
   std::optional<NvmlFacts> nvml_;
   MonotonicTime nvml_read_at_{};
 };

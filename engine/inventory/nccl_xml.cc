@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,7 @@ namespace netsense::inventory {
 namespace {
 
 constexpr size_t kMaxMaskDigits = 4096;
+constexpr int kMaxNumaNodes = 1024;  // as the kernel's own limit
 
 // "0000ffff,ffffffff": groups of 32 processors, the highest first.
 std::vector<int> ParseMask(const std::string& mask) {
@@ -48,9 +50,16 @@ PciId IdOf(const pugi::xml_node& pci) {
 class Reader {
  public:
   absl::StatusOr<Node> Read(const pugi::xml_node& system) {
-    for (pugi::xml_node cpu : system.children("cpu")) {
-      int numa = cpu.attribute("numaid").as_int(-1);
-      if (numa >= 0 && FindNumaNode(node_, numa) == nullptr) {
+    const std::set<std::string> hosts = HostsOf(system);
+    const std::string host = system.child("cpu").attribute("host_hash").value();
+    std::vector<pugi::xml_node> cpus;
+    for (pugi::xml_node cpu : system.children("cpu"))
+      if (hosts.size() < 2 || cpu.attribute("host_hash").value() == host) cpus.push_back(cpu);
+    for (pugi::xml_node cpu : cpus) {
+      int numa = std::max(cpu.attribute("numaid").as_int(-1), -1);
+      if (numa >= kMaxNumaNodes) return absl::InvalidArgumentError(absl::StrCat("numaid ", numa, " is no machine's"));
+      // Without a number, there is a node only where there can be no other.
+      if ((numa >= 0 || cpus.size() == 1) && FindNumaNode(node_, numa) == nullptr) {
         NumaNode& added = node_.numa_nodes.emplace_back();
         added.index = numa;
         added.cpus = ParseMask(cpu.attribute("affinity").value());
@@ -64,18 +73,33 @@ class Reader {
               [](const NumaNode& a, const NumaNode& b) { return a.index < b.index; });
     JoinNvlinks();
     node_.virtualized = Virtualized::kNo;  // it is written to say what a hypervisor hides
+    if (hosts.size() > 1)
+      node_.notes.push_back(absl::StrCat("the file has ", hosts.size(),
+                                         " machines in it, as NCCL writes it where NVLink joins them: only the first "
+                                         "is shown, host_hash ",
+                                         host));
+    if (!classless_.empty())
+      node_.notes.push_back(absl::StrCat("what the PCI functions without a class in the file are is not known (",
+                                         classless_.size(), ", the first ", classless_.front(),
+                                         "); as --topology-override it places devices of their addresses"));
     node_.notes.push_back(
         "NCCL's format does not tell host bridges: devices of one NUMA node that share no PCIe bridge are shown as "
         "NODE, and may be PHB");
     return std::move(node_);
   }
 
+  static std::set<std::string> HostsOf(const pugi::xml_node& system) {
+    std::set<std::string> hosts;
+    for (pugi::xml_node cpu : system.children("cpu")) hosts.insert(cpu.attribute("host_hash").value());
+    return hosts;
+  }
+
  private:
   absl::Status ReadElement(const pugi::xml_node& element, PciPlace above) {
     const std::string kind = element.name();
     if (kind == "nic") {
-      for (pugi::xml_node net : element.children("net")) AddNet(net, above, {});
-      return absl::OkStatus();
+      for (pugi::xml_node net : element.children("net")) AddNet(net, above, {}, {});
+      return CheckSize(node_);
     }
     if (kind != "pci") return absl::OkStatus();
     auto address = ParsePciAddress(element.attribute("busid").value());
@@ -88,17 +112,23 @@ class Reader {
     if (place.path.empty()) place.path.push_back("root of " + place.address);
     place.path.push_back(place.address);
     const PciId id = IdOf(element);
-    if (id.pci_class >> 8 == 0x06) {
-      for (pugi::xml_node child : element.children())
+    const bool bridge = id.pci_class >> 8 == 0x06;
+    // Files written by hand may leave the class out: what has functions behind it is a bridge, whatever else it is.
+    for (pugi::xml_node child : element.children())
+      if (bridge || std::string_view(child.name()) == "pci")
         if (auto status = ReadElement(child, place); !status.ok()) return status;
-      return absl::OkStatus();
-    }
+    if (bridge) return absl::OkStatus();
+    if (!seen_.insert(place.address).second)
+      return absl::InvalidArgumentError(absl::StrCat(place.address, " stands there twice: one machine has it once"));
     if (IsGpuElement(element, id)) {
       AddGpu(element, place, id);
     } else if (IsNetworkClass(id) || element.child("nic")) {
       AddNic(element, place, id);
+    } else if (!element.child("pci")) {
+      if (!element.attribute("class")) classless_.push_back(place.address);
+      node_.functions.push_back(std::move(place));
     }
-    return absl::OkStatus();
+    return CheckSize(node_);
   }
 
   static PcieLink LinkOf(const pugi::xml_node& pci) {
@@ -133,22 +163,28 @@ class Reader {
       node_.ports.push_back(std::move(port));
       return;
     }
-    for (pugi::xml_node net : nic.children("net")) AddNet(net, place, port);
+    for (pugi::xml_node net : nic.children("net")) AddNet(net, place, id, port);
   }
 
-  // NCCL's sockets have no GUID, its RDMA devices do.
-  void AddNet(const pugi::xml_node& net, const PciPlace& place, Port port) {
+  // NCCL's sockets have port 0 (and the device's number as GUID), RDMA devices count theirs from 1. Without a port the
+  // GUID tells.
+  void AddNet(const pugi::xml_node& net, const PciPlace& place, const PciId& id, Port port) {
     port.place = place;
     const std::string name = net.attribute("name").value();
-    if (net.attribute("guid").as_ullong() != 0) {
+    const pugi::xml_attribute number = net.attribute("port");
+    if (number ? number.as_int() > 0 : net.attribute("guid").as_ullong() != 0) {
       port.rdma_device = name;
-      port.rdma_port = std::max(net.attribute("port").as_int(1), 1);
+      port.rdma_port = std::max(number.as_int(1), 1);
     } else {
       port.netdev = name;
+      if (IsWifi(id, name)) port.fabric = v1::FABRIC_KIND_WIFI;
     }
-    int64_t megabits = net.attribute("speed").as_llong();
-    if (megabits > 0 && megabits < 1'000'000'000) port.speed_bps = static_cast<uint64_t>(megabits) * 1'000'000;
+    const double megabits = static_cast<double>(net.attribute("speed").as_llong());
+    port.speed_bps = PlausibleRate(megabits * 1e6);
     port.name = PortName(port, port.rdma_port > 1);
+    if (megabits > 0 && port.speed_bps == 0)
+      node_.notes.push_back(absl::StrCat("the file gives ", port.name, " ", megabits / 1000,
+                                         " Gb/s, which no port carries: its speed is not known"));
     node_.ports.push_back(std::move(port));
   }
 
@@ -157,20 +193,19 @@ class Reader {
     std::sort(node_.gpus.begin(), node_.gpus.end(), [](const Gpu& a, const Gpu& b) {
       return ParsePciAddress(a.place.address) < ParsePciAddress(b.place.address);
     });
-    auto switched = [&](const Gpu& gpu) {
-      int sum = 0;
-      for (const Link& link : links_[gpu.place.address])
-        if (link.to_switch) sum += link.count;
-      return sum;
-    };
+    std::map<std::string, size_t> index;  // in node_.gpus, by address
+    std::vector<int> switched(node_.gpus.size());
+    for (size_t i = 0; i < node_.gpus.size(); ++i) index[node_.gpus[i].place.address] = i;
     for (size_t i = 0; i < node_.gpus.size(); ++i)
-      for (size_t j = 0; j < node_.gpus.size(); ++j) {
-        if (i == j) continue;
-        int count = std::min(switched(node_.gpus[i]), switched(node_.gpus[j]));
-        for (const Link& link : links_[node_.gpus[i].place.address])
-          if (link.target == node_.gpus[j].place.address) count += link.count;
-        if (count > 0) node_.gpus[i].nvlinks[j] = count;
+      for (const Link& link : links_[node_.gpus[i].place.address]) {
+        if (link.to_switch) switched[i] += link.count;
+        auto other = index.find(link.target);
+        if (other != index.end() && other->second != i && link.count > 0)
+          node_.gpus[i].nvlinks[other->second] += link.count;
       }
+    for (size_t i = 0; i < node_.gpus.size(); ++i)
+      for (size_t j = 0; j < node_.gpus.size(); ++j)
+        if (int count = std::min(switched[i], switched[j]); i != j && count > 0) node_.gpus[i].nvlinks[j] += count;
   }
 
   struct Link {
@@ -180,6 +215,8 @@ class Reader {
   };
 
   Node node_;
+  std::set<std::string> seen_;                      // addresses, but bridges'
+  std::vector<std::string> classless_;              // addresses
   std::map<std::string, std::vector<Link>> links_;  // by the GPU's address
 };
 
@@ -191,8 +228,11 @@ absl::StatusOr<Node> ReadNcclXml(const XmlFile& file) {
   return Reader().Read(system);
 }
 
+size_t NcclHosts(const XmlFile& file) { return Reader::HostsOf(file.document->child("system")).size(); }
+
 absl::Status ApplyPlaces(const Node& file, Node* node) {
   std::map<std::string, const PciPlace*> places;
+  for (const PciPlace& place : file.functions) places[place.address] = &place;
   for (const Gpu& gpu : file.gpus) places[gpu.place.address] = &gpu.place;
   for (const Port& port : file.ports) places[port.place.address] = &port.place;
   size_t matched = 0, all = 0;

@@ -10,7 +10,12 @@
 
 namespace netsense::inventory {
 
+// InvalidArgument, in words, for what is no machine. Of several machines in one file (NCCL dumps all that NVLink
+// joins), the first, and the notes say so.
 absl::StatusOr<Node> ReadNcclXml(const XmlFile& file);
+
+// How many machines are in it.
+size_t NcclHosts(const XmlFile& file);
 
 // Puts the devices of `node` where `file` has those of the same PCI address. What the file does not have keeps no place
 // at all; the notes say how many matched. FailedPrecondition when none did: it is another machine's

@@ -38,7 +38,7 @@ bool SamePackage(const Node& node, int a, int b) {
 }  // namespace
 
 Affinity AffinityOf(const Node& node, const Gpu& gpu, const Port& port) {
-  return AffinityOf(gpu.place, port.place, node.topology_hidden);
+  return AffinityOf(node, gpu.place, port.place);
 }
 
 Nearest NearestPort(const Node& node, const Gpu& gpu) {
@@ -47,14 +47,20 @@ Nearest NearestPort(const Node& node, const Gpu& gpu) {
     const Port& port = node.ports[i];
     return std::tuple(RoleRank(port.role), AffinityOf(node, gpu, port),
                       !SamePackage(node, gpu.place.numa_node, port.place.numa_node),
-                      NumaDistance(node, gpu.place.numa_node, port.place.numa_node),
+                      NumaDistance(node, gpu.place.numa_node, port.place.numa_node), port.state == v1::PORT_STATE_DOWN,
                       std::numeric_limits<uint64_t>::max() - port.speed_bps);
   };
   std::vector<size_t> candidates;
-  for (size_t i = 0; i < node.ports.size(); ++i)
-    if (node.ports[i].is_nic() && !node.ports[i].virtual_function && node.ports[i].bond.empty())
-      candidates.push_back(i);
-  if (candidates.empty()) return {.ports = {}, .reason = "this machine has no NIC that is known"};
+  bool any = false;
+  for (size_t i = 0; i < node.ports.size(); ++i) {
+    const Port& port = node.ports[i];
+    if (!port.is_shown() || port.fabric == v1::FABRIC_KIND_WIFI) continue;
+    any = true;
+    if (!port.place.address.empty()) candidates.push_back(i);
+  }
+  if (candidates.empty())
+    return {.ports = {},
+            .reason = any ? "no NIC's place on PCI is known" : "this machine has no NIC for work that is known"};
   size_t best =
       *std::min_element(candidates.begin(), candidates.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
   Nearest nearest{.affinity = AffinityOf(node, gpu, node.ports[best]), .ports = {}, .reason = ""};

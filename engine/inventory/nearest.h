@@ -19,8 +19,8 @@ struct Nearest {
   std::string reason;  // why there is none
 };
 
-// Role first (compute, storage, one without a role, management), then affinity, same package, NUMA distance, link rate,
-// PCI address. Virtual functions and members of bonds are passed over.
+// Role first (compute, storage, one without a role, management), then affinity, same package, NUMA distance, not down,
+// link rate, PCI address. Virtual functions, members of bonds, Wi-Fi and what has no PCI address are passed over.
 Nearest NearestPort(const Node& node, const Gpu& gpu);
 
 }  // namespace netsense::inventory

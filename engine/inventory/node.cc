@@ -18,10 +18,22 @@ bool Port::is_nic() const {
   return bus != Bus::kVirtual || !rdma_device.empty() || !bond_members.empty();
 }
 
+bool Port::is_shown() const { return is_nic() && !virtual_function && bond.empty(); }
+
+uint64_t PlausibleRate(double bps) { return bps > 0 && bps <= kMaxPortBps ? static_cast<uint64_t>(bps) : 0; }
+
 std::string PortName(const Port& port, bool several_rdma_ports) {
   if (!port.rdma_device.empty())
     return several_rdma_ports ? absl::StrCat(port.rdma_device, ":", port.rdma_port) : port.rdma_device;
   return port.netdev.empty() ? port.place.address : port.netdev;
+}
+
+absl::Status CheckSize(const Node& node) {
+  if (node.gpus.size() > kMaxGpus)
+    return absl::InvalidArgumentError(absl::StrCat("more than ", kMaxGpus, " GPUs: no machine has so many"));
+  if (node.ports.size() > kMaxPorts)
+    return absl::InvalidArgumentError(absl::StrCat("more than ", kMaxPorts, " ports: no machine has so many"));
+  return absl::OkStatus();
 }
 
 const NumaNode* FindNumaNode(const Node& node, int index) {
@@ -58,6 +70,8 @@ std::string Title(v1::FabricKind fabric) {
       return "Slingshot";
     case v1::FABRIC_KIND_OMNIPATH:
       return "Omni-Path";
+    case v1::FABRIC_KIND_WIFI:
+      return "Wi-Fi";
     case v1::FABRIC_KIND_LOOPBACK:
       return "loopback";
     default:

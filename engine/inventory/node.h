@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "netsense/measurement.pb.h"
 
 namespace netsense::inventory {
@@ -73,6 +74,8 @@ struct Port {
 
   // A port of a network adapter, or a bond of such: what `topo` lists and a rail may be. Not loopback, veth, bridges.
   bool is_nic() const;
+  // Such a port that stands for itself: no virtual function, no member of a bond. What `topo` has in its table.
+  bool is_shown() const;
 };
 
 struct Gpu {
@@ -86,7 +89,7 @@ struct Gpu {
 };
 
 struct NumaNode {
-  int index = 0;  // the kernel's number; numbers need not be dense
+  int index = 0;  // the kernel's number; numbers need not be dense; -1 = the only one, and its number is not told
   int package = -1;
   std::vector<int> cpus;  // kernel's numbers, rising
   int cores = 0;          // 0 = not known
@@ -103,6 +106,8 @@ struct Node {
   std::vector<Port> ports;
   std::vector<Gpu> gpus;  // by PCI address
   std::vector<NumaNode> numa_nodes;
+  // PCI functions that a file places and of which it does not say what they are (NCCL's format may leave that out).
+  std::vector<PciPlace> functions;
   Virtualized virtualized = Virtualized::kUnknown;
   // A hypervisor shows another tree than the real one: "same host bridge" means nothing there (affinity.h).
   bool topology_hidden = false;
@@ -111,6 +116,16 @@ struct Node {
 
 // The RDMA device (":2" behind it where the device has several ports), else the netdev, else the PCI address.
 std::string PortName(const Port& port, bool several_rdma_ports);
+
+// A link rate in bits per second as a file or driver tells it; 0 (not known) for what no port carries, as where the
+// number is of another unit. The fastest adapters are at 1.6 Tb/s, and NCCL joins up to four ports to one.
+constexpr double kMaxPortBps = 10e12;
+uint64_t PlausibleRate(double bps);
+
+// What is shown of a machine grows with the product of its devices: InvalidArgument for more than any has.
+constexpr size_t kMaxGpus = 512;
+constexpr size_t kMaxPorts = 4096;
+absl::Status CheckSize(const Node& node);
 
 const NumaNode* FindNumaNode(const Node& node, int index);  // null when there is none
 std::string CpuList(const std::vector<int>& cpus);          // "0-23,48-71"

@@ -79,6 +79,8 @@ bool IsGpu(const PciId& id) {
 
 bool IsNetworkClass(const PciId& id) { return id.pci_class >> 8 == 0x02 || id.pci_class == 0x0c06; }
 
+bool IsWifi(const PciId& id, std::string_view netdev) { return id.pci_class == 0x0280 && netdev.starts_with("wl"); }
+
 bool IsOfHypervisor(const PciId& id) {
   switch (id.vendor) {
     case 0x1af4:  // virtio

@@ -35,6 +35,8 @@ struct PciId {
 bool IsGpu(const PciId& id);
 // A network adapter by its class. Not every one is: better go by its net/ or infiniband/ where those are known.
 bool IsNetworkClass(const PciId& id);
+// Where nobody but the class and the name that the system gives tell that a netdev is a Wi-Fi card's.
+bool IsWifi(const PciId& id, std::string_view netdev);
 // A device that only a hypervisor has.
 bool IsOfHypervisor(const PciId& id);
 // The fabrics that a PCI id tells for sure; UNKNOWN otherwise.

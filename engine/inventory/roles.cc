@@ -49,6 +49,8 @@ Verdict ByNearestGpu(const Port& port, const Machine& machine) {
   if (affinity == Affinity::kUnknown) return ByFabricAlone(port, machine, "how near it is to the GPUs is not known");
   if (IsComputeFabric(port.fabric))
     return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Title(port.fabric), " is a fabric for computing; ", near)};
+  if (affinity == Affinity::kNode && port.place.numa_node < 0)
+    return ByFabricAlone(port, machine, "of how near it is to the GPUs only the NUMA node is known");
   return {v1::PORT_ROLE_STORAGE, near + ": behind no PCIe bridge of a GPU"};
 }
 
@@ -56,6 +58,7 @@ Verdict RoleOf(const Port& port, const Machine& machine) {
   if (!port.is_nic()) return {v1::PORT_ROLE_UNKNOWN, "no port of a network adapter"};
   if (port.virtual_function) return {v1::PORT_ROLE_UNKNOWN, "a virtual function"};
   if (port.default_route) return {v1::PORT_ROLE_MANAGEMENT, "carries the default route"};
+  if (port.fabric == v1::FABRIC_KIND_WIFI) return {v1::PORT_ROLE_UNKNOWN, "Wi-Fi is no port for work"};
   if (port.bus == Bus::kUsb) return {v1::PORT_ROLE_MANAGEMENT, "attached by USB"};
   if (!IsComputeFabric(port.fabric) && GbpsOf(port) > 0 && GbpsOf(port) * 10 < GbpsOf(*machine.fastest))
     return {v1::PORT_ROLE_MANAGEMENT, absl::StrFormat("carries at most %.4g Gb/s, less than a tenth of %s's %.4g",
@@ -68,7 +71,7 @@ Verdict RoleOf(const Port& port, const Machine& machine) {
 void AssignRoles(Node* node) {
   Machine machine{*node};
   for (const Port& port : node->ports) {
-    if (!port.is_nic() || port.virtual_function) continue;
+    if (!port.is_nic() || port.virtual_function || port.fabric == v1::FABRIC_KIND_WIFI) continue;
     machine.compute_fabric |= IsComputeFabric(port.fabric);
     if (machine.fastest == nullptr || GbpsOf(port) > GbpsOf(*machine.fastest)) machine.fastest = &port;
   }

@@ -12,8 +12,8 @@ namespace netsense::inventory {
 //   compute     has an RDMA device, on a machine without GPUs, or where nobody knows what is near, and without a
 //               fabric made for computing
 //   storage     has an RDMA device, beside a fabric made for computing
-// Loopback and virtual devices, virtual functions, and ports that fit none stay without a role. A bond's members have
-// the bond's.
+// Loopback and virtual devices, virtual functions, Wi-Fi without the default route, and ports that fit none stay
+// without a role. A bond's members have the bond's.
 void AssignRoles(Node* node);
 
 }  // namespace netsense::inventory

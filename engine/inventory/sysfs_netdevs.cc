@@ -64,8 +64,8 @@ Netdev ReadNetdev(const SysfsTree& tree, const std::string& name) {
       std::clamp<int64_t>(tree.ReadInteger(folder + "/mtu").value_or(0), 0, std::numeric_limits<uint32_t>::max()));
   // -1 or EINVAL where the driver does not know; 4294967295 is -1 of older kernels.
   int64_t megabits = tree.ReadInteger(folder + "/speed").value_or(-1);
-  if (megabits > 0 && megabits < std::numeric_limits<int32_t>::max())
-    port.speed_bps = static_cast<uint64_t>(megabits) * 1'000'000;
+  port.speed_bps = PlausibleRate(static_cast<double>(megabits) * 1e6);
+  if (tree.IsFolder(folder + "/phy80211") || tree.IsFolder(folder + "/wireless")) port.fabric = v1::FABRIC_KIND_WIFI;
   ReadNeighbours(tree, folder, &port);
 
   SysfsDevice device = ReadDevice(tree, folder);
@@ -97,8 +97,7 @@ uint64_t ParseRdmaRate(const std::string& text) {
   size_t blank = text.find(' ');
   double gigabits = 0;
   if (blank == std::string::npos || !absl::StartsWith(text.substr(blank + 1), "Gb/sec")) return 0;
-  if (!absl::SimpleAtod(text.substr(0, blank), &gigabits) || !(gigabits > 0 && gigabits < 1e6)) return 0;
-  return static_cast<uint64_t>(gigabits * 1e9);
+  return absl::SimpleAtod(text.substr(0, blank), &gigabits) ? PlausibleRate(gigabits * 1e9) : 0;
 }
 
 }  // namespace netsense::inventory

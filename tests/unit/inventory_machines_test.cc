@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <pugixml.hpp>
 #include <random>
 
@@ -10,8 +11,10 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#include "absl/strings/str_format.h"
 #include "engine/inventory/inventory.h"
 #include "engine/inventory/nearest.h"
+#include "engine/inventory/trial.h"
 #include "tests/unit/scratch_folder.h"
 
 namespace netsense::inventory {
@@ -23,6 +26,7 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 Node Read(const std::string& relative, const Options& options = {}) {
   auto node = ReadFrom(NETSENSE_TEST_DATA "/topology/" + relative, options);
@@ -119,10 +123,10 @@ TEST(RealMachines, Dgx2HasNoNicAndSaysSo) {
     EXPECT_THAT(nearest.ports, IsEmpty());
     EXPECT_THAT(nearest.reason, HasSubstr("no NIC"));
   }
-  EXPECT_EQ(Name(AffinityOf(node.gpus[0].place, node.gpus[1].place, false)), "PIX");
-  EXPECT_EQ(Name(AffinityOf(node.gpus[0].place, node.gpus[2].place, false)), "PXB");
-  EXPECT_EQ(Name(AffinityOf(node.gpus[0].place, node.gpus[4].place, false)), "NODE");
-  EXPECT_EQ(Name(AffinityOf(node.gpus[0].place, node.gpus[8].place, false)), "SYS");
+  EXPECT_EQ(Name(AffinityOf(node, node.gpus[0].place, node.gpus[1].place)), "PIX");
+  EXPECT_EQ(Name(AffinityOf(node, node.gpus[0].place, node.gpus[2].place)), "PXB");
+  EXPECT_EQ(Name(AffinityOf(node, node.gpus[0].place, node.gpus[4].place)), "NODE");
+  EXPECT_EQ(Name(AffinityOf(node, node.gpus[0].place, node.gpus[8].place)), "SYS");
 }
 
 TEST(RealMachines, VirtualFunctionsAreNoRails) {
@@ -263,6 +267,112 @@ TEST(NcclDump, NamesNetsAndCountsNvlinks) {
   EXPECT_EQ(PortOf(*node, "eth0").rdma_device, "");
 }
 
+// ---- made-up machines that once came out wrong
+
+TEST(MadeMachines, MemoryOfAnotherKindNearTheSameProcessorsIsNoOtherPlace) {
+  for (const char* file : {"hwloc/made-hbm-cache.xml", "hwloc/made-hbm-flat.xml"}) {
+    Node node = Read(file);
+    ASSERT_EQ(node.gpus.size(), 1u) << file;
+    EXPECT_EQ(node.gpus[0].place.numa_node, 0) << file;
+    EXPECT_EQ(PortOf(node, "mlx5_0").place.numa_node, 1) << file;
+    EXPECT_EQ(AffinityTo(node, 0, "mlx5_0"), "SYS") << file;
+    EXPECT_THAT(NearestNames(node, 0), ElementsAre("mlx5_0")) << file;
+    EXPECT_THAT(node.notes, IsEmpty()) << file;
+  }
+}
+
+TEST(MadeMachines, OfTwoHostsInOneFileTheFirstIsShown) {
+  Node fused = Read("nccl/made-two-hosts.xml"), one = Read("nccl/made-one-host.xml");
+  ASSERT_EQ(fused.gpus.size(), 4u);
+  ASSERT_EQ(fused.ports.size(), 1u);
+  EXPECT_EQ(fused.ports[0].name, "mlx5_0");
+  for (size_t gpu = 0; gpu < 4; ++gpu) {
+    EXPECT_EQ(fused.gpus[gpu].place.address, one.gpus[gpu].place.address);
+    EXPECT_EQ(AffinityTo(fused, gpu, "mlx5_0"), AffinityTo(one, gpu, "mlx5_0"));
+  }
+  EXPECT_THAT(fused.notes, Contains(HasSubstr("2 machines")));
+  EXPECT_THAT(one.notes, Each(Not(HasSubstr("machines in it"))));
+  // As this machine's places it cannot serve: which of them is this one?
+  auto over = ReadFrom(NETSENSE_TEST_DATA "/topology/hwloc/coral-lassen.xml",
+                       {.rails = {}, .topology_override = NETSENSE_TEST_DATA "/topology/nccl/made-two-hosts.xml"});
+  EXPECT_TRUE(absl::IsFailedPrecondition(over.status()));
+  EXPECT_THAT(std::string(over.status().message()), HasSubstr("several machines"));
+}
+
+TEST(MadeMachines, AFunctionWithoutAClassIsABridgeWhereThingsAreBehindIt) {
+  Node node = Read("nccl/made-classless-bridge.xml");
+  ASSERT_EQ(node.gpus.size(), 1u);
+  EXPECT_THAT(node.gpus[0].place.path, ElementsAre("root of 0000:45:00.0", "0000:45:00.0", "0000:50:00.0"));
+  ASSERT_EQ(node.functions.size(), 1u);
+  EXPECT_EQ(node.functions[0].address, "0000:4f:00.0");
+  EXPECT_THAT(node.notes, Contains(HasSubstr("without a class")));
+}
+
+TEST(MadeMachines, SocketsAreNoRdmaDevices) {
+  Node node = Read("nccl/made-sockets.xml");
+  for (const char* name : {"eth0", "eth1", "tun0"}) {
+    EXPECT_EQ(PortOf(node, name).netdev, name);
+    EXPECT_EQ(PortOf(node, name).rdma_device, "") << name;
+    EXPECT_NE(PortOf(node, name).role, v1::PORT_ROLE_COMPUTE) << name;
+  }
+  EXPECT_THAT(NearestNames(node, 0), ElementsAre("eth0", "eth1"));
+  EXPECT_THAT(node.notes, Contains(HasSubstr("tun0")));  // why its cells are "?"
+}
+
+TEST(MadeMachines, ARateThatNoPortCarriesIsNotKnown) {
+  Node node = Read("nccl/made-speed-unit.xml");
+  EXPECT_EQ(PortOf(node, "cxi0").rdma_device, "cxi0");  // its GUID is 0, but it counts its ports from 1
+  EXPECT_EQ(PortOf(node, "cxi0").speed_bps, 0u);
+  EXPECT_NE(PortOf(node, "mlx5_0").role, v1::PORT_ROLE_MANAGEMENT);
+  EXPECT_THAT(node.notes, Contains(AllOf(HasSubstr("cxi0"), HasSubstr("which no port carries"))));
+}
+
+TEST(MadeMachines, TheOnlyCpuNeedsNoNumber) {
+  Node node = Read("nccl/made-gb10.xml");
+  ASSERT_EQ(node.gpus.size(), 1u);
+  for (const char* name : {"rocep1s0f0", "roceP2p1s0f0"}) EXPECT_EQ(AffinityTo(node, 0, name), "NODE");
+  EXPECT_THAT(NearestNames(node, 0), ElementsAre("rocep1s0f0", "roceP2p1s0f0"));
+  EXPECT_THAT(Rails(node), ElementsAre("rocep1s0f0", "roceP2p1s0f0"));
+  EXPECT_EQ(node.gpus[0].place.numa_node, -1);
+  EXPECT_THAT(node.notes, Contains(HasSubstr("no NUMA number")));
+}
+
+// A PCI device's number in hwloc's first format is its packed address, and no processor's.
+TEST(MadeMachines, PciDomainsOfAnOldFileAreNoProcessors) {
+  Node node = Read("hwloc/made-v1-domain1.xml");
+  EXPECT_EQ(PortOf(node, "mlx5_0").place.address, "0001:02:00.0");
+  ASSERT_EQ(node.numa_nodes.size(), 1u);
+  EXPECT_EQ(CpuList(node.numa_nodes[0].cpus), "0-1");
+}
+
+// Ten times as many GPUs, at most some twenty times as many joins: never their square, and beyond what machines have,
+// none.
+TEST(MadeMachines, NoFileCostsMoreThanAMachine) {
+  ScratchFolder scratch;
+  auto dump = [](size_t gpus) {
+    std::string text = "<system><cpu numaid=\"0\">";
+    for (size_t i = 0; i < gpus; ++i)
+      text += absl::StrFormat(
+          "<pci busid=\"%04x:%02x:00.0\" class=\"0x030200\" vendor=\"0x10de\"><gpu><nvlink "
+          "target=\"%04x:%02x:00.0\" count=\"1\" tclass=\"0x030200\"/></gpu></pci>",
+          i / 256, i % 256, (i + 1) / 256, (i + 1) % 256);
+    return text + "</cpu></system>";
+  };
+  auto fits = ReadFrom(scratch.Write("fits.xml", dump(kMaxGpus)), {});
+  ASSERT_TRUE(fits.ok()) << fits.status();
+  EXPECT_EQ(fits->gpus.size(), kMaxGpus);
+  size_t links = 0;
+  for (const Gpu& gpu : fits->gpus) links += gpu.nvlinks.size();
+  EXPECT_EQ(links, kMaxGpus - 1);
+  auto more = ReadFrom(scratch.Write("more.xml", dump(4000)), {});
+  EXPECT_TRUE(absl::IsFailedPrecondition(more.status()));
+  EXPECT_THAT(std::string(more.status().message()), HasSubstr("more than 512 GPUs"));
+  std::string nets = "<system><cpu numaid=\"0\"><nic>";
+  for (int i = 0; i < 5000; ++i) nets += absl::StrFormat("<net name=\"eth%d\" port=\"0\"/>", i);
+  auto ports = ReadFrom(scratch.Write("ports.xml", nets + "</nic></cpu></system>"), {});
+  EXPECT_THAT(std::string(ports.status().message()), HasSubstr("more than 4096 ports"));
+}
+
 struct BadFile {
   const char* name;
   std::string content;
@@ -291,6 +401,9 @@ TEST(BadFiles, SayWhy) {
       {"words.xml", "<topology version=\"x\"></topology>", "no version"},
       {"index.xml", "<topology version=\"2.0\"><object type=\"Machine\" os_index=\"4294967295\"/></topology>",
        "no machine"},
+      {"pu.xml", "<topology version=\"2.0\"><object type=\"PU\" os_index=\"16385\"/></topology>", "no machine"},
+      {"numaid.xml", "<system><cpu numaid=\"1024\"/></system>", "no machine"},
+      {"twice.xml", "<system><cpu><pci busid=\"0000:01:00.0\"/><pci busid=\"0000:01:00.0\"/></cpu></system>", "twice"},
       {"matrix.xml", "<topology version=\"2.0\"><distances2 nbobjs=\"4000000000\"/></topology>", "matrix"},
       {"deep.xml", deep, "XML"},
       {"wide.xml", wide + "</topology>", "more elements"},
@@ -310,6 +423,33 @@ TEST(BadFiles, AFormatTooNewSaysWhatToDo) {
   auto node = ReadFrom(NETSENSE_TEST_DATA "/topology/hwloc/hwloc-nvidiaDGX2-v3-MUST-FAIL-on-2.9.xml", {});
   EXPECT_THAT(std::string(node.status().message()),
               AllOf(HasSubstr("format 3.0"), HasSubstr("2.x"), HasSubstr("lstopo")));
+}
+
+// What ends libhwloc with a signal ends no program of ours.
+TEST(BadFiles, WhatHwlocDoesNotSurviveIsRefused) {
+  auto node = ReadFrom(NETSENSE_TEST_DATA "/topology/hwloc/made-crash-MUST-FAIL.xml", {});
+  EXPECT_TRUE(absl::IsFailedPrecondition(node.status()));
+  EXPECT_THAT(std::string(node.status().message()), HasSubstr("hwloc cannot take this file"));
+}
+
+TEST(Trial, SaysHowItWent) {
+  EXPECT_TRUE(TryInChild([] { return absl::OkStatus(); }).ok());
+  EXPECT_EQ(TryInChild([] { return absl::InternalError("so it is"); }).message(), "so it is");
+  const std::string long_words(100'000, 'x');
+  EXPECT_EQ(TryInChild([&] { return absl::InternalError(long_words); }).message(), long_words);
+  auto killed = TryInChild([]() -> absl::Status {
+    raise(SIGKILL);
+    return absl::OkStatus();
+  });
+  EXPECT_THAT(std::string(killed.message()), HasSubstr("Killed"));
+#if !defined(__SANITIZE_ADDRESS__)
+  auto greedy = TryInChild([] {
+    std::vector<std::unique_ptr<char[]>> all;
+    for (int i = 0; i < 4096; ++i) all.push_back(std::make_unique_for_overwrite<char[]>(1 << 20));  // 4 GiB
+    return absl::OkStatus();
+  });
+  EXPECT_THAT(std::string(greedy.message()), HasSubstr("Aborted"));
+#endif
 }
 
 TEST(BadFiles, NestingIsBounded) {

@@ -20,6 +20,7 @@
 namespace netsense::inventory {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsSubsetOf;
@@ -35,8 +36,10 @@ PciPlace Place(std::vector<std::string> path, int numa) {
 
 TEST(AffinityRule, GoesByTheLowestCommonAncestor) {
   const PciPlace gpu = Place({"pci0000:10", "0000:10:00.0", "0000:11:00.0", "0000:12:00.0", "0000:13:00.0"}, 0);
+  Node node;
   auto to = [&](std::vector<std::string> path, int numa, bool hidden = false) {
-    return AffinityOf(gpu, Place(std::move(path), numa), hidden);
+    node.topology_hidden = hidden;
+    return AffinityOf(node, gpu, Place(std::move(path), numa));
   };
   // The switch has an upstream port (11) and a downstream port each (12): one bridge below the common one.
   EXPECT_EQ(to({"pci0000:10", "0000:10:00.0", "0000:11:00.0", "0000:12:01.0", "0000:14:00.0"}, 0), Affinity::kPix);
@@ -51,12 +54,53 @@ TEST(AffinityRule, GoesByTheLowestCommonAncestor) {
   EXPECT_EQ(to({}, 1), Affinity::kSys);
   const PciPlace deep =
       Place({"pci0000:10", "0000:10:00.0", "0000:11:00.0", "0000:12:01.0", "0000:14:00.0", "0000:15:00.0"}, 0);
-  EXPECT_EQ(AffinityOf(deep, gpu, false), Affinity::kPxb);
+  EXPECT_EQ(AffinityOf(Node(), deep, gpu), Affinity::kPxb);
   // What is hidden is not told by a host bridge, but a shared PCIe bridge is real.
   EXPECT_EQ(to({"pci0000:10", "0000:10:01.0", "0000:20:00.0"}, 0, true), Affinity::kUnknown);
   EXPECT_EQ(to({"pci0000:30", "0000:30:00.0", "0000:31:00.0"}, 0, true), Affinity::kUnknown);
   EXPECT_EQ(to({"pci0000:10", "0000:10:00.0", "0000:11:00.0", "0000:12:01.0", "0000:14:00.0"}, -1, true),
             Affinity::kPix);
+}
+
+// On a real machine of one NUMA node, a device without a number is on that one; on a virtual one nobody knows.
+TEST(AffinityRule, OneNumaNodeIsEverybodys) {
+  const PciPlace a = Place({"pci0000:10", "0000:10:00.0"}, -1), b = Place({"pci0000:30", "0000:30:00.0"}, -1);
+  const PciPlace nowhere = Place({}, -1);
+  Node node;
+  node.numa_nodes.resize(1);
+  EXPECT_EQ(AffinityOf(node, a, b), Affinity::kUnknown);
+  node.virtualized = Virtualized::kNo;
+  EXPECT_EQ(AffinityOf(node, a, b), Affinity::kNode);
+  EXPECT_EQ(AffinityOf(node, a, nowhere), Affinity::kUnknown);
+  node.numa_nodes.resize(2);
+  EXPECT_EQ(AffinityOf(node, a, b), Affinity::kUnknown);
+  node.numa_nodes.resize(1);
+  node.virtualized = Virtualized::kYes;
+  EXPECT_EQ(AffinityOf(node, a, b), Affinity::kUnknown);
+}
+
+// Each "?" of the table has its cause in the notes.
+TEST(Unknowns, AreNoted) {
+  Node node;
+  node.numa_nodes.resize(2);
+  node.numa_nodes[1].index = 1;
+  auto add = [&](const char* name, PciPlace place) {
+    Port& port = node.ports.emplace_back();
+    port.name = name;
+    port.bus = Bus::kPci;
+    port.place = std::move(place);
+  };
+  add("whole", Place({"pci0000:10", "0000:10:00.0"}, 0));
+  add("nowhere", Place({}, -1));
+  add("numa_only", Place({}, 1));
+  add("path_only", Place({"pci0000:30", "0000:30:00.0"}, -1));
+  NoteUnknowns(&node);
+  EXPECT_THAT(node.notes, Contains(AllOf(HasSubstr("neither"), HasSubstr("of nowhere:"))));
+  EXPECT_THAT(node.notes, Contains(AllOf(HasSubstr("no place on PCI"), HasSubstr("of numa_only:"))));
+  EXPECT_THAT(node.notes, Contains(AllOf(HasSubstr("no NUMA node"), HasSubstr("of path_only:"))));
+  EXPECT_THAT(node.notes, Contains(HasSubstr("which processors are near to whole, numa_only is not told")));
+  EXPECT_EQ(node.notes.size(), 4u);
+  EXPECT_THAT(TopologyTable(node), HasSubstr("see the notes"));
 }
 
 TEST(Pci, AddressesAreReadExactly) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "bench/topo_table.h"
 #include "engine/inventory/inventory.h"
 #include "engine/inventory/nearest.h"
 #include "engine/inventory/sysfs_netdevs.h"
@@ -374,6 +375,70 @@ TEST_F(SysfsTest, ACopyThatFollowedTheLinksStillTellsAddressesAndNodes) {
   EXPECT_EQ(PortOf(node, "mlx5_0").rail, 0u);
   ASSERT_EQ(node.gpus.size(), 1u);
   EXPECT_EQ(AffinityOf(node, node.gpus[0], PortOf(node, "mlx5_0")), Affinity::kSys);
+}
+
+TEST_F(SysfsTest, WifiIsNoPortForWork) {
+  NumaNode(0, "0-7");
+  NumaNode(1, "8-15");
+  Function("pci0000:00/0000:00:01.0/0000:01:00.0", kNvidiaGpu, "0x10de", "0x1b81", 0);
+  const std::string wifi = Function("pci0000:00/0000:00:03.0/0000:03:00.0", "0x028000", "0x8086", "0x2723", 0);
+  scratch.Write(wifi + "/ieee80211/phy0/name", "phy0\n");
+  scratch.Link(Netdev(wifi, "wlp3s0", "") + "/phy80211", wifi + "/ieee80211/phy0");
+  Node alone = Read();
+  EXPECT_EQ(PortOf(alone, "wlp3s0").fabric, v1::FABRIC_KIND_WIFI);
+  EXPECT_EQ(PortOf(alone, "wlp3s0").role, v1::PORT_ROLE_UNKNOWN);
+  EXPECT_TRUE(NearestPort(alone, alone.gpus.at(0)).ports.empty());
+  const std::string nic = Function("pci0000:00/0000:00:02.0/0000:02:00.0", kEthernetClass, "0x8086", "0x1539", 0);
+  Netdev(nic, "enp2s0", "1000");
+  Node both = Read();
+  EXPECT_EQ(PortOf(both, "enp2s0").role, v1::PORT_ROLE_STORAGE);
+  const Nearest nearest = NearestPort(both, both.gpus.at(0));
+  ASSERT_EQ(nearest.ports.size(), 1u);
+  EXPECT_EQ(both.ports[nearest.ports[0]].name, "enp2s0");
+}
+
+TEST_F(SysfsTest, OfEquallyNearPortsOneThatIsUpIsTheNearest) {
+  NumaNode(0, "0-7");
+  NumaNode(1, "8-15");
+  Function("pci0000:00/0000:00:01.0/0000:01:00.0", kNvidiaGpu, "0x10de", "0x20b0", 0);
+  auto add = [&](const std::string& bus, const std::string& name) {
+    return Rdma(Function("pci0000:" + bus + "0/0000:" + bus + "0:01.0/0000:" + bus + "1:00.0", "0x020700", "0x15b3",
+                         "0x101b", 0),
+                name, "InfiniBand", "200 Gb/sec (4X HDR)");
+  };
+  scratch.Write(add("4", "mlx5_0") + "/ports/1/state", "1: DOWN\n");
+  const std::string up = add("6", "mlx5_1");
+  Node node = Read();
+  auto nearest = [&] { return node.ports[NearestPort(node, node.gpus.at(0)).ports.at(0)].name; };
+  EXPECT_EQ(nearest(), "mlx5_1");
+  EXPECT_THAT(TopologyTable(node), HasSubstr("GPU0: mlx5_1, NODE, rail 1\n"));
+  // Where all are down, it is said.
+  scratch.Write(up + "/ports/1/state", "1: DOWN\n");
+  node = Read();
+  EXPECT_EQ(nearest(), "mlx5_0");
+  EXPECT_THAT(TopologyTable(node), HasSubstr("GPU0: mlx5_0, NODE, rail 0, down (as near: mlx5_1)\n"));
+}
+
+// A cloud provider's file that says where functions are and not what: over a virtual machine that knows what.
+TEST_F(SysfsTest, AFileWithoutClassesPlacesDevices) {
+  NumaNode(0, "0-47");
+  NumaNode(1, "48-95");
+  for (const char* gpu : {"18", "19", "1a", "1b"})
+    Function(std::string("pci0000:00/0000:00:") + gpu + ".0", kNvidiaGpu, "0x10de", "0x2237", -1);
+  Netdev(Function("pci0000:00/0000:00:05.0", kEthernetClass, "0x1d0f", "0xec20", -1), "ens5", "");
+  Rdma(Function("pci0000:00/0000:00:15.0", kEthernetClass, "0x1d0f", "0xefa1", -1, "efa"), "efa_0", "Unspecified",
+       "100 Gb/sec (4X EDR)");
+  Node node = Read({.rails = {}, .topology_override = NETSENSE_TEST_DATA "/topology/nccl/made-classless.xml"});
+  ASSERT_EQ(node.gpus.size(), 4u);
+  for (size_t gpu = 0; gpu < 4; ++gpu) {
+    EXPECT_EQ(node.gpus[gpu].place.numa_node, gpu < 2 ? 0 : 1) << gpu;
+    EXPECT_EQ(AffinityOf(node, node.gpus[gpu], PortOf(node, "efa_0")), gpu < 2 ? Affinity::kSys : Affinity::kNode);
+    ASSERT_EQ(NearestPort(node, node.gpus[gpu]).ports.size(), 1u);
+    EXPECT_EQ(node.ports[NearestPort(node, node.gpus[gpu]).ports[0]].name, "efa_0");
+  }
+  EXPECT_EQ(PortOf(node, "efa_0").place.numa_node, 1);
+  EXPECT_THAT(node.notes, Contains(HasSubstr("places of 5 of 6")));
+  EXPECT_THAT(node.notes, Contains(HasSubstr("of ens5")));  // why its cells are "?"
 }
 
 TEST_F(SysfsTest, AHostileCopyLeadsNowhere) {
