@@ -53,20 +53,35 @@ class Watcher {
 };
 
 // Of nlohmann's "[json.exception...] parse error at line 1, column 5: ..." what follows the bracket.
-std::string Reason(const Json::parse_error& error) {
+std::string Reason(const Json::exception& error) {
   std::string text = error.what();
   const size_t bracket = text.find("] ");
   return bracket == std::string::npos ? text : text.substr(bracket + 2);
 }
 
+// Where the parser stopped in it: ", line 3". A text is one line, and its caller says which.
+std::string PlaceOf(std::istream& in) {
+  in.clear();
+  const std::streamoff stopped = in.tellg();
+  in.seekg(0);
+  size_t line = 1;
+  for (std::streamoff i = 0; i < stopped; ++i)
+    if (in.get() == '\n') ++line;
+  return absl::StrCat(", line ", line);
+}
+std::string PlaceOf(const std::string&) { return ""; }
+
+// InvalidArgument for what is no JSON, as a line that is cut off; OutOfRange for what no document of ours has.
 template <typename Input>
-absl::StatusOr<Json> Parse(Input&& input, const RowFilter& filter, bool is_row) {
+absl::StatusOr<Json> Parse(Input& input, const RowFilter& filter, bool is_row) {
   try {
-    return Json::parse(std::forward<Input>(input), Watcher(filter, is_row));
+    return Json::parse(input, Watcher(filter, is_row));
   } catch (const Json::parse_error& error) {
     return absl::InvalidArgumentError(absl::StrCat("is no JSON: ", Reason(error)));
+  } catch (const Json::out_of_range& error) {  // "number overflow parsing '1e999'"
+    return absl::OutOfRangeError(absl::StrCat("cannot be read: ", Reason(error), PlaceOf(input)));
   } catch (const std::length_error& error) {
-    return absl::InvalidArgumentError(error.what());
+    return absl::OutOfRangeError(absl::StrCat(error.what(), PlaceOf(input)));
   }
 }
 
@@ -90,7 +105,7 @@ void DropFailuresMeasuredSince(size_t earlier, Json* rows) {
 // The first line is the head, each other one a row, or more of the head (what is known only at the end), or the head of
 // a run that goes on with this one.
 absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::istream& in, const RowFilter& filter) {
-  ResultFile file{path, std::move(head), ""};
+  ResultFile file{.path = path, .document = std::move(head), .note = "", .is_lines = true};
   Json rows = Json::array();
   size_t earlier = 0;  // rows of the runs before the last one
   std::string line;
@@ -98,7 +113,7 @@ absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::is
     const bool cut = in.eof();  // without the newline that ends a whole line
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     auto parsed = Parse(line, filter, true);
-    if (!parsed.ok() && cut) {
+    if (absl::IsInvalidArgument(parsed.status()) && cut) {
       file.note = absl::StrCat("Line ", number, " is cut off: the run did not come to its end.");
       break;
     }
@@ -123,7 +138,9 @@ absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::is
 
 // Whether the first line is a whole object by itself, and no `results` in it: then it is the head of JSON Lines.
 bool IsHead(const std::string& line, Json* head) {
-  *head = Json::parse(line, nullptr, false);
+  auto parsed = Parse(line, {}, false);
+  if (!parsed.ok()) return false;
+  *head = *std::move(parsed);
   return head->is_object() && !head->contains("results") && head->contains("schema_version");
 }
 
@@ -189,7 +206,7 @@ absl::StatusOr<ResultFile> ReadResultFile(const std::string& path, const RowFilt
     return Bad(path, "is no result of netsense-bench: it has no `results`");
   for (size_t i = 0; i < rows->size(); ++i)
     if (std::string why = BadRow((*rows)[i]); !why.empty()) return Bad(path, absl::StrCat("row ", i + 1, " ", why));
-  return ResultFile{path, *std::move(document), ""};
+  return ResultFile{.path = path, .document = *std::move(document)};
 }
 
 }  // namespace netsense

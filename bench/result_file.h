@@ -14,7 +14,8 @@ namespace netsense {
 struct ResultFile {
   std::string path;
   nlohmann::json document;  // an object; `results` is an array of objects, each with a `kind`
-  std::string note;         // what is odd about it and still readable, in a sentence; empty = nothing
+  std::string note = {};    // what is odd about it and still readable, in a sentence; empty = nothing
+  bool is_lines = false;    // JSON Lines, that can be appended to
 };
 
 // Called for each row as soon as it is parsed, and may make it smaller: a matrix of 256 nodes has 130,000 rows.

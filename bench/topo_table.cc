@@ -26,6 +26,8 @@ std::string Plain(std::string text) {
   return text;
 }
 
+constexpr size_t kMostInMatrix = 512;  // devices; nobody reads as many, and it grows with their square
+
 // A row or column of the matrix.
 struct Device {
   std::string label;
@@ -153,7 +155,10 @@ std::string TopologyTable(const Node& node) {
   std::vector<Device> devices;
   for (const Gpu& gpu : node.gpus) devices.push_back({gpu.name, &gpu.place, &gpu});
   for (size_t i = 0; i < shown.size(); ++i) devices.push_back({absl::StrCat("NIC", i), &node.ports[shown[i]].place});
-  std::string text = devices.empty() ? "No GPU and no network adapter is known.\n" : Matrix(node, devices);
+  std::string text = devices.empty()                   ? "No GPU and no network adapter is known.\n"
+                     : devices.size() <= kMostInMatrix ? Matrix(node, devices)
+                                                       : absl::StrCat("What is near to what of ", devices.size(),
+                                                                      " devices is no table to read: see --json\n");
   if (!node.gpus.empty()) {
     absl::StrAppend(&text, "\nGPU Legend:\n");
     for (const Gpu& gpu : node.gpus)

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
+#include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/local_ports.h"
 #include "engine/order_messages.h"
@@ -85,7 +86,7 @@ class Orders {
   void Describe(v1::NodeDescription* node) const {
     utsname system{};
     uname(&system);
-    node->set_hostname(system.nodename);
+    node->set_hostname(ToUtf8(system.nodename));
     node->set_kernel(system.release);
     node->set_software_version(NETSENSE_VERSION);
     if (v1::Port port = PortOfAddress(LocalAddress(connection_)); !port.name().empty())

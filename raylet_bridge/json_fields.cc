@@ -6,7 +6,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/json_depth.h"
 #include "base/logging.h"
+#include "base/utf8.h"
 
 namespace netsense {
 namespace {
@@ -82,6 +84,7 @@ std::string EnvelopeJson(Json result, const std::string& message) {
 absl::StatusOr<Json> ParseDocument(const std::string& text, const std::string& node_id, size_t max_bytes) {
   if (text.size() > max_bytes)
     return absl::InvalidArgumentError(absl::StrCat(text.size(), " bytes, more than the ", max_bytes, " that are read"));
+  if (IsNestedDeeper(text)) return absl::InvalidArgumentError("it is nested too deeply");
   auto document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
   if (auto version = IntegerAt(document, "schema_version"); version != 1)
@@ -113,7 +116,8 @@ std::optional<int64_t> IntegerAt(const Json& object, const char* key) {
 std::optional<std::string> StringAt(const Json& object, const char* key) {
   const Json* value = Find(object, key);
   if (value == nullptr || !value->is_string()) return std::nullopt;
-  return value->get_ref<const std::string&>().substr(0, kMaxString);
+  const auto& text = value->get_ref<const std::string&>();
+  return text.size() <= kMaxString ? text : ToUtf8(text.substr(0, kMaxString));  // the cut may go through a character
 }
 
 }  // namespace netsense

@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "base/service_manager.h"
 #include "base/unique_fd.h"
+#include "base/utf8.h"
 #include "raylet_bridge/gcs_client.h"
 #include "raylet_bridge/raylet.h"
 
@@ -65,7 +66,10 @@ absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
 absl::StatusOr<NodeIdentity> Standalone(const IdentityOptions& options) {
   NodeIdentity identity;
   identity.node_id = RandomNodeId();
-  identity.hostname = options.node_name.empty() ? HostName() : options.node_name;
+  const std::string name = options.node_name.empty() ? HostName() : options.node_name;
+  identity.hostname = ToUtf8(name);
+  if (identity.hostname != name)
+    spdlog::warn("this node's name {} is no UTF-8: it is called {}", Printable(name), identity.hostname);
   identity.is_head = options.head;
   identity.gcs_address = options.gcs_address;
   identity.address = options.node_ip;

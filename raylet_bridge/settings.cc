@@ -13,6 +13,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
+#include "base/json_depth.h"
 #include "base/logging.h"
 
 namespace netsense {
@@ -232,6 +233,7 @@ absl::StatusOr<std::map<std::string, std::string>> ParseSettingsJson(const std::
                                                                      const std::string& origin) {
   std::map<std::string, std::string> values;
   if (absl::StripAsciiWhitespace(json).empty()) return values;
+  if (IsNestedDeeper(json)) return absl::InvalidArgumentError(fmt::format("{} is nested too deeply", origin));
   auto document = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object())
     return absl::InvalidArgumentError(

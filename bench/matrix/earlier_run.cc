@@ -1,22 +1,9 @@
 #include "bench/matrix/earlier_run.h"
 
-#include <fstream>
-
 #include "absl/strings/str_cat.h"
 #include "bench/result_file.h"
 
 namespace netsense::matrix {
-namespace {
-
-bool StartsWithHead(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  auto head = nlohmann::json::parse(line, nullptr, false);
-  return head.is_object() && head.contains("schema_version") && !head.contains("results");
-}
-
-}  // namespace
 
 absl::StatusOr<EarlierRun> ReadEarlierRun(const std::string& path) {
   auto file = ReadResultFile(path);
@@ -29,7 +16,7 @@ absl::StatusOr<EarlierRun> ReadEarlierRun(const std::string& path) {
     if (!row.contains("error")) run.rows.push_back(std::move(row));
   run.head = std::move(file->document);
   run.head.erase("results");
-  run.is_lines = StartsWithHead(path);
+  run.is_lines = file->is_lines;
   return run;
 }
 

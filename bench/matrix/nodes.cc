@@ -8,11 +8,14 @@
 #include <fstream>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/json_depth.h"
 #include "base/logging.h"
 #include "engine/expectation.h"
 #include "transports/socket.h"
@@ -61,16 +64,28 @@ absl::StatusOr<Node> ParseNode(const std::string& text) {
   return NodeAt(parsed->host, parsed->port);
 }
 
+constexpr size_t kLongestList = 4 << 20;  // 4,096 nodes take some 100 KiB
+
 absl::StatusOr<std::vector<std::string>> LinesOf(const std::string& path) {
   std::ifstream file(path);
   if (!file) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
+  // It may be a pipe, and need not have an end.
+  std::string text(kLongestList + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kLongestList)
+    return absl::InvalidArgumentError(absl::StrCat(path, " is longer than a list of nodes"));
   std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) {
+  std::istringstream list(text);
+  for (std::string line; std::getline(list, line);) {
     line = std::string(absl::StripAsciiWhitespace(line.substr(0, line.find('#'))));
     if (!line.empty()) lines.push_back(line);
   }
   return lines;
 }
+
+constexpr size_t kLongestAnswer = 64 << 20;  // 4,096 nodes take some 4 MiB
+constexpr double kAnswerPatience = 6;        // times the deadline between two of its pieces, for the whole of it
 
 absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const std::string& token) {
   if (!url.starts_with("http://"))
@@ -80,10 +95,20 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
   client.set_read_timeout(deadlines::kClusterAnswer());
   httplib::Headers headers;
   if (!token.empty()) headers.emplace("Authorization", "Bearer " + token);
-  auto answer = client.Get("/api/v0/network_topology?edges=none", headers);
+  std::string text;
+  const MonotonicTime end = MonotonicNow() + deadlines::kClusterAnswer.Times(kAnswerPatience * TimeScale());
+  auto take = [&](const char* data, size_t length) {
+    text.append(data, length);
+    return text.size() <= kLongestAnswer && MonotonicNow() <= end;
+  };
+  auto answer = client.Get("/api/v0/network_topology?edges=none", headers, take);
+  if (!answer && (text.size() > kLongestAnswer || MonotonicNow() > end))
+    return absl::UnavailableError(absl::StrCat(
+        url, text.size() > kLongestAnswer ? " answers more than a list of nodes has" : " does not come to an end"));
   if (!answer)
     return absl::UnavailableError(absl::StrCat(url, " does not answer: ", httplib::to_string(answer.error())));
-  auto body = nlohmann::json::parse(answer->body, nullptr, false);
+  if (IsNestedDeeper(text)) return absl::UnavailableError(absl::StrCat(url, " answers what is nested too deeply"));
+  auto body = nlohmann::json::parse(text, nullptr, false);
   if (answer->status != 200) {
     const auto msg = body.is_object() ? body.find("msg") : body.end();
     const std::string why = msg != body.end() && msg->is_string() ? msg->get<std::string>() : "";

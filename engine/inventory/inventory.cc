@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "engine/inventory/addresses.h"
 #include "engine/inventory/affinity.h"
 #include "engine/inventory/hwloc_topology.h"
@@ -133,7 +134,7 @@ absl::StatusOr<Node> ThisMachine::Read() {
   Node node;
   node.source = "this machine";
   std::array<char, 256> hostname{};
-  if (gethostname(hostname.data(), hostname.size() - 1) == 0) node.hostname = hostname.data();
+  if (gethostname(hostname.data(), hostname.size() - 1) == 0) node.hostname = ToUtf8(hostname.data());
   ReadProcessors(&node);
   node.virtualized = AskProcessor();
   auto tree = SysfsTree::Open("/sys");

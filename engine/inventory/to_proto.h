@@ -1,4 +1,4 @@
-// The inventory as messages.
+// The inventory as messages. What is no UTF-8 in a name is replaced (base/utf8.h).
 #pragma once
 
 #include "engine/inventory/node.h"

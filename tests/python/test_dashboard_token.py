@@ -37,7 +37,7 @@ class Session:
 
 def module(api, session, directory, gcs_address="10.77.0.1:6379"):
     async def get(*_, **__):
-        return json.dumps(api).encode()
+        return api if isinstance(api, bytes) else json.dumps(api).encode()
 
     gcs_client = SimpleNamespace(async_internal_kv_get=get)
     return SimpleNamespace(gcs_client=gcs_client, gcs_address=gcs_address, session_dir=str(directory), http_session=session)
@@ -54,6 +54,13 @@ def test_another_address_gets_nothing(address, directory, ray_token):
     code, message = ask(module({"address": address, "port": 18591}, session, directory))
     assert session.sent == [] and code == 503
     assert address == "" or ("the token is not sent there" in message and address in message and "netsense_ray up" in message)
+
+
+@pytest.mark.parametrize("record", [b"[" * 100_000, b'{"address":1e999,"port":' + b"[" * 100_000, b"\xff", b"[]", b'{"address":1,"port":[]}'])
+def test_a_record_that_is_none_is_said_to_be_none(record, directory, ray_token):
+    session = Session()
+    code, message = ask(module(record, session, directory))
+    assert session.sent == [] and code == 503 and "does not name a bridge" in message
 
 
 @pytest.mark.parametrize("address, gcs", [("192.0.2.7", "192.0.2.7:6379"), ("2001:db8::7", "[2001:db8::7]:6379"), ("head.example", "head.example:6379")])

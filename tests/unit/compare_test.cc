@@ -11,6 +11,7 @@ namespace netsense {
 namespace {
 
 using Json = nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
 
 Json Ping(double p50, int repeat = 1, const std::string& target = "b:1") {
@@ -369,6 +370,15 @@ TEST_F(ReadResult, SaysWhatIsWrong) {
   EXPECT_THAT(Refusal("{\"schema_version\":1,\"results\":[{\"kind\":\"ping\"},{}]}"), HasSubstr("row 2 has no `kind`"));
   EXPECT_THAT(Refusal("{\"schema_version\":1}\n{\"kind\":\n{\"kind\":\"ping\"}\n"), HasSubstr("line 2"));
   EXPECT_THAT(Refusal("{\"schema_version\":1,\"results\":" + std::string(200000, '[')), HasSubstr("too deeply"));
+  // A head is read before anything is known of it, and is copied and written.
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\"x\":" + deep + "}\n{\"kind\":\"ping\"}\n"), HasSubstr("too deeply"));
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\n\"results\":[\n{\"kind\":\"ping\",\"v\":1e999}]}"),
+              AllOf(HasSubstr("1e999"), HasSubstr("line 3")));
+  EXPECT_THAT(Refusal("{\"schema_version\":1}\n{\"kind\":\"ping\",\"v\":1e999}"),
+              AllOf(HasSubstr("1e999"), HasSubstr("line 2")))
+      << "the last line, and not cut off";
+  EXPECT_THAT(Refusal("{\"schema_version\":1,\"v\":1e999}\n{\"kind\":\"ping\"}\n"), HasSubstr("1e999"));
   EXPECT_TRUE(absl::IsNotFound(ReadResultFile(folder_.At("none")).status()));
   EXPECT_THAT(std::string(ReadResultFile(folder_.path()).status().message()), HasSubstr("is a folder"));
 }

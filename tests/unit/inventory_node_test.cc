@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "bench/topo_json.h"
 #include "bench/topo_svg.h"
 #include "bench/topo_table.h"
@@ -252,6 +253,17 @@ TEST(Shown, HostileNamesStayText) {
   EXPECT_NO_THROW(TopologyJson(node).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+// A message with a name in it that is no UTF-8 would be refused as a whole.
+TEST(Message, HostileNamesAreReadByItsReader) {
+  Node node = HostileNode();
+  node.ports[0].netdev = "eth\xe9";
+  v1::EngineInfo sent, read;
+  Describe(node, &sent);
+  ASSERT_TRUE(read.ParseFromString(sent.SerializeAsString()));
+  ASSERT_EQ(read.ports_size(), 1);
+  EXPECT_EQ(read.ports(0).netdev(), "eth\xef\xbf\xbd");
+}
+
 TEST(Shown, EveryMachineHasAPictureWithAllItsDevices) {
   for (const char* relative : {"hwloc/coral-lassen.xml", "hwloc/g4dnmetal.xml", "hwloc/hwloc-nvidiaDGX2-v2.12.xml",
                                "nccl/azure-ndv5-topo.xml", "sysfs/h100-infiniband"}) {
@@ -274,6 +286,22 @@ TEST(Shown, EveryMachineHasAPictureWithAllItsDevices) {
       EXPECT_LE(rect.attribute("y").as_double() + rect.attribute("height").as_double(), height) << relative;
     }
   }
+}
+
+// Twice the devices, twice the text: beyond what anybody reads, there is no matrix.
+TEST(Shown, ATableOfManyDevicesDoesNotGrowWithTheirSquare) {
+  auto table_of = [](size_t ports) {
+    Node node;
+    for (size_t i = 0; i < ports; ++i) {
+      Port& port = node.ports.emplace_back();
+      port.name = absl::StrCat("mlx5_", i);
+      port.bus = Bus::kPci;
+    }
+    return TopologyTable(node);
+  };
+  EXPECT_THAT(table_of(512), HasSubstr("NUMA Affinity"));
+  EXPECT_THAT(table_of(1024), HasSubstr("--json"));
+  EXPECT_LT(table_of(4096).size(), 5 * table_of(1024).size());
 }
 
 TEST(Shown, JsonNamesRowsAndColumns) {

@@ -234,6 +234,12 @@ TEST(Report, HostileEdges) {
   EXPECT_FALSE(ParseReport(report.dump(), kSelf)->edges[0].rtt_age_ms);
   report["edges"] = Json::array({with("reason", std::string(100'000, 'x'))});
   EXPECT_LE(ParseReport(report.dump(), kSelf)->edges[0].reason.size(), 1024u);
+  // A cut through a character must not leave what no message takes.
+  report["edges"] = Json::array({with("reason", std::string(1023, 'x') + "\xc3\xa9")});
+  EXPECT_EQ(ParseReport(report.dump(), kSelf)->edges[0].reason, std::string(1023, 'x') + "\xef\xbf\xbd");
+  report["of_the_future"] = Json::parse(std::string(100, '[') + std::string(100, ']'));
+  auto deep = ParseReport(report.dump(), kSelf);
+  EXPECT_NE(deep.status().message().find("nested too deeply"), std::string::npos) << deep.status();
 }
 
 TEST(DoorRecord, SurvivesTheWayThereAndBack) {

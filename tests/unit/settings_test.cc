@@ -181,6 +181,8 @@ TEST(Settings, JsonTakesShortAndFullNamesAndTypedOrTextValues) {
   ASSERT_TRUE(settings.ok()) << settings.status();
   EXPECT_EQ(*settings, (Settings{.enabled = true, .tick_ms = 500, .rtt_m = 7, .rtt_alpha = 0.5}));
   EXPECT_TRUE(ParseSettingsJson(" \n", "config")->empty());
+  auto deep = ParseSettingsJson("{\"tick_ms\":" + std::string(100, '[') + std::string(100, ']') + "}", "config");
+  EXPECT_NE(deep.status().message().find("nested too deeply"), std::string::npos) << deep.status();
 }
 
 TEST(Settings, BrokenJsonIsAnErrorThatNamesItsOrigin) {

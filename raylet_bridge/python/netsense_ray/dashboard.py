@@ -54,7 +54,7 @@ async def _bridge_api(module: Any) -> URL:
     try:
         api = json.loads(record)
         return URL.build(scheme="http", host=api["address"], port=api["port"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unavailable(f"the key http_api in Ray's KV does not name a bridge ({error!r}): `python -m netsense_ray up` writes it anew") from error
 
 
