@@ -2,6 +2,7 @@
 #include <limits>
 #include <memory>
 
+#include "base/flag_checks.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"
 
@@ -46,7 +47,8 @@ Command AddBandwidth(CLI::App& program) {
   AddWaitModeFlags(app, flags.get());
   AddBandwidthThresholds(app, flags.get());
   app->add_option("-s,--size", flags->size,
-                  "payload bytes of one iteration: one message, or a few where the transport's are smaller (default: "
+                  "payload bytes of one iteration: one message, or, and it is said, several where the transport's are "
+                  "smaller (default: "
                   "1048576 in messages of the transport's choice)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
   auto* reverse = app->add_flag("--reverse", flags->reverse, "the peer sends, we receive");
@@ -55,7 +57,7 @@ Command AddBandwidth(CLI::App& program) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app->add_option("-O,--warmup", flags->warmup_s, "seconds of streaming before what counts")
-      ->check(CLI::Range(0.0, 60.0));
+      ->check(NumberBetween(0, 60));
   app->add_option("--window", flags->window_ms, "milliseconds of the windows for the worst and best bandwidth")
       ->check(CLI::Range(1, 60000))
       ->capture_default_str();

@@ -5,7 +5,9 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "base/flag_checks.h"
 #include "base/token.h"
+#include "base/utf8.h"
 #include "bench/command.h"
 #include "bench/progress.h"
 #include "bench/rows.h"
@@ -30,6 +32,11 @@ absl::Status WithAdvice(const absl::Status& status) {
   return status;
 }
 
+// Of what goes to the peer in a message.
+std::string IsUtf8(const std::string& text) {
+  return ToUtf8(text) == text ? "" : "'" + ToUtf8(text) + "' is no UTF-8: a name of a device or a mode is";
+}
+
 }  // namespace
 
 void AddDoorFlags(CLI::App* command, DoorFlags* flags) {
@@ -51,9 +58,9 @@ void AddMeasureFlags(CLI::App* command, MeasureFlags* flags) {
   command->add_option("-t,--transport", flags->transports, "transports to measure, one after another")
       ->delimiter(',')
       ->capture_default_str();
-  auto* iterations = command->add_option("-n,--iters", flags->iterations, "iterations")->check(CLI::PositiveNumber);
+  auto* iterations = command->add_option("-n,--iters", flags->iterations, "iterations")->check(NumberAboveZero());
   command->add_option("-D,--duration", flags->duration_s, "seconds, instead of a number of iterations")
-      ->check(CLI::Range(0.001, 86400.0))
+      ->check(NumberBetween(0.001, 86400))
       ->excludes(iterations);
   command->add_option("--repeat", flags->repeat, "whole runs, the transports in turn")
       ->check(CLI::Range(1, 1000))
@@ -73,13 +80,18 @@ void AddMeasureFlags(CLI::App* command, MeasureFlags* flags) {
   command
       ->add_option("--mode", *options->mutable_mode(),
                    "one of the transport's ways (grpc: unary, stream; verbs: write, read)")
+      ->check(IsUtf8)
       ->group(group);
   command
       ->add_option("-d,--device,--ib-dev", *options->mutable_device(),
                    "our device: verbs rxe0 or mlx5_0:1, ucx a list as UCX_NET_DEVICES")
+      ->check(IsUtf8)
       ->group(group);
-  command->add_option("--peer-device", *options->mutable_peer_device(), "the responder's device")->group(group);
+  command->add_option("--peer-device", *options->mutable_peer_device(), "the responder's device")
+      ->check(IsUtf8)
+      ->group(group);
   command->add_option("--ucx-tls", *options->mutable_ucx_tls(), "UCX transports, as UCX_TLS (default ^shm)")
+      ->check(IsUtf8)
       ->group(group);
   command->add_option("--ucx-rails", flags->ucx_rails, "rails of one UCX stream (default 1)")
       ->check(CLI::Range(1, 16))
@@ -117,7 +129,7 @@ void AddRttThreshold(CLI::App* command, MeasureFlags* flags) {
   command
       ->add_option("--max-rtt", flags->output.max_rtt_us,
                    "exit with 1 when the median network round trip is longer, in microseconds")
-      ->check(CLI::PositiveNumber)
+      ->check(NumberAboveZero())
       ->group("Thresholds");
 }
 
@@ -126,14 +138,14 @@ void AddBandwidthThresholds(CLI::App* command, MeasureFlags* flags) {
   command
       ->add_option("--min-bw", flags->output.min_bw_gbps,
                    "exit with 1 when the average is lower, in Gb/s (with 3 when it is not known)")
-      ->check(CLI::PositiveNumber)
+      ->check(NumberAboveZero())
       ->group(group);
   command
       ->add_option("--expect", flags->output.min_percent,
                    "exit with 1 when it is less than so many percent of what the path could carry (90%), or when that "
                    "is not known")
       ->transform([](const std::string& text) { return text.ends_with('%') ? text.substr(0, text.size() - 1) : text; })
-      ->check(CLI::Range(0.0, 1000.0))
+      ->check(NumberBetween(0, 1000))
       ->group(group);
 }
 

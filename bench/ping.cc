@@ -1,6 +1,7 @@
 // `netsense-bench ping`: round trips, one after another.
 #include <memory>
 
+#include "base/flag_checks.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"
 
@@ -39,7 +40,7 @@ Command AddPing(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--warmup", flags->warmup, "pings before the first that counts")->capture_default_str();
   app->add_option("--interval", flags->interval_ms, "milliseconds between pings (0: back to back)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(NumberBetween(0, 86'400'000));
   app->add_option("--timeout", flags->timeout_ms, "milliseconds after which a ping counts as lost")
       ->check(CLI::Range(1, 60000))
       ->capture_default_str();

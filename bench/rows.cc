@@ -67,6 +67,12 @@ nlohmann::json Identity(const char* kind, const MeasureTarget& target, const Ses
           {"device", details.device.empty() ? target.options.device() : details.device}};
 }
 
+// What -s asked for, where it is more than a message of the transport has; else null: message_bytes says it.
+nlohmann::json IterationBytes(const BandwidthRequest& request) {
+  const bool in_messages = request.message_bytes != 0 && request.message_bytes < request.payload_bytes;
+  return in_messages ? nlohmann::json(request.payload_bytes) : nlohmann::json();
+}
+
 nlohmann::json BandwidthFigures(const StreamSample& sample) {
   const auto bps = sample.bps();
   if (!bps) return {{"avg", nullptr}, {"min_window", nullptr}, {"max_window", nullptr}};
@@ -198,6 +204,7 @@ nlohmann::json BandwidthRow(const BandwidthRequest& request, const BandwidthResu
                          {"elapsed_s", std::chrono::duration<double>(one.elapsed).count()}});
   row.update({{"direction", DirectionName(request)},
               {"message_bytes", request.message_bytes == 0 ? nlohmann::json() : nlohmann::json(request.message_bytes)},
+              {"iteration_bytes", IterationBytes(request)},
               {"streams", request.streams},
               {"bw_gbps", BandwidthFigures(sample)},
               {"by_stream", std::move(by_stream)},
@@ -225,6 +232,7 @@ nlohmann::json BandwidthFailureRow(const BandwidthRequest& request, const absl::
   nlohmann::json row = Identity("bw", request.target, {});
   row.update({{"direction", DirectionName(request)},
               {"message_bytes", request.message_bytes == 0 ? nlohmann::json() : nlohmann::json(request.message_bytes)},
+              {"iteration_bytes", IterationBytes(request)},
               {"streams", request.streams},
               {"error", ErrorJson(status)}});
   return row;
@@ -257,6 +265,7 @@ std::string BandwidthTable(const BandwidthRequest& request, const BandwidthResul
   const bool both = request.directions.size() > 1;
   const char* way = both ? "to and from" : request.directions.front() == Direction::kToPeer ? "to" : "from";
   const uint64_t message_bytes = request.message_bytes != 0 ? request.message_bytes : request.payload_bytes;
+  const bool in_messages = request.message_bytes != 0 && request.message_bytes < request.payload_bytes;
   const double seconds = std::chrono::duration<double>(sample.elapsed).count();
   const double messages = static_cast<double>(sample.bytes) / static_cast<double>(message_bytes);
   std::string table = fmt::format("{} bandwidth {} {}, {} stream{}: payload counted by the receiver, decimal Gb/s\n",
@@ -273,6 +282,9 @@ std::string BandwidthTable(const BandwidthRequest& request, const BandwidthResul
       fmt::format("{:>9} {:>12.0f} {} {} {} {} {:>9.3f}\n", message_bytes, std::ceil(messages),
                   cell(Gbps(sample.max_window_bps), 16, 3), cell(Gbps(bps.value_or(0)), 20, 3),
                   cell(Gbps(sample.min_window_bps), 23, 3), cell(bps ? messages / seconds / 1e6 : 0, 13, 6), seconds);
+  if (in_messages)
+    table += fmt::format("iterations of {} bytes were asked for: sent in messages of {}, the largest of {}\n",
+                         request.payload_bytes, request.message_bytes, request.target.transport);
   if (!bps) table += WhyUntimed(sample) + "\n";
   if (auto percent = PercentOf(sample, result.expected))
     table += fmt::format("{:.1f} % of {:.3f} Gb/s, the {}\n", *percent, Gbps(result.expected.bps()),

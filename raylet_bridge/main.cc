@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/flag_checks.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/bridge.h"
@@ -57,7 +58,7 @@ void AddRun(CLI::App* app, Arguments& arguments) {
   app->add_option("--node-ip", arguments.run.identity.node_ip, "this node's address; with Ray it chooses the raylet");
   app->add_option("--node-name", arguments.run.identity.node_name,
                   "with --standalone: the name shown (default: the host's)");
-  app->add_option("--raylet-pid", arguments.raylet_pid, "which raylet, where several run")->check(CLI::PositiveNumber);
+  app->add_option("--raylet-pid", arguments.raylet_pid, "which raylet, where several run")->check(NumberAboveZero());
   app->add_flag("--wait-for-raylet", arguments.wait_for_raylet,
                 "where no such raylet runs yet, wait for it (with --standalone: nothing to wait for)");
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
@@ -83,7 +84,7 @@ void AddStatus(CLI::App* app, Arguments& arguments) {
   app->add_option("--watch", arguments.watch_seconds, "draw again each SECONDS (2) until Ctrl-C")
       ->expected(0, 1)
       ->default_str("2")
-      ->check(CLI::Range(0.1, 3600.0));
+      ->check(NumberBetween(0.1, 3600));
   app->footer("Exit codes: 0 all edges OK, 1 some edge is not, 2 usage, 3 could not ask the GCS.");
 }
 

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/flag_checks.h"
 #include "bench/compare/compare.h"
 
 namespace netsense {
@@ -56,7 +57,7 @@ Command AddCompare(CLI::App& program) {
   app->add_option("A", request->a, "result before: JSON document or JSON Lines")->required();
   app->add_option("B", request->b, "result after")->required();
   app->add_option("--threshold", request->rule.threshold_percent, "percent by which medians must differ to count")
-      ->check(CLI::Range(0.1, 1000.0))
+      ->check(NumberBetween(0.1, 1000))
       ->capture_default_str();
   app->add_option("--ignore", request->ignored,
                   "fields that do not tell measurements apart, as target,source where the hosts' names changed")

@@ -16,9 +16,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<const char*, 11> kIdentity = {"kind",          "source",  "target",    "transport",
-                                                   "mode",          "device",  "direction", "payload_bytes",
-                                                   "message_bytes", "streams", "load"};
+constexpr std::array<const char*, 12> kIdentity = {"kind",          "source",          "target",    "transport",
+                                                   "mode",          "device",          "direction", "payload_bytes",
+                                                   "message_bytes", "iteration_bytes", "streams",   "load"};
 
 Json IdentityOf(const Json& row, const std::vector<std::string>& ignored) {
   Json identity = Json::object();

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "base/flag_checks.h"
 #include "base/token.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/run.h"
@@ -76,18 +77,18 @@ Command AddMatrix(CLI::App& program) {
   auto* bytes = app->add_option("--bytes", flags->bytes, "bytes of one stream (default with engines: 16 MiB)")
                     ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
   app->add_option("-D,--duration", flags->duration_s, "seconds of one stream (default: 0.5)")
-      ->check(CLI::Range(0.01, 3600.0))
+      ->check(NumberBetween(0.01, 3600))
       ->excludes(bytes);
   auto* no_ping = app->add_flag("--no-ping", flags->no_ping, "bandwidth only");
   app->add_flag("--no-bw", flags->no_bandwidth, "round trips only")->excludes(no_ping);
   app->add_flag("--busy-poll", flags->busy_poll, "spin while waiting (`serve` only; a processor for each pair)");
   app->add_option("--slow-below", flags->slow_below_percent,
                   "percent of the class's median, or of the expected rate, below which bandwidth is bad")
-      ->check(CLI::Range(1.0, 99.0))
+      ->check(NumberBetween(1, 99))
       ->capture_default_str();
   app->add_option("--rtt-factor", flags->rules.rtt_factor,
                   "times the class's median above which a round trip is bad (and 100 us above it)")
-      ->check(CLI::Range(1.1, 1000.0))
+      ->check(NumberBetween(1.1, 1000))
       ->capture_default_str();
   app->add_option("--timeout", flags->timeout_ms, "milliseconds in which a node has to answer")
       ->check(CLI::Range(10, 60000))
