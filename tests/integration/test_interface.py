@@ -208,6 +208,56 @@ def test_ctrl_c_keeps_what_was_measured():
     assert document["results"][0]["samples"] > 0
 
 
+def test_ctrl_c_keeps_the_bandwidth_until_then():
+    with Server() as server:
+        command = [BIN / "netsense-bench", "bw", server.address, "-D", "60", "--json"]
+        bw = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+        def threads_work():
+            stats = [Path(f"/proc/{bw.pid}/task/{task}/stat").read_text() for task in os.listdir(f"/proc/{bw.pid}/task")]
+            return sum(int(stat.rsplit(")", 1)[1].split()[12]) for stat in stats) / os.sysconf("SC_CLK_TCK") > 0.2  # in the kernel: it streams
+
+        wait_until("the stream to run", threads_work)
+        bw.send_signal(signal.SIGINT)
+        document = json.loads(bw.communicate(timeout=pace.hangs_after())[0])
+    assert bw.returncode == 0
+    row = document["results"][0]
+    assert row["interrupted"] is True and row["bw_gbps"]["avg"] > 0 and 0 < row["elapsed_s"] < 59
+
+
+def test_a_peer_that_dies_in_the_middle_leaves_what_was_measured():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen([BIN / "netsense-bench", "serve", "--listen", f"127.0.0.1:{port}", "--json"], stdout=subprocess.PIPE, text=True)
+    json.loads(server.stdout.readline())
+    command = [BIN / "netsense-bench", "ping", f"127.0.0.1:{port}", "-D", "60", "--json"]
+    ping = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def processor_s():
+        return int(Path(f"/proc/{ping.pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
+
+    wait_until("the ping to be spinning", lambda: processor_s() > 0.3)
+    server.kill()
+    server.wait()
+    out, err = ping.communicate(timeout=pace.hangs_after())
+    row = json.loads(out)["results"][0]
+    assert ping.returncode == 3 and "closed the connection" in err
+    assert row["samples"] > 0 and row["rtt_us"]["p50"] > 0 and row["ended_by"]["code"] == "UNAVAILABLE"
+
+
+def test_microseconds_are_no_bandwidth():
+    """Once between 0.000 and 25 Gb/s, and good enough for --min-bw now and then."""
+    with Server() as server:
+        done = run("netsense-bench", "bw", server.address, "-s", "3", "-n", "10", "--min-bw", "0.001")
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "too short a stream to be timed" in done.stdout and "is not known, and at least 0.001 was demanded" in done.stderr
+        assert "0.000" not in done.stdout.splitlines()[2].split()[:5] and "-" in done.stdout.splitlines()[2].split()
+        row = json.loads(run("netsense-bench", "bw", server.address, "-s", "3", "-n", "10", "--json").stdout)["results"][0]
+        assert row["bw_gbps"] == {"avg": None, "min_window": None, "max_window": None} and row["not_known_reason"]
+        swept = run("netsense-bench", "sweep", server.address, "--no-ping", "--max-size", "64", "--json")
+        assert all(row["bw_gbps"]["avg"] > 0 for row in json.loads(swept.stdout)["results"]), "each size is measured long enough"
+
+
 def test_ctrl_c_before_anything_was_measured_is_no_success():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

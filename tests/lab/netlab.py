@@ -194,6 +194,16 @@ class NetLab:
             if others is not None:
                 self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:1", *self._tbf(others))
 
+    def drop(self, i, match):
+        """What comes in at node i and matches (nftables syntax: "meta length > 1500") is lost; stop_dropping() ends it."""
+        for command in ("add table inet lab", "add chain inet lab in { type filter hook input priority 0; }", f"add rule inet lab in {match} drop"):
+            done = self.run(i, ["nft", command])
+            if done.returncode != 0:
+                raise LabError(f"nft {command}: {done.stderr.strip()}")
+
+    def stop_dropping(self, i):
+        self.run(i, ["nft", "delete table inet lab"])
+
     def cut(self, i, rail=None):
         """Takes node i's link down, or the one to a rail; mend() brings it back."""
         self._set_link(i, rail, "down")
