@@ -54,7 +54,7 @@ Command AddMatrix(CLI::App& program) {
       "of\n"
       "few bytes; `serve` has no such limit. Bad pairs are measured again, alone, and then with a good partner.\n"
       "Exit codes: 0 good, 1 suspects, failures or nodes that are not there, 2 usage,\n"
-      "3 could not measure, or interrupted and good so far.");
+      "3 could not measure, interrupted and good so far, or nothing to judge by (two nodes: see --no-ping).");
   AddDoorFlags(app, &flags->door);
   app->add_option("nodes", flags->sources.hosts, "HOST:PORT of each node's door (port 18590 where none is given)");
   app->add_option("--hosts", flags->sources.hosts_file, "file with one node a line; # starts a comment")
@@ -83,11 +83,12 @@ Command AddMatrix(CLI::App& program) {
   app->add_flag("--no-bw", flags->no_bandwidth, "round trips only")->excludes(no_ping);
   app->add_flag("--busy-poll", flags->busy_poll, "spin while waiting (`serve` only; a processor for each pair)");
   app->add_option("--slow-below", flags->slow_below_percent,
-                  "percent of the class's median, or of the expected rate, below which bandwidth is bad")
+                  "percent of what is usual in its class, or of the expected rate, below which bandwidth is bad")
       ->check(NumberBetween(1, 99))
       ->capture_default_str();
-  app->add_option("--rtt-factor", flags->rules.rtt_factor,
-                  "times the class's median above which a round trip is bad (and 100 us above it)")
+  app->add_option(
+         "--rtt-factor", flags->rules.rtt_factor,
+         "times what is usual in its class above which a round trip is bad (if 99 of 100 usual ones are shorter)")
       ->check(NumberBetween(1.1, 1000))
       ->capture_default_str();
   app->add_option("--timeout", flags->timeout_ms, "milliseconds in which a node has to answer")

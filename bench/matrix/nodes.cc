@@ -231,14 +231,16 @@ std::optional<double> LinkGbps(const Node& node) {
   return speed == 0 ? std::nullopt : std::optional(static_cast<double>(speed) / 1e9);
 }
 
+std::string FabricClass(const std::string& transport, const Node& a, const Node& b) {
+  std::string first = FabricWord(FabricOf(a)), second = FabricWord(FabricOf(b));
+  if (first == second) return fmt::format("{}, {}", transport, first);
+  return fmt::format("{}, {}-{}", transport, std::min(first, second), std::max(first, second));
+}
+
 std::string LinkClass(const std::string& transport, const Node& a, const Node& b) {
-  std::string fabric = FabricWord(FabricOf(a));
-  if (FabricOf(a) != FabricOf(b))
-    fabric = fmt::format("{}-{}", std::min(fabric, std::string(FabricWord(FabricOf(b)))),
-                         std::max(fabric, std::string(FabricWord(FabricOf(b)))));
   auto speed_a = LinkGbps(a), speed_b = LinkGbps(b);
-  if (!speed_a || !speed_b) return fmt::format("{}, {}", transport, fabric);
-  return fmt::format("{}, {}, {:g} Gb/s", transport, fabric, std::min(*speed_a, *speed_b));
+  if (!speed_a || !speed_b) return FabricClass(transport, a, b);
+  return fmt::format("{}, {:g} Gb/s", FabricClass(transport, a, b), std::min(*speed_a, *speed_b));
 }
 
 }  // namespace netsense::matrix

@@ -44,7 +44,8 @@ nlohmann::json NodesJson(const std::vector<Node>& nodes);
 
 // Link rate of the port that a node is measured by; none = not known, or a virtual device's.
 std::optional<double> LinkGbps(const Node& node);
-// What two nodes' links have in common with other pairs: "tcp, ethernet, 100 Gb/s".
+// What two nodes' links have in common with other pairs: "tcp, ethernet", and with the speed "tcp, ethernet, 100 Gb/s".
+std::string FabricClass(const std::string& transport, const Node& a, const Node& b);
 std::string LinkClass(const std::string& transport, const Node& a, const Node& b);
 
 }  // namespace netsense::matrix

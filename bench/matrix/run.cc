@@ -83,8 +83,8 @@ class MatrixRun {
   Estimate estimate_;
   size_t round_ = 0, rounds_done_ = 0;
   Json head_, suspects_ = Json::array();
-  bool compared_ = false;               // at least one verdict had something to compare
-  std::vector<std::string> not_clear_;  // pairs that were bad at first and could not be looked at again
+  std::vector<std::string> not_comparable_;  // pairs of which nobody can say whether they are good
+  std::vector<std::string> not_clear_;       // pairs that were bad at first and could not be looked at again
   JsonLines lines_;
 };
 
@@ -248,7 +248,8 @@ absl::StatusOr<Look> MatrixRun::LookAlone(Pair pair, const std::string& transpor
   for (const Json& row : rows)
     if (auto why = FailureOfItsOwn(row)) return absl::UnavailableError(*why);
   const auto looks = LooksOf(rows, nodes_, transport, metric);
-  if (looks.empty()) return absl::UnavailableError("it gave no figure");
+  if (looks.empty() || (!looks.front().look.value && looks.front().look.failure.empty()))
+    return absl::UnavailableError("it gave no figure");
   return looks.front().look;
 }
 
@@ -288,7 +289,7 @@ void MatrixRun::AddSuspects(const std::vector<Suspect>& suspects, const std::str
                   {"transport", transport},
                   {"metric", metric == Metric::kRtt ? "rtt" : "bw"},
                   {"measured", or_null(suspect.measured)},
-                  {"class_median", or_null(suspect.class_median)},
+                  {"class_median", or_null(suspect.usual)},
                   {"expected", or_null(suspect.expected)},
                   {"unit", metric == Metric::kRtt ? "us" : "gbps"},
                   {"evidence", suspect.evidence}},
@@ -303,13 +304,15 @@ void MatrixRun::FindSuspects(const std::stop_token& stop) {
   for (const std::string& transport : flags_.settings.transports) {
     for (Metric metric : {Metric::kBandwidth, Metric::kRtt}) {
       Verdict verdict(metric, flags_.rules, names, LooksOf(rows_, nodes_, transport, metric));
-      compared_ = compared_ || verdict.Compares();
       while (auto pair = verdict.NextLook()) {
         progress.Show(fmt::format("looking again: {} - {}", names[static_cast<size_t>(pair->a)],
                                   names[static_cast<size_t>(pair->b)]));
         if (!LookAgain(&verdict, *pair, transport, metric, stop)) return;
       }
       AddSuspects(verdict.Suspects(), transport, metric);
+      for (const Pair& pair : verdict.NotJudged())
+        not_comparable_.push_back(fmt::format("the {} over {} of {} - {}", MetricWords(metric), transport,
+                                              names[static_cast<size_t>(pair.a)], names[static_cast<size_t>(pair.b)]));
     }
   }
 }
@@ -320,11 +323,16 @@ std::string MatrixRun::WhyNotJudged(bool interrupted) const {
   if (rows_.empty()) return "nothing was measured";
   if (std::all_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); }))
     return "every measurement failed";
-  if (!not_clear_.empty())
-    return absl::StrCat("not clear: ", not_clear_.front(),
-                        not_clear_.size() > 1 ? fmt::format(", and {} more", not_clear_.size() - 1) : "");
-  if (!compared_ && suspects_.empty())
-    return "nothing to compare: no two pairs are of one class, and what they could carry is not known";
+  auto and_more = [](const std::vector<std::string>& list) {
+    return list.size() > 1 ? fmt::format(", and {} more", list.size() - 1) : "";
+  };
+  if (!not_clear_.empty()) return absl::StrCat("not clear: ", not_clear_.front(), and_more(not_clear_));
+  if (flags_.settings.bandwidth && !without_stream_.empty())
+    return absl::StrCat(nodes_[static_cast<size_t>(*without_stream_.begin())].name,
+                        " takes too few bytes in one stream for a bandwidth: --no-bw leaves it out of all");
+  if (!not_comparable_.empty())
+    return absl::StrCat("nothing to compare ", not_comparable_.front(), and_more(not_comparable_),
+                        " with: measure more nodes together");
   return "";
 }
 
@@ -367,7 +375,7 @@ int MatrixRun::ExitCode(bool interrupted) const {
   const bool failed = std::any_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); });
   const bool dead = std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) { return !node.alive; });
   if (dead || failed || !suspects_.empty() || !not_clear_.empty()) return kBelowThreshold;
-  return interrupted ? kCouldNotMeasure : kGood;
+  return WhyNotJudged(interrupted).empty() ? kGood : kCouldNotMeasure;
 }
 
 int MatrixRun::Run(const std::stop_token& stop) {

@@ -1,14 +1,12 @@
 #include "bench/matrix/runner.h"
 
 #include <algorithm>
-#include <map>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
-#include "bench/result_file.h"
 #include "bench/rows.h"
 
 namespace netsense::matrix {
@@ -268,57 +266,6 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
     }
     tell(way.from, way.to, BandwidthRow(stream, *result));
   }
-}
-
-std::optional<std::string> FailureOfItsOwn(const nlohmann::json& row) {
-  if (!row.contains("error")) return {};
-  const nlohmann::json& error = ObjectOf(row, "error");
-  const std::string code = TextOf(error, "code");
-  if (code == "UNAVAILABLE" || code == "DEADLINE_EXCEEDED" || code == "DATA_LOSS" || code == "NOT_FOUND") return {};
-  return absl::StrCat(code, ": ", TextOf(error, "message"));
-}
-
-std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const std::vector<Node>& nodes,
-                               const std::string& transport, Metric metric) {
-  std::map<std::string, int> index;
-  for (size_t i = 0; i < nodes.size(); ++i)
-    if (nodes[i].alive) index[nodes[i].name] = static_cast<int>(i);
-  std::map<Pair, FirstLook> looks;
-  for (const nlohmann::json& row : rows) {
-    if (TextOf(row, "kind") != (metric == Metric::kRtt ? "ping" : "bw") || TextOf(row, "transport") != transport)
-      continue;
-    auto source = index.find(TextOf(row, "source")), target = index.find(TextOf(row, "target"));
-    if (source == index.end() || target == index.end() || FailureOfItsOwn(row)) continue;
-    const Pair pair = MakePair(source->second, target->second);
-    std::optional<double> value, expected;
-    std::string failure;
-    if (row.contains("error")) {
-      failure = TextOf(ObjectOf(row, "error"), "message");
-      if (failure.empty()) failure = "failed";
-    } else if (metric == Metric::kRtt) {
-      value = NumberOf(ObjectOf(row, "network_rtt_us"), "p50");
-    } else {
-      value = NumberOf(ObjectOf(row, "bw_gbps"), "avg");
-      expected = NumberOf(ObjectOf(row, "expected"), "gbps");
-      if (NumberOf(row, "bytes") == 0) failure = "no byte arrived";
-    }
-    if (failure.empty() && value.value_or(0) <= 0) continue;  // too little arrived for a figure
-    auto [found, fresh] = looks.try_emplace(pair);
-    FirstLook& look = found->second;
-    look.pair = pair;
-    look.link_class = LinkClass(transport, nodes[static_cast<size_t>(pair.a)], nodes[static_cast<size_t>(pair.b)]);
-    // Clocks are not compared with each other: user space sees a longer round trip than the kernel.
-    if (metric == Metric::kRtt) look.clock = TextOf(row, "timestamp_source");
-    if (expected) look.expected_gbps = expected;
-    if (!failure.empty()) {
-      look.look = {{}, failure};
-    } else if (fresh || (look.look.value && *value < *look.look.value)) {
-      look.look = {value, ""};
-    }
-  }
-  std::vector<FirstLook> list;
-  for (auto& [pair, look] : looks) list.push_back(std::move(look));
-  return list;
 }
 
 }  // namespace netsense::matrix

@@ -10,7 +10,6 @@
 
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
-#include "bench/matrix/verdict.h"
 #include "engine/measure.h"
 #include "engine/order_session.h"
 
@@ -81,13 +80,5 @@ class Runner {
   std::vector<Node>& nodes_;
   std::mutex mutex_;  // of nodes_ and on_row while pairs are measured
 };
-
-// What rows say to a verdict. Rows of measurements that failed for a reason other than the network are left out, those
-// without a figure, and those with a node that is not alive.
-std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const std::vector<Node>& nodes,
-                               const std::string& transport, Metric metric);
-
-// Why a measurement failed, if the network was not the reason.
-std::optional<std::string> FailureOfItsOwn(const nlohmann::json& row);
 
 }  // namespace netsense::matrix

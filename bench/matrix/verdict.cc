@@ -13,10 +13,8 @@ constexpr int kEnoughToCondemn = 4, kEnoughAllTheSame = 16;
 constexpr size_t kMostEvidence = 8;      // lines about pairs
 constexpr size_t kLeastToFallShort = 3;  // pairs of a class
 
-// The middle one; of an even number the better one of both, so that one bad node among four is still an exception.
-double MedianOf(std::vector<double> values, Metric metric) {
+double MedianOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  if (metric == Metric::kRtt) return values[(values.size() - 1) / 2];
   return values[values.size() / 2];
 }
 
@@ -27,14 +25,7 @@ int OtherEnd(const Pair& pair, int node) { return pair.a == node ? pair.b : pair
 
 Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks)
     : metric_(metric), rules_(rules), names_(std::move(names)), pairs_of_(names_.size()), bad_of_(names_.size()) {
-  // By class, and by class and clock.
-  std::map<std::pair<std::string, std::string>, std::vector<double>> classes;
-  for (const FirstLook& look : looks) {
-    if (!look.look.value) continue;
-    classes[{look.link_class, look.clock}].push_back(*look.look.value);
-    if (!look.clock.empty()) classes[{look.link_class, ""}].push_back(*look.look.value);
-    compares_ = compares_ || look.expected_gbps.has_value();
-  }
+  const References references(metric, looks);
   std::map<std::string, size_t> short_pairs;
   std::set<std::string> reaching;  // classes of which at least one pair carries about what it could
   for (const FirstLook& look : looks) {
@@ -44,16 +35,13 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
     else
       reaching.insert(look.link_class);
   }
-  std::map<std::pair<std::string, std::string>, double> medians;
-  for (auto& [name, values] : classes) {
-    compares_ = compares_ || values.size() > 1;
-    medians[name] = MedianOf(std::move(values), metric);
-  }
   for (const FirstLook& look : looks) {
-    auto median = medians.find({look.link_class, look.clock});
-    if (median == medians.end()) median = medians.find({look.link_class, ""});
-    Known known{.first = look, .alone = {}};
-    if (median != medians.end()) known.median = median->second;
+    Known known{.first = look, .alone = {}, .reference = references.OfClass(look)};
+    const Reference fabric = references.OfFabric(look);
+    // How long a round trip takes is no matter of the link's speed.
+    if (metric == Metric::kRtt && known.reference.of_one_node && !fabric.of_one_node) known.reference = fabric;
+    known.comparable = !known.reference.of_one_node || look.expected_gbps ||
+                       (!fabric.of_one_node && look.look.value.value_or(0) >= rules_.slow_below * fabric.value);
     known.falls_short = short_pairs[look.link_class] >= kLeastToFallShort && !reaching.contains(look.link_class);
     known.bad_at_first = IsBad(known, look.look);
     pairs_[look.pair] = std::move(known);
@@ -66,12 +54,22 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
 }
 
 bool Verdict::IsBad(const Known& known, const Look& look) const {
-  if (!look.value) return true;
+  if (!look.value) return !look.failure.empty();
+  const Reference& usual = known.reference;
   if (metric_ == Metric::kRtt)
-    return known.median > 0 && *look.value > rules_.rtt_factor * known.median &&
-           *look.value >= known.median + rules_.rtt_floor_us;
+    return usual.value > 0 && *look.value > rules_.rtt_factor * usual.value && *look.value > usual.p99_us &&
+           *look.value >= usual.value + rules_.least_rtt_us;
   const double expected = known.falls_short ? 0 : known.first.expected_gbps.value_or(0);
-  return *look.value < rules_.slow_below * std::max(known.median, expected);
+  return *look.value < rules_.slow_below * std::max(usual.value, expected);
+}
+
+std::vector<Pair> Verdict::NotJudged() const {
+  std::vector<Pair> pairs;
+  for (const auto& [pair, known] : pairs_) {
+    const bool has_figure = known.alone ? known.alone->value.has_value() : known.first.look.value.has_value();
+    if (!known.stays_bad && (!known.comparable || !has_figure)) pairs.push_back(pair);
+  }
+  return pairs;
 }
 
 void Verdict::CountBadAlone() {
@@ -236,11 +234,14 @@ std::string Verdict::Words(const Look& look) const {
 std::string Verdict::FirstWords(const Known& known) const {
   const Pair& pair = known.first.pair;
   std::string words = fmt::format("{} - {}: {}", names_[pair.a], names_[pair.b], Words(known.first.look));
-  if (known.first.look.value && known.median > 0) {
+  const Reference& usual = known.reference;
+  if (const auto& value = known.first.look.value; value && usual.value > 0) {
+    if (known.first.other_way_gbps && *value < rules_.slow_below * *known.first.other_way_gbps)
+      words += fmt::format(", and {:.3g} Gb/s the other way", *known.first.other_way_gbps);
     if (metric_ == Metric::kRtt)
-      words += fmt::format(", {:.3g} times the median of its class", *known.first.look.value / known.median);
+      words += fmt::format(", {:.3g} times the {} of its class", *value / usual.value, usual.Name());
     else
-      words += fmt::format(", {:.0f} % of the median of its class", 100 * *known.first.look.value / known.median);
+      words += fmt::format(", {:.0f} % of the {} of its class", 100 * *value / usual.value, usual.Name());
   }
   if (known.first.look.value && known.first.expected_gbps)
     words +=
@@ -263,20 +264,20 @@ Suspect Verdict::Blaming(Blame what, std::vector<int> nodes, const std::vector<P
     const Known& known = At(pair);
     const Look& last = known.alone ? *known.alone : known.first.look;
     if (last.value) values.push_back(*last.value);
-    if (known.median > 0) suspect.class_median = known.median;
+    if (known.reference.value > 0) suspect.usual = known.reference.value;
     if (known.first.expected_gbps && metric_ == Metric::kBandwidth) suspect.expected = known.first.expected_gbps;
     if (suspect.evidence.size() < kMostEvidence) suspect.evidence.push_back(FirstWords(known));
   }
   if (pairs.size() > kMostEvidence)
     suspect.evidence.push_back(fmt::format("and {} pairs more", pairs.size() - kMostEvidence));
-  if (!values.empty()) suspect.measured = MedianOf(values, metric_);
+  if (!values.empty()) suspect.measured = MedianOf(values);
   return suspect;
 }
 
 std::vector<Suspect> Verdict::ClassesThatFallShort() const {
   struct Class {
     std::set<int> ends;
-    double best = 0, median = 0;
+    double best = 0, usual = 0;
     std::optional<double> expected;
   };
   std::map<std::string, Class> classes;
@@ -285,7 +286,7 @@ std::vector<Suspect> Verdict::ClassesThatFallShort() const {
     Class& found = classes[known.first.link_class];
     found.ends.insert({pair.a, pair.b});
     found.best = std::max(found.best, known.first.look.value.value_or(0));
-    found.median = known.median;
+    found.usual = known.reference.value;
     found.expected = std::max(found.expected, known.first.expected_gbps);
   }
   std::vector<Suspect> suspects;
@@ -293,8 +294,8 @@ std::vector<Suspect> Verdict::ClassesThatFallShort() const {
     suspects.push_back(
         {.what = Blame::kPath,
          .nodes = {found.ends.begin(), found.ends.end()},
-         .measured = found.median,
-         .class_median = found.median,
+         .measured = found.usual,
+         .usual = found.usual,
          .expected = found.expected,
          .evidence = {fmt::format("{}: the best pair carries {:.3g} Gb/s, {:.0f} % of what it could; more "
                                   "streams may carry more",

@@ -1,13 +1,17 @@
 // Which node or which link is to blame for the pairs that are bad, for one metric over one transport.
 //
-// A pair is bad when it is worse than the median of its class, or than what it could carry, by more than the rules
-// allow. Nothing is blamed on one look: while the others were measured too, noise may have been the reason. So a bad
-// pair is looked at again, alone; the ends of those that stay bad are looked at with a partner that is known to be
-// good, alone. Then
+// A pair is bad when it is worse than what is usual in its class (reference.h), or than what it could carry, by more
+// than the rules allow. Nothing is blamed on one look: while the others were measured too, noise may have been the
+// reason. So a bad pair is looked at again, alone; the ends of those that stay bad are looked at with a partner that is
+// known to be good, alone. Then
 //   a node is to blame when it is bad with most of the others and also with the good partner,
 //   a link when both its ends are good with others, and only together they are bad,
 //   a path when nobody can tell: there is no good partner, or looks contradict each other.
 // What a node explains is blamed on no link and on no partner. More than half of a class has to be good.
+//
+// A pair is not judged when it is not bad, yet nothing would show it if it were: there is no figure, or all pairs of
+// its class have one node in common, what they could carry is not known, and other classes of the fabric say nothing
+// either: their round trips are as good as its own, while their bandwidth counts only where this pair's is as high.
 //
 // Where no pair of a class (of three pairs or more) reaches the allowed share of what it could carry, as with one
 // stream over fast ports, that share tells no pair from another: the class is one suspect, a path, and its pairs are
@@ -22,30 +26,18 @@
 #include <string>
 #include <vector>
 
+#include "bench/matrix/looks.h"
 #include "bench/matrix/plan.h"
+#include "bench/matrix/reference.h"
 
 namespace netsense::matrix {
 
-enum class Metric { kBandwidth, kRtt };
-
+// A round trip is bad when it is `rtt_factor` times the usual one, *and* longer than what 99 of 100 pings of a usual
+// pair take: the noise of the class itself, some us by RDMA and hundreds by gRPC on a busy host.
 struct Rules {
-  double slow_below = 0.5;    // bandwidth: this share of the median, or of the expected rate
-  double rtt_factor = 3;      // round trip: this many times the median ...
-  double rtt_floor_us = 100;  // ... and at least so much more
-};
-
-// One look at a pair: Gb/s of the slower direction, or microseconds of the median network round trip.
-struct Look {
-  std::optional<double> value;
-  std::string failure;  // why there is no value: as bad as can be
-};
-
-struct FirstLook {
-  Pair pair;
-  std::string link_class;  // transport, fabric and link speed, in words
-  std::optional<double> expected_gbps;
-  Look look;
-  std::string clock = {};  // of round trips, which are compared with those by the same clock; empty = not known
+  double slow_below = 0.5;  // bandwidth: this share of the usual, or of the expected rate
+  double rtt_factor = 3;    // round trip: this many times the usual ...
+  double least_rtt_us = 5;  // ... and at least so much more, which a few switches and a longer cable explain
 };
 
 enum class Blame { kNode, kLink, kPath };
@@ -53,7 +45,7 @@ enum class Blame { kNode, kLink, kPath };
 struct Suspect {
   Blame what = Blame::kNode;
   std::vector<int> nodes;  // one for a node, both ends of a link, all ends of paths
-  std::optional<double> measured = {}, class_median = {}, expected = {};
+  std::optional<double> measured = {}, usual = {}, expected = {};  // usual: the median of the class, or its best
   std::vector<std::string> evidence = {};
 };
 
@@ -70,8 +62,8 @@ class Verdict {
   // Nor is a node that has died.
   void Forget(int node);
 
-  // Whether there is anything a look can be measured by: others of its class, or what it could carry.
-  bool Compares() const { return compares_; }
+  // Pairs of which nobody can say whether they are good.
+  std::vector<Pair> NotJudged() const;
   // When there is no next look.
   std::vector<Suspect> Suspects() const;
 
@@ -79,7 +71,8 @@ class Verdict {
   struct Known {
     FirstLook first;
     std::optional<Look> alone;
-    double median = 0;         // of its class; 0 = no figure in it
+    Reference reference;
+    bool comparable = false;   // were it bad, that would show
     bool falls_short = false;  // as its whole class does
     bool bad_at_first = false;
     // Bad in both looks; or at first, and there is no need to look again because one end was bad with enough others.
@@ -116,7 +109,6 @@ class Verdict {
   const Metric metric_;
   const Rules rules_;
   const std::vector<std::string> names_;
-  bool compares_ = false;
   std::map<Pair, Known> pairs_;
   std::map<int, Partner> partners_;  // looks with a good partner, by the node in question
 

@@ -1,4 +1,5 @@
 // The matrix's rounds, and its verdicts over networks that are made up.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "bench/matrix/looks.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
 #include "bench/matrix/suspects.h"
@@ -114,7 +116,7 @@ TEST(MatrixVerdict, ASlowNode) {
   EXPECT_EQ(Words(outcome), "node 5;");
   const Suspect& suspect = outcome.suspects.front();
   EXPECT_EQ(suspect.measured, 3.0);
-  EXPECT_EQ(suspect.class_median, 10.0);
+  EXPECT_EQ(suspect.usual, 10.0);
   EXPECT_EQ(suspect.evidence.front(), "n5 is bad with 7 of 7 partners");
   EXPECT_EQ(suspect.evidence.back(), "n5 with a good partner, n0: 3 Gb/s (bad)");
 }
@@ -216,7 +218,6 @@ TEST(MatrixVerdict, APairThatCannotBeLookedAtAgainIsNotBlamed) {
     for (int b = a + 1; b < 6; ++b)
       looks.push_back({{a, b}, "tcp", {}, {Pair{a, b} == Pair{1, 2} || Pair{a, b} == Pair{3, 4} ? 1.0 : 10.0, ""}});
   Verdict verdict(Metric::kBandwidth, {}, std::vector<std::string>(6, "n"), looks);
-  EXPECT_TRUE(verdict.Compares());
   ASSERT_EQ(verdict.NextLook(), (Pair{1, 2}));
   verdict.Drop({1, 2});
   ASSERT_EQ(verdict.NextLook(), (Pair{3, 4}));
@@ -246,9 +247,85 @@ TEST(MatrixVerdict, ARoundTripThatFailedIsComparedWithThoseOfEveryClock) {
   EXPECT_EQ(verdict.Suspects()[0].what, Blame::kLink);
 }
 
-TEST(MatrixVerdict, OnePairAloneCannotBeCompared) {
-  EXPECT_FALSE(Verdict(Metric::kRtt, {}, {"a", "b"}, {{{0, 1}, "tcp", {}, {20.0, ""}}}).Compares());
-  EXPECT_TRUE(Verdict(Metric::kBandwidth, {}, {"a", "b"}, {{{0, 1}, "tcp", 10.0, {9.0, ""}}}).Compares());
+std::vector<Pair> NotJudged(Metric metric, const std::vector<FirstLook>& looks) {
+  Verdict verdict(metric, {}, {"a", "b", "c", "d"}, looks);
+  while (auto pair = verdict.NextLook())
+    for (const FirstLook& look : looks)
+      if (look.pair == *pair) verdict.Add(*pair, look.look);
+  return verdict.NotJudged();
+}
+
+TEST(MatrixVerdict, OnePairAloneIsJudgedByWhatItCouldCarryOrNotAtAll) {
+  const std::vector<Pair> it = {{0, 1}}, none;
+  EXPECT_EQ(NotJudged(Metric::kRtt, {{{0, 1}, "tcp", {}, {20.0, ""}}}), it);
+  EXPECT_EQ(NotJudged(Metric::kBandwidth, {{{0, 1}, "tcp", {}, {9.0, ""}}}), it);
+  EXPECT_EQ(NotJudged(Metric::kBandwidth, {{{0, 1}, "tcp", 10.0, {9.0, ""}}}), none);
+  EXPECT_EQ(NotJudged(Metric::kBandwidth, {{{0, 1}, "tcp", {}, {{}, "no route to host"}}}), none) << "it is bad";
+}
+
+TEST(MatrixVerdict, WhatGaveNoFigureIsNotJudged) {
+  std::vector<FirstLook> looks;
+  for (Pair pair : {Pair{0, 1}, Pair{0, 2}, Pair{0, 3}, Pair{1, 2}, Pair{1, 3}, Pair{2, 3}})
+    looks.push_back({pair, "tcp", {}, {10.0, ""}});
+  EXPECT_EQ(NotJudged(Metric::kBandwidth, looks), std::vector<Pair>{});
+  looks[1].look.value.reset();
+  EXPECT_EQ(NotJudged(Metric::kBandwidth, looks), (std::vector<Pair>{{0, 2}}));
+}
+
+// Two nodes with ports of 100 Gb/s, and one with another port: each class has a node in all of its pairs.
+TEST(MatrixVerdict, AClassOfOneNodeIsComparedWithTheFabricsOthers) {
+  auto looks = [](Metric metric, double own, double others) {
+    std::vector<FirstLook> made;
+    for (Pair pair : {Pair{0, 1}, Pair{0, 2}, Pair{1, 2}})
+      made.push_back({.pair = pair,
+                      .link_class = pair.b == 2 ? "tcp" : "tcp, 100 Gb/s",
+                      .expected_gbps = {},
+                      .look = {pair.b == 2 ? own : others, ""},
+                      .clock = metric == Metric::kRtt ? "user" : "",
+                      .fabric = "tcp"});
+    return made;
+  };
+  EXPECT_TRUE(NotJudged(Metric::kRtt, looks(Metric::kRtt, 25, 20)).empty());
+  Verdict slow(Metric::kRtt, {}, {"a", "b", "c"}, looks(Metric::kRtt, 200, 20));
+  while (auto pair = slow.NextLook()) slow.Add(*pair, {pair->b == 2 ? 200.0 : 20.0, ""});
+  ASSERT_EQ(slow.Suspects().size(), 1u);
+  EXPECT_EQ(slow.Suspects()[0].nodes, std::vector<int>{2});
+
+  EXPECT_TRUE(NotJudged(Metric::kBandwidth, looks(Metric::kBandwidth, 80, 90)).empty());
+  EXPECT_EQ(NotJudged(Metric::kBandwidth, looks(Metric::kBandwidth, 9, 90)), (std::vector<Pair>{{0, 2}, {1, 2}}))
+      << "its port may be a slower one";
+}
+
+TEST(MatrixVerdict, ThreeNodesOfWhichOneIsSlow) {
+  for (int node : {0, 1, 2}) {
+    const Outcome outcome = Judge(3, [node](Pair pair, bool) { return Look{Has(pair, node) ? 1.0 : 10.0, ""}; });
+    EXPECT_EQ(Words(outcome), fmt::format("node {};", node));
+    EXPECT_THAT(outcome.suspects.front().evidence[1], HasSubstr("10 % of the best of its class"));
+    const Outcome late = Judge(
+        3,
+        [node](Pair pair, bool) {
+          return Look{Has(pair, node) ? 300.0 : 30.0, ""};
+        },
+        Metric::kRtt);
+    EXPECT_EQ(Words(late), fmt::format("node {};", node));
+  }
+  EXPECT_EQ(Words(Judge(3, [](Pair pair, bool) { return Look{pair.a == 0 ? 10.0 : 7.0, ""}; })), "");
+}
+
+TEST(MatrixVerdict, ASlowLinkOfThree) {
+  EXPECT_EQ(Words(Judge(3, [](Pair pair, bool) { return Look{pair == Pair{0, 2} ? 1.0 : 10.0, ""}; })), "link 0 2;");
+}
+
+TEST(MatrixVerdict, OfTwoNodesOneWayTellsTheOther) {
+  Verdict verdict(
+      Metric::kBandwidth, {}, {"a", "b"},
+      {{.pair = {0, 1}, .link_class = "tcp", .expected_gbps = {}, .look = {1.0, ""}, .other_way_gbps = 10.0}});
+  ASSERT_TRUE(verdict.NextLook());
+  verdict.Add({0, 1}, {1.1, ""});
+  ASSERT_EQ(verdict.Suspects().size(), 1u);
+  EXPECT_EQ(verdict.Suspects()[0].what, Blame::kPath);
+  EXPECT_THAT(verdict.Suspects()[0].evidence.front(), HasSubstr("1 Gb/s, and 10 Gb/s the other way"));
+  EXPECT_TRUE(verdict.NotJudged().empty());
 }
 
 TEST(MatrixVerdict, FourNodesOfWhichOneIsSlow) {
@@ -332,18 +409,29 @@ TEST(MatrixVerdict, WhatFailsIsAsBadAsCanBe) {
   EXPECT_EQ(outcome.suspects.front().evidence.front(), "n2 - n4: no route to host; alone: no route to host");
 }
 
-TEST(MatrixVerdict, RoundTripsNeedTheFactorAndTheFloor) {
-  auto with = [](double median, double slow) {
-    return Words(Judge(
-        6,
-        [=](Pair pair, bool) {
-          return Look{Has(pair, 1) ? slow : median, ""};
-        },
-        Metric::kRtt));
-  };
-  EXPECT_EQ(with(20, 100), "") << "five times, and only 80 us more";
-  EXPECT_EQ(with(200, 500), "") << "only 2.5 times";
-  EXPECT_EQ(with(200, 700), "node 1;");
+// Six nodes of which one is slow; a usual pair's round trips take `usual` us, and one in a hundred of them `p99`.
+std::string SlowRtt(double usual, double p99, double slow) {
+  std::vector<FirstLook> looks;
+  for (int a = 0; a < 6; ++a)
+    for (int b = a + 1; b < 6; ++b)
+      looks.push_back({.pair = {a, b},
+                       .link_class = "class",
+                       .expected_gbps = {},
+                       .look = {a == 1 || b == 1 ? slow : usual, ""},
+                       .p99_us = a == 1 || b == 1 ? 2 * slow : p99});
+  Verdict verdict(Metric::kRtt, {}, std::vector<std::string>(6, "n"), looks);
+  while (auto pair = verdict.NextLook()) verdict.Add(*pair, {Has(*pair, 1) ? slow : usual, ""});
+  return Words({verdict.Suspects()});
+}
+
+TEST(MatrixVerdict, RoundTripsNeedTheFactorAndMoreThanTheNoiseOfTheirClass) {
+  EXPECT_EQ(SlowRtt(2, 4, 90), "node 1;") << "a fast fabric";
+  EXPECT_EQ(SlowRtt(2, 4, 6.5), "") << "more than three times, and a few switches explain it";
+  EXPECT_EQ(SlowRtt(2, 4, 5), "") << "only 2.5 times";
+  EXPECT_EQ(SlowRtt(20, 25, 100), "node 1;");
+  EXPECT_EQ(SlowRtt(20, 130, 100), "") << "as one in a hundred of any other pair's";
+  EXPECT_EQ(SlowRtt(200, 300, 500), "");
+  EXPECT_EQ(SlowRtt(200, 300, 700), "node 1;");
 }
 
 TEST(MatrixVerdict, ADeadNodeIsForgotten) {
@@ -364,6 +452,56 @@ TEST(MatrixVerdict, ClassesAreComparedWithinThemselves) {
       looks.push_back({{a, b}, b < 4 ? "100 Gb/s" : "10 Gb/s", {}, {b < 4 ? 90.0 : 9.0, ""}});
   Verdict verdict(Metric::kBandwidth, {}, std::vector<std::string>(8, "n"), looks);
   EXPECT_FALSE(verdict.NextLook());
+}
+
+nlohmann::json BandwidthRow(const std::string& from, const std::string& to, nlohmann::json gbps, int repeat = 1) {
+  return {{"kind", "bw"},
+          {"source", from},
+          {"target", to},
+          {"transport", "tcp"},
+          {"repeat", repeat},
+          {"bytes", 1000},
+          {"bw_gbps", {{"avg", gbps}}},
+          {"expected", {{"gbps", nullptr}}}};
+}
+
+std::vector<Node> Living(std::vector<std::string> names) {
+  std::vector<Node> nodes;
+  for (std::string& name : names) nodes.push_back({.name = name, .host = name, .alive = true});
+  return nodes;
+}
+
+TEST(MatrixLooks, OfEachDirectionTheMedianOfTheRepeatsAndOfBothTheSlower) {
+  std::vector<nlohmann::json> rows;
+  for (double gbps : {9.0, 1.0, 8.0}) rows.push_back(BandwidthRow("a", "b", gbps));
+  for (double gbps : {5.0, 6.0, 99.0}) rows.push_back(BandwidthRow("b", "a", gbps));
+  const auto looks = LooksOf(rows, Living({"a", "b"}), "tcp", Metric::kBandwidth);
+  ASSERT_EQ(looks.size(), 1u);
+  EXPECT_EQ(looks[0].look.value, 6.0);
+  EXPECT_EQ(looks[0].other_way_gbps, 8.0);
+}
+
+TEST(MatrixLooks, NoByteAndLostPingsAreFailuresAndNoFigureIsKept) {
+  auto none = BandwidthRow("a", "b", nullptr);
+  auto look = LooksOf({none}, Living({"a", "b"}), "tcp", Metric::kBandwidth).at(0).look;
+  EXPECT_FALSE(look.value || look.failure != "") << "too little for a figure";
+  none["bytes"] = 0;
+  look = LooksOf({none, BandwidthRow("b", "a", 9)}, Living({"a", "b"}), "tcp", Metric::kBandwidth).at(0).look;
+  EXPECT_FALSE(look.value);
+  EXPECT_EQ(look.failure, "no byte arrived");
+
+  nlohmann::json ping = {{"kind", "ping"},
+                         {"source", "a"},
+                         {"target", "b"},
+                         {"transport", "tcp"},
+                         {"samples", 199},
+                         {"lost", 1},
+                         {"network_rtt_us", {{"p50", 20}, {"p99", 30}}}};
+  const auto good = LooksOf({ping}, Living({"a", "b"}), "tcp", Metric::kRtt).at(0);
+  EXPECT_EQ(good.look.value, 20);
+  EXPECT_EQ(good.p99_us, 30);
+  ping["lost"] = 5;
+  EXPECT_EQ(LooksOf({ping}, Living({"a", "b"}), "tcp", Metric::kRtt).at(0).look.failure, "5 of 204 pings lost");
 }
 
 TEST(MatrixNodes, OfTheClustersAnswer) {
