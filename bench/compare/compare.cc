@@ -157,7 +157,7 @@ std::string HowMeasured(const Json& row) {
 Side SideOf(const Measured* measured, const char* object, const char* figure) {
   Side side;
   if (measured == nullptr) return side;
-  std::vector<double> p99;
+  std::vector<double> p99, to_p90;
   for (const Json* row : measured->rows) {
     const Json& figures = ObjectOf(*row, object);
     const std::optional<double> value = Failed(*row) ? std::nullopt : NumberOf(figures, figure);
@@ -171,87 +171,20 @@ Side SideOf(const Measured* measured, const char* object, const char* figure) {
     }
     side.values.push_back(*value);
     if (auto high = NumberOf(figures, "p99")) p99.push_back(*high);
+    if (auto high = NumberOf(figures, "p90")) to_p90.push_back(*high - *value);
     side.samples += NumberOf(*row, "samples").value_or(0);
     side.lost += NumberOf(*row, "lost").value_or(0);
     if (side.how.empty()) side.how = HowMeasured(*row);
   }
   std::sort(side.values.begin(), side.values.end());
   if (!p99.empty()) side.p99 = MedianOf(p99);
+  if (!to_p90.empty()) side.to_p90 = MedianOf(to_p90);
   return side;
-}
-
-double LostPercent(const Side& side) {
-  const double sent = side.samples + side.lost;
-  return sent > 0 ? 100 * side.lost / sent : 0;
-}
-
-// Whether the intervals lie far enough apart.
-bool Apart(const Side& a, const Side& b) {
-  const Interval in_a = MedianInterval(a.values), in_b = MedianInterval(b.values);
-  const double gap = std::max(in_b.low - in_a.high, in_a.low - in_b.high);
-  const double width = (in_a.high - in_a.low + in_b.high - in_b.low) / 2;
-  const bool enough = std::min(a.values.size(), b.values.size()) >= NoiseRule::kEnoughRepeats;
-  return gap > 0 && gap >= width * (enough ? NoiseRule::kApart : 1);
-}
-
-void Judge(const NoiseRule& rule, Difference* row) {
-  const bool is_ping = row->unit == "us";
-  std::vector<std::string> notes;
-  if (!row->note.empty()) notes.push_back(row->note);
-  if (row->a.how != row->b.how && !row->a.values.empty() && !row->b.values.empty())
-    notes.push_back(absl::StrCat("measured differently (clock/prober/responder): ", row->a.how, ", ", row->b.how));
-  for (const auto& [name, side] : {std::pair("A", &row->a), std::pair("B", &row->b)})
-    if (side->failed > 0)
-      notes.push_back(fmt::format("{}: {} of {} failed: {}", name, side->failed, side->repeats(), side->error));
-
-  const bool a_good = row->a.failed == 0 && row->a.repeats() > 0, b_good = row->b.failed == 0 && row->b.repeats() > 0;
-  if (row->a.repeats() == 0) {
-    row->verdict = Verdict::kMissingInA;
-  } else if (row->b.repeats() == 0) {
-    row->verdict = Verdict::kMissingInB;
-  } else if (row->a.values.empty() && row->b.values.empty()) {
-    row->verdict = Verdict::kFailedInBoth;
-  } else if (row->b.values.empty() || (a_good && !b_good)) {
-    row->verdict = Verdict::kFailedInB;
-  } else if (row->a.values.empty()) {
-    row->verdict = Verdict::kFailedInA;
-  }
-  if (!row->a.values.empty() && !row->b.values.empty()) {
-    const double change = 100 * (row->b.median() / row->a.median() - 1);
-    row->change_percent = change;
-    row->noise_known = std::min(row->a.values.size(), row->b.values.size()) >= NoiseRule::kMinRepeats;
-    const double few = is_ping ? rule.few_ping_percent : rule.few_bw_percent;
-    const bool counts = row->noise_known ? std::abs(change) > rule.threshold_percent && Apart(row->a, row->b)
-                                         : std::abs(change) > std::max(rule.threshold_percent, few);
-    if (row->verdict == Verdict::kSame && counts)
-      row->verdict = (change > 0) == is_ping ? Verdict::kSlower : Verdict::kFaster;
-    const double lost_a = LostPercent(row->a), lost_b = LostPercent(row->b);
-    if (std::abs(lost_b - lost_a) > NoiseRule::kLostPercentagePoints) {
-      notes.push_back(fmt::format("lost {:.3g} % of pings in A, {:.3g} % in B", lost_a, lost_b));
-      if (lost_b > lost_a && row->verdict != Verdict::kFailedInB) row->verdict = Verdict::kSlower;
-    }
-  }
-  row->note = absl::StrJoin(notes, "; ");
 }
 
 }  // namespace
 
 double Side::median() const { return MedianOf(values); }
-
-Interval MedianInterval(const std::vector<double>& sorted) {
-  const size_t n = sorted.size();
-  // P(the median lies outside [x(k+1), x(n-k)]) = 2 P(Binomial(n, 1/2) <= k); the largest k that leaves 95 %.
-  size_t k = 0;
-  double log_exactly = -std::log(2.0) * static_cast<double>(n);  // of P(exactly k), which may be less than a double has
-  double below = std::exp(log_exactly);                          // P(at most k)
-  while (2 * (k + 1) < n) {
-    log_exactly += std::log(static_cast<double>(n - k) / static_cast<double>(k + 1));
-    below += std::exp(log_exactly);
-    if (2 * below > 0.05) break;
-    ++k;
-  }
-  return {sorted[k], sorted[n - 1 - k]};
-}
 
 const char* Name(Verdict verdict) {
   switch (verdict) {
@@ -273,18 +206,6 @@ const char* Name(Verdict verdict) {
       return "missing in B";
   }
   return "";
-}
-
-std::string NoiseRule::Text() const {
-  return fmt::format(
-      "With {} or more repeats in both, a difference counts if the medians of the repeats differ by more than {} % and "
-      "the 95 % intervals of the two medians (the whole range below six repeats) lie apart, by a quarter of their mean "
-      "width or more (by all of it below {} repeats). With fewer repeats the noise from run to run is not known, and "
-      "only "
-      "more than {} % (ping) or {} % (bw) counts. Losing {} percentage point more of the pings is slower, and so is no "
-      "figure where A has one (failed). p99 is shown and not judged.",
-      kMinRepeats, threshold_percent, kEnoughRepeats, std::max(threshold_percent, few_ping_percent),
-      std::max(threshold_percent, few_bw_percent), kLostPercentagePoints);
 }
 
 size_t Comparison::Count(Verdict verdict) const {
@@ -343,9 +264,9 @@ absl::StatusOr<Comparison> Compare(const ResultFile& a, const ResultFile& b, con
     row.unit = *object == 'b' ? "gbps" : "us";
     row.a = SideOf(of_a, object, figure);
     row.b = SideOf(of_b, object, figure);
-    Judge(rule, &row);
     comparison.rows.push_back(std::move(row));
   }
+  Judge(rule, &comparison.rows);
   return comparison;
 }
 

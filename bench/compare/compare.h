@@ -6,23 +6,34 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "bench/compare/noise.h"
 #include "bench/result_file.h"
 
 namespace netsense {
 
-// When a difference counts. With kMinRepeats or more repeats on both sides it counts if the medians of the repeats
-// differ by more than threshold_percent and the sides' intervals lie apart, by at least kApart of their mean width (by
-// all of it below kEnoughRepeats a side). An interval holds the median of its side's repeats with 95 % by order
-// statistics; below six repeats it is the whole range. Simulated with normal noise and five repeats a side: at 2 % of
-// noise 1 false alarm in more than 4000 rows and 97 % of slowdowns by 10 % found; at 5 % of noise 1 in 500 and 19 %.
+// When a difference counts.
+//
+// With kMinRepeats or more repeats on both sides the medians must differ by more than threshold_percent, and the sides'
+// intervals (noise.h) lie apart by at least kApart of their mean width, by all of it below kEnoughRepeats a side.
+// With fewer, nothing is known of the noise from run to run: only few_*_percent or more counts, and of round trips only
+// what is also longer than what separates an ordinary ping from a slow one (p50 and p90), and than kFewFloorUs (where a
+// thread or a queue happened to be) or kFewTimes as long.
+//
+// And it must not be chance: among thousands of rows some differ by anything. Each row has a p value, of Student's t of
+// the logarithm of B / A over its error: that of the medians by their repeats, and, from kManyRows rows of one kind and
+// transport on, no less than the spread of all their logarithms (noise.h, SpreadOfHalf), which also knows what changed
+// from one run to the other. Those count that are discoveries at kFalseDiscoveries (Benjamini and Hochberg).
 struct NoiseRule {
   static constexpr size_t kMinRepeats = 3;
   static constexpr size_t kEnoughRepeats = 5;
   static constexpr double kApart = 0.25;
   static constexpr double kLostPercentagePoints = 1;  // more pings lost by this much is slower, whatever the rest says
+  static constexpr double kFewFloorUs = 10;
+  static constexpr double kFewTimes = 2;
+  static constexpr size_t kManyRows = 20;
+  static constexpr double kFalseDiscoveries = 0.05;
 
   double threshold_percent = 5;
-  // Without enough repeats nothing is known of the noise from run to run; then only more than this counts.
   double few_ping_percent = 25;
   double few_bw_percent = 15;
 
@@ -38,18 +49,13 @@ struct Side {
   size_t failed = 0;           // repeats without the figure
   std::string error;           // of the first failed one
   std::optional<double> p99;   // median over the repeats; ping only
+  double to_p90 = 0;           // p90 less p50, likewise
   double samples = 0, lost = 0;
   std::string how;  // wait mode and clock: figures taken in different ways are not like for like
 
   size_t repeats() const { return values.size() + failed; }
   double median() const;  // of a non-empty one
 };
-
-struct Interval {
-  double low, high;
-};
-// Of sorted, non-empty values.
-Interval MedianInterval(const std::vector<double>& sorted);
 
 struct Difference {
   nlohmann::json identity;  // the fields of docs/results.md that say which measurement it is
@@ -59,8 +65,13 @@ struct Difference {
   Verdict verdict = Verdict::kSame;
   bool noise_known = false;
   std::optional<double> change_percent;  // of the median, from A to B
+  std::optional<double> p_value;         // of such a change by chance; none = nothing is known of the noise
+  bool is_chance = false;                // as many rows as there are, it may be
   std::string note;
 };
+
+// Sets the verdict of each, and what it rests on, by its two sides.
+void Judge(const NoiseRule& rule, std::vector<Difference>* rows);
 
 struct Comparison {
   std::vector<Difference> rows;  // in the order of A, then what only B has

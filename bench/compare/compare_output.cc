@@ -119,6 +119,7 @@ Json ComparisonJson(const Comparison& comparison, const NoiseRule& rule, const R
                     {"change_percent", Known(row.change_percent)},
                     {"p99_change_percent", Known(P99Change(row))},
                     {"noise_known", row.noise_known},
+                    {"p_value", Known(row.p_value)},
                     {"a", SideJson(row.a)},
                     {"b", SideJson(row.b)},
                     {"note", row.note.empty() ? Json() : Json(row.note)}});
@@ -131,7 +132,9 @@ Json ComparisonJson(const Comparison& comparison, const NoiseRule& rule, const R
             {"threshold_percent", rule.threshold_percent},
             {"min_repeats", NoiseRule::kMinRepeats},
             {"few_repeats_ping_percent", std::max(rule.threshold_percent, rule.few_ping_percent)},
-            {"few_repeats_bw_percent", std::max(rule.threshold_percent, rule.few_bw_percent)}}},
+            {"few_repeats_bw_percent", std::max(rule.threshold_percent, rule.few_bw_percent)},
+            {"few_repeats_ping_us", NoiseRule::kFewFloorUs},
+            {"false_discovery_rate", NoiseRule::kFalseDiscoveries}}},
           {"summary", std::move(summary)},
           {"rows", std::move(rows)}};
 }

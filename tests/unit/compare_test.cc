@@ -2,9 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <functional>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "scratch_folder.h"
 
 namespace netsense {
@@ -134,10 +138,129 @@ TEST(Compare, TheThresholdIsTheUsers) {
 TEST(Compare, WithFewRepeatsOnlyMuchCounts) {
   EXPECT_EQ(One(Pings({10}), Pings({12.4})).verdict, Verdict::kSame);
   EXPECT_FALSE(One(Pings({10}), Pings({12.4})).noise_known);
-  EXPECT_EQ(One(Pings({10, 10}), Pings({12.6, 12.6})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(Pings({100, 100}), Pings({126, 126})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(Pings({100, 100}), Pings({124, 124})).verdict, Verdict::kSame);
   EXPECT_EQ(One(Bandwidths({10}), Bandwidths({8.6})).verdict, Verdict::kSame);
   EXPECT_EQ(One(Bandwidths({10}), Bandwidths({8.4})).verdict, Verdict::kSlower);
   EXPECT_THAT(ComparisonTable(*Compare(Pings({10}), Pings({12.4}), {}), {}, false), HasSubstr("--repeat 5"));
+}
+
+TEST(Compare, WithFewRepeatsMicrosecondsCountOnlyWhereTheyAreMany) {
+  EXPECT_EQ(One(Pings({10}), Pings({15})).verdict, Verdict::kSame) << "two healthy runs over tcp";
+  EXPECT_EQ(One(Pings({15}), Pings({10})).verdict, Verdict::kSame);
+  EXPECT_EQ(One(Pings({2}), Pings({3.5})).verdict, Verdict::kSame);
+  EXPECT_EQ(One(Pings({2}), Pings({9})).verdict, Verdict::kSlower);
+  EXPECT_EQ(One(Pings({9}), Pings({2})).verdict, Verdict::kFaster);
+  EXPECT_EQ(One(Pings({100}), Pings({150})).verdict, Verdict::kSlower);
+  Json wide = Ping(100);
+  wide["network_rtt_us"]["p90"] = 170;
+  EXPECT_EQ(One(File({wide}), Pings({150})).verdict, Verdict::kSame) << "as one in ten of A's own";
+}
+
+// All pairs of `nodes` in both directions, of which those that `slow` names carry a tenth in B; the noise from run to
+// run has heavy tails.
+ResultFile Pairs(int nodes, double noise, unsigned seed, const std::function<bool(int, int)>& slow = {},
+                 int repeats = 1, double within = 0) {
+  std::mt19937 random(seed);
+  std::student_t_distribution<double> around(6);
+  std::normal_distribution<double> normal(0, within);
+  std::vector<Json> rows;
+  for (int a = 0; a < nodes; ++a)
+    for (int b = 0; b < nodes; ++b) {
+      if (a == b) continue;
+      const double of_run = noise * around(random);
+      for (int repeat = 1; repeat <= repeats; ++repeat) {
+        Json row = Bandwidth((slow && slow(a, b) ? 4 : 40) * std::exp(of_run + normal(random)), repeat);
+        row["source"] = absl::StrCat("n", a);
+        row["target"] = absl::StrCat("n", b);
+        rows.push_back(std::move(row));
+      }
+    }
+  return File(rows);
+}
+
+TEST(Compare, OfThousandsOfRowsNoneIsSlowerByChance) {
+  for (unsigned seed = 1; seed <= 5; ++seed) {
+    auto comparison = Compare(Pairs(50, 0.08, seed), Pairs(50, 0.08, seed + 100), {});
+    ASSERT_TRUE(comparison.ok());
+    EXPECT_EQ(comparison->rows.size(), 2450u);
+    EXPECT_LE(comparison->Count(Verdict::kSlower), 1u) << seed;
+  }
+}
+
+TEST(Compare, RepeatsDoNotKnowWhatChangedBetweenTheRuns) {
+  size_t slower = 0;
+  for (unsigned seed = 1; seed <= 5; ++seed)
+    slower += Compare(Pairs(30, 0.05, seed, {}, 3, 0.005), Pairs(30, 0.05, seed + 100, {}, 3, 0.005), {})
+                  ->Count(Verdict::kSlower);
+  EXPECT_LE(slower, 1u);
+}
+
+TEST(Compare, AmongThousandsOfRowsOneSlowLinkIsFound) {
+  for (int repeats : {1, 3}) {
+    auto slow = [](int a, int b) { return a == 7 && b == 9; };
+    auto comparison = Compare(Pairs(50, 0.05, 1, {}, repeats), Pairs(50, 0.05, 2, slow, repeats), {});
+    std::vector<std::string> found;
+    for (const Difference& row : comparison->rows)
+      if (row.verdict == Verdict::kSlower)
+        found.push_back(row.identity["source"].get<std::string>() + row.identity["target"].get<std::string>());
+    EXPECT_EQ(found, std::vector<std::string>{"n7n9"}) << repeats;
+  }
+}
+
+TEST(Compare, HowManyAreSlowHidesNoneOfThem) {
+  for (int nodes : {1, 2, 4, 6, 8}) {  // of eight: a quarter of the rows, half of them, most of them, all
+    auto slow = [nodes](int a, int b) { return a < nodes || b < nodes; };
+    const size_t expected = static_cast<size_t>(56 - (8 - nodes) * (7 - nodes));
+    EXPECT_EQ(Compare(Pairs(8, 0.03, 1), Pairs(8, 0.03, 2, slow), {})->Count(Verdict::kSlower), expected) << nodes;
+    EXPECT_EQ(Compare(Pairs(8, 0.03, 1, {}, 3, 0.01), Pairs(8, 0.03, 2, slow, 3, 0.01), {})->Count(Verdict::kSlower),
+              expected)
+        << nodes;
+  }
+}
+
+TEST(Noise, StudentsTableOfFivePercent) {
+  const std::pair<int, double> table[] = {{1, 12.706}, {2, 4.303}, {3, 3.182}, {4, 2.776}, {8, 2.306}, {30, 2.042}};
+  for (const auto& [freedom, t] : table) EXPECT_NEAR(StudentP(t, freedom), 0.05, 1e-4) << freedom;
+  EXPECT_EQ(StudentP(0, 5), 1);
+  EXPECT_EQ(StudentP(3, 7), StudentP(-3, 7));
+}
+
+// The example of their paper (thrombolysis after a heart attack): four of fifteen.
+TEST(Noise, BenjaminiAndHochbergsExample) {
+  const std::vector<double> p = {0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344,
+                                 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.000};
+  std::vector<bool> expected(15);
+  for (size_t i = 0; i < 4; ++i) expected[i] = true;
+  EXPECT_EQ(Discoveries(p, 0.05), expected);
+  EXPECT_EQ(Discoveries({0.9, 0.04, 0.02}, 0.05), (std::vector<bool>{false, false, false}));
+  EXPECT_EQ(Discoveries({0.9, 0.03, 0.03}, 0.05), (std::vector<bool>{false, true, true})) << "two of three";
+  EXPECT_TRUE(Discoveries({}, 0.05).empty());
+}
+
+TEST(Noise, SpreadsAndErrorsAreThoseOfANormalDistribution) {
+  std::mt19937 random(1);
+  std::normal_distribution<double> normal(5, 2);
+  std::vector<double> values(20000);
+  for (double& value : values) value = normal(random);
+  EXPECT_NEAR(SpreadOfHalf(values), 2, 0.1);
+  for (size_t i = 0; i < 9000; ++i) values[i] += 1000;
+  EXPECT_LT(SpreadOfHalf(values), 3 * 2) << "less than half of them are elsewhere";
+  for (size_t n : {3u, 5u, 9u, 20u}) {  // the median's error over that of many samples of n
+    std::vector<double> medians;
+    double errors = 0;
+    for (int i = 0; i < 4000; ++i) {
+      std::vector<double> sample(n);
+      for (double& value : sample) value = normal(random);
+      std::sort(sample.begin(), sample.end());
+      errors += *MedianError(sample) / 4000;
+      medians.push_back(sample[n / 2]);
+    }
+    double squares = 0;
+    for (double median : medians) squares += (median - 5) * (median - 5) / 4000;
+    EXPECT_NEAR(errors / std::sqrt(squares), 1.1, 0.2) << n;
+  }
+  EXPECT_FALSE(MedianError({1.0}));
 }
 
 TEST(Compare, OneOutlierOfManyRepeatsHidesNothing) {
