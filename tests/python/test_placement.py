@@ -24,10 +24,10 @@ def node_id(i):
     return f"{i:056x}"
 
 
-def edge(a, b, bw=None, rtt=None, state="OK", transport="tcp", rail=None, reason=""):
+def edge(a, b, bw=None, rtt=None, state="OK", transport="tcp", rail=None, reason="", bw_age_ms=1, **more):
     return Edge(src_node_id=node_id(a), dst_node_id=node_id(b), transport=transport, fabric="ethernet", rail=rail, state=state, reason=reason,
                 rtt_ms=rtt, rtt_p50_ms=rtt, network_rtt_p50_ms=rtt, jitter_ms=0.0, bw_mbps=bw, bw_p50_mbps=bw, bw_percent=None,
-                rtt_age_ms=1, bw_age_ms=1, age_ms=1)  # fmt: skip
+                rtt_age_ms=1, bw_age_ms=bw_age_ms, age_ms=1, **more)  # fmt: skip
 
 
 def cluster(nodes, edges):
@@ -139,17 +139,74 @@ def test_what_is_not_known_is_not_used():
         rank_nodes(4, topology=topology)
 
 
-def test_of_transports_and_rails_the_best_counts():
-    pairs = list(itertools.permutations([1, 2, 3], 2))
-    edges = [edge(a, b, 1000) for a, b in pairs] + [edge(a, b, 5000, transport="ucx", rail=1) for a, b in pairs]
-    edges += [edge(a, b, 9000, transport="ucx", rail=0) for a, b in pairs if {a, b} != {1, 2}]
-    topology = cluster([1, 2, 3], edges)
-    ranking = rank_nodes(3, topology=topology)
-    assert ranking.worst_link.bw_p50_mbps == 5000 and ranking.worst_link.rail == 1
-    assert sorted(link.bw_p50_mbps for link in ranking.links) == [5000, 9000, 9000]
-    assert {link.transport for link in rank_nodes(3, topology=topology, transport="tcp").links} == {"tcp"}
+def on_rails(nodes, rails, bw, slow=None, slow_bw=None, transport="ucx"):
+    """All pairs on `rails` rails; `slow` is (node, rail)."""
+    return [
+        edge(a, b, slow_bw if slow and slow[0] in (a, b) and slow[1] == rail else bw, rtt=0.1, transport=transport, rail=rail)
+        for rail in range(rails)
+        for a, b in itertools.permutations(nodes, 2)
+    ]  # fmt: skip
+
+
+def test_of_rails_the_slowest_counts_and_of_transports_the_best():
+    nodes = [1, 2, 3, 4]
+    one_rail_slow = on_rails(nodes, 8, 380_000, slow=(4, 5), slow_bw=1000)
+    ranking = rank_nodes(4, topology=cluster(nodes, one_rail_slow))
+    assert ranking.worst_link.bw_p50_mbps == 1000 and ranking.worst_link.rail == 5
+    assert set(rank_nodes(3, topology=cluster(nodes, one_rail_slow)).node_ids) == set(map(node_id, (1, 2, 3)))
+    ranking = rank_nodes(4, topology=cluster(nodes, [*one_rail_slow, *full_mesh(nodes, 9000)]))
+    assert ranking.worst_link.bw_p50_mbps == 9000 and ranking.worst_link.transport == "tcp"
+    assert {link.transport for link in rank_nodes(4, topology=cluster(nodes, [*one_rail_slow, *full_mesh(nodes, 9000)]), transport="ucx").links} == {"ucx"}
     with pytest.raises(NetsenseError, match="no bandwidth over verbs is measured"):
-        rank_nodes(3, topology=topology, transport="verbs")
+        rank_nodes(3, topology=cluster(nodes, one_rail_slow), transport="verbs")
+
+
+def test_of_rails_the_longest_round_trip_counts():
+    edges = [edge(a, b, rtt=5.0 if rail == 3 and 2 in (a, b) else 0.01, rail=rail) for rail in range(4) for a, b in itertools.permutations([1, 2, 3], 2)]
+    assert rank_nodes(3, by="rtt", topology=cluster([1, 2, 3], edges)).worst_link.rtt_p50_ms == 5.0
+    assert set(rank_nodes(2, by="rtt", topology=cluster([1, 2, 3], edges)).node_ids) == {node_id(1), node_id(3)}
+
+
+@pytest.mark.parametrize("fault", ["absent", "UNREACHABLE", "DEGRADED", "no figure"])
+def test_a_rail_that_is_not_measured_leaves_its_node_out(fault):
+    nodes = [1, 2, 3, 4]
+    edges = []
+    for found in on_rails(nodes, 8, 380_000):
+        if found.rail == 7 and node_id(4) in (found.src_node_id, found.dst_node_id):
+            if fault == "absent":
+                continue
+            a, b = int(found.src_node_id, 16), int(found.dst_node_id, 16)
+            found = edge(a, b, None, rtt=0.1, transport="ucx", rail=7, state="OK" if fault == "no figure" else fault, reason="so it is")
+        edges.append(found)
+    ranking = rank_nodes(3, topology=cluster(nodes, edges))
+    assert set(ranking.node_ids) == set(map(node_id, (1, 2, 3))) and len(ranking.unknown_pairs) == 6
+    with pytest.raises(NetsenseError, match="of 12 pairs 6 have none") as told:
+        rank_nodes(4, topology=cluster(nodes, edges))
+    assert fault == "absent" or "on rail 7" in str(told.value)
+
+
+def test_edges_between_two_rails_are_in_no_ring():
+    cross = [edge(a, b, 900_000, transport="ucx", cross_rail=True) for a, b in itertools.permutations([1, 2, 3], 2)]
+    ranking = rank_nodes(3, topology=cluster([1, 2, 3], [*on_rails([1, 2, 3], 2, 5000), *cross]))
+    assert ranking.worst_link.bw_p50_mbps == 5000 and not any(link.cross_rail for link in ranking.links)
+    with pytest.raises(NetsenseError, match="no bandwidth is measured"):
+        rank_nodes(3, topology=cluster([1, 2, 3], cross))
+
+
+def test_a_bandwidth_past_its_life_is_left_out_and_said():
+    nodes = [1, 2, 3, 4]
+    edges = full_mesh([1, 2, 3], 1000) + [
+        edge(a, b, 90_000, rtt=0.1, bw_age_ms=130_000, bw_life_ms=120_000) for a, b in itertools.permutations(nodes, 2) if 4 in (a, b)
+    ]
+    ranking = rank_nodes(3, topology=cluster(nodes, edges))
+    assert set(ranking.node_ids) == set(map(node_id, (1, 2, 3)))
+    assert {node_id(4)} <= {ranking.expired[0].src_node_id, ranking.expired[0].dst_node_id} and len(ranking.expired) == 6
+    with pytest.raises(NetsenseError, match="its bandwidth is 130 s old and counts for 120 s"):
+        rank_nodes(4, topology=cluster(nodes, edges))
+    assert rank_nodes(4, by="rtt", topology=cluster(nodes, edges)).expired == (), "round trips have a life of their own"
+    for age, life, counts in ((119_000, 120_000, True), (200_000, None, True), (301_000, None, False)):
+        two = cluster([1, 2], [edge(1, 2, 10, bw_age_ms=age, bw_life_ms=life), edge(2, 1, 10)])
+        assert (rank_nodes(2, topology=two) is not None) if counts else pytest.raises(NetsenseError, rank_nodes, 2, topology=two)
 
 
 def test_what_cannot_be_ranked_says_what_to_do():
@@ -275,6 +332,23 @@ def test_what_rdma_can_do_says_nothing_of_rays_objects():
 def test_of_rails_the_slowest_counts():
     edges = [edge(a, b, bw, rail=rail) for rail, bw in ((0, 8000), (1, 2000)) for a, b in itertools.permutations([1, 2], 2)]
     assert chosen([stored(64 * MIB, 2)], view_of(edges, nodes=(1, 2)))[1][1] == pytest.approx(64 * MIB / 250e6)
+
+
+def test_objects_go_by_no_bandwidth_that_is_too_old_nor_between_two_rails():
+    slow = edge(2, 1, 100, bw_age_ms=400_000)
+    links = Links(cluster([1, 2], [edge(1, 2, 8000), slow]))
+    assert links.bandwidth == {(node_id(1), node_id(2)): 1e9}
+    assert links.left_out() == "; bandwidths left out for their age: 1, as 10.0.0.2 to 10.0.0.1 over tcp: its bandwidth is 400 s old and counts for 300 s"
+    assert Links(cluster([1, 2], [edge(1, 2, 8000)])).left_out() == ""
+    assert Links(cluster([1, 2], [edge(1, 2, 8000), edge(1, 2, 10, cross_rail=True)])).bandwidth == {(node_id(1), node_id(2)): 1e9}
+    assert Links(cluster([1, 2], [edge(1, 2, 8000, rail=0), edge(1, 2, state="UNREACHABLE", rail=1)])).bandwidth == {}, "Ray's address may lie on that rail"
+
+
+def test_an_edge_is_read_from_documents_old_and_new():
+    values = {"src_node_id": "a", "dst_node_id": "b", "transport": "tcp", "state": "OK", "bw_p50_mbps": 5, "bw_age_ms": 9}
+    read = lambda **more: Topology.from_payload({"generated_at_ms": 0, "nodes": [], "edges": [values | more]}).edges[0]  # noqa: E731
+    assert read().bw_life_ms is None and read().cross_rail is False and read().figure("bandwidth") == 5
+    assert read(cross_rail=True, bw_life_ms=8).bw_expired and read(bw_life_ms=8).figure("bandwidth") is None and not read(bw_life_ms=9).bw_expired
 
 
 def test_a_link_that_is_busy_just_now_is_no_slow_link():

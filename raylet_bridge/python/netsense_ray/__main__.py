@@ -76,6 +76,11 @@ def _rank(arguments: argparse.Namespace) -> int:
         print(f"  {link.src_node_id[:8]}  {name[link.src_node_id]:<15} -> {name[link.dst_node_id]:<15}  {link.transport:<5}"
               f"  {_scaled(link.rtt_p50_ms, 1e3, 1):>9} µs  {_scaled(link.bw_p50_mbps, 1e-3, 3):>8} Gb/s"
               f"{'  (the worst link)' if link is ranking.worst_link else ''}")  # fmt: skip
+    if ranking.unknown_pairs:
+        print(f"left out: {len(ranking.unknown_pairs)} of {len(seen.nodes) * (len(seen.nodes) - 1)} pairs, which have no {arguments.by} on every rail")
+    if ranking.expired:
+        edge = ranking.expired[0]
+        print(f"too old: {len(ranking.expired)} bandwidths, as {name[edge.src_node_id]} to {name[edge.dst_node_id]}: {edge.why_no_figure('bandwidth')}")
     if not ranking.exact:
         print("a better ring may exist: not all of so many can be looked at")
     return GOOD

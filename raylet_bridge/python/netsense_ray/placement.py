@@ -1,6 +1,6 @@
 """The node that a task's objects reach soonest, by what was measured.
 
-What is not known is never taken for good: only edges in state OK that have a bandwidth count as measured.
+What is not known is never taken for good: only edges in state OK that have a bandwidth within its life count as measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .programs import NetsenseError
-from .ranking import NodeRanking, Pair, rank_nodes
+from .rails import Pair, expired, slowest_rails
+from .ranking import NodeRanking, rank_nodes
 from .topology import Topology
 from .topology import topology as read_topology
 
@@ -63,7 +64,7 @@ def best_node_for(
     The estimate for a node is the sum, over the objects that it lacks, of size / bandwidth from the best copy: as if they came one after
     another. That is right where the node's own link or one slow link limits, and too much where several sources could send at once.
     Of a pair's bandwidth the best reading of this process within the last minute counts, as the objects of other tasks make a link look slow.
-    A pair with no measured bandwidth counts as the slowest measured pair of the cluster, one in state UNREACHABLE as endless.
+    A pair with no measured bandwidth, or one past its life, counts as the slowest measured pair of the cluster, one in state UNREACHABLE as endless.
 
     Ray's own rule is the node with most bytes of the arguments, and another one when that is busy. Where this does no harm, Ray chooses
     (strategy "DEFAULT"): its node is about as good as the best, and none that it might take instead is far, behind a link that is slow for
@@ -87,6 +88,7 @@ def best_node_for(
     chosen, seconds, reason = choose(objects, view, None if candidates is None else list(candidates))
     if len(objects) < len(refs):
         reason += f"; {len(refs) - len(objects)} of {len(refs)} objects have no place yet, or are small, and do not count"
+    reason += view.links.left_out()
     if chosen is None:
         return NodeChoice(None, _DEFAULT, seconds, reason)
     view.placements.add(chosen, seconds.get(chosen, 0.0))
@@ -136,6 +138,7 @@ class Links:
     def __init__(self, topology: Topology, peaks: Peaks | None = None):
         self.addresses = {node.node_id: node.address for node in topology.nodes}
         self.bandwidth, self.transport = _object_bandwidths(topology)  # pair -> bytes a second, 0 = unreachable
+        self.expired = expired(topology, _RAYS_OWN)
         if peaks is not None:
             peaks.lift(self.bandwidth)
         measured = sorted(value for value in self.bandwidth.values() if value > 0)
@@ -144,6 +147,14 @@ class Links:
 
     def name(self, node_id: str) -> str:
         return self.addresses.get(node_id) or node_id[:8]
+
+    def left_out(self) -> str:
+        """What is too old to go by, to be added to a reason; "" = nothing."""
+        if not self.expired:
+            return ""
+        edge = self.expired[0]
+        way = f"{self.name(edge.src_node_id)} to {self.name(edge.dst_node_id)} over {edge.transport}"
+        return f"; bandwidths left out for their age: {len(self.expired)}, as {way}: {edge.why_no_figure('bandwidth')}"
 
     def fetch_seconds(self, stored: StoredObject, node_id: str) -> float:
         if node_id in stored.node_ids:
@@ -215,19 +226,17 @@ def _object_bandwidths(topology: Topology) -> tuple[dict[Pair, float], str]:
 
     Of several rails the slowest counts: which one Ray's address lies on is not known here.
     """
-    by_transport: dict[str, dict[Pair, float]] = {name: {} for name in _RAYS_OWN}
+    found = slowest_rails(topology, "bandwidth", _RAYS_OWN)
     silent: set[Pair] = set()
     answering: set[Pair] = set()
     for edge in topology.edges:
-        if edge.transport not in by_transport:
+        if edge.transport not in _RAYS_OWN or edge.cross_rail:
             continue
         pair = edge.src_node_id, edge.dst_node_id
         (silent if edge.state == "UNREACHABLE" else answering if edge.state in ("OK", "DEGRADED") else set()).add(pair)
-        if edge.state == "OK" and edge.bw_p50_mbps:
-            known = by_transport[edge.transport]
-            known[pair] = min(known.get(pair, float("inf")), edge.bw_p50_mbps * 1e6 / 8)
-    transport = max(_RAYS_OWN, key=lambda name: len(by_transport[name]))
-    return by_transport[transport] | dict.fromkeys(silent - answering, 0.0), transport
+    transport = max(_RAYS_OWN, key=lambda name: len(found.get(name, ())))
+    known = {pair: (edge.figure("bandwidth") or 0.0) * 1e6 / 8 for pair, edge in found.get(transport, {}).items()}
+    return known | dict.fromkeys(silent - answering, 0.0), transport
 
 
 class _Views:

@@ -1,6 +1,6 @@
 """The best connected nodes of a cluster, in the order of a ring.
 
-What is not known is never taken for good: only edges in state OK that have a figure count as measured.
+What is not known is never taken for good: only edges in state OK that have a figure within its life count as measured.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .programs import NetsenseError
+from .rails import By, Pair, expired, slowest_rails, worth
 from .ring import best_ring
 from .topology import Edge, Topology
 from .topology import topology as read_topology
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 NODE_ID_LABEL = "ray.io/node-id"
 
-Pair = tuple[str, str]  # node ids: source, destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,11 @@ class NodeRanking:
 
     by: str  # "bandwidth" or "rtt"
     node_ids: tuple[str, ...]
-    links: tuple[Edge, ...]  # links[i] goes from node_ids[i] to the next
+    links: tuple[Edge, ...]  # links[i] goes from node_ids[i] to the next: of a pair's rails the slowest
     worst_link: Edge
     exact: bool  # no other ring of so many nodes has a better worst link; False = none was found
-    unknown_pairs: tuple[Pair, ...]  # among all alive nodes: not measured, so not used
+    unknown_pairs: tuple[Pair, ...]  # among all alive nodes: not measured, or not on every rail, so not used
+    expired: tuple[Edge, ...] = ()  # whose bandwidth is past its life, so not used
 
     def strategies(self, soft: bool = False) -> list[NodeAffinitySchedulingStrategy]:
         """One scheduling strategy a node, in ring order."""
@@ -53,7 +54,7 @@ class NodeRanking:
 
 def rank_nodes(
     n: int,
-    by: Literal["bandwidth", "rtt"] = "bandwidth",
+    by: By = "bandwidth",
     *,
     topology: Topology | None = None,
     transport: str | None = None,
@@ -61,8 +62,8 @@ def rank_nodes(
     """The `n` alive nodes, and their order in a ring, whose worst link is best.
 
     A link counts in the direction that the ring sends, from each node to the next one: `bw_p50_mbps` (the more the better) or
-    `rtt_p50_ms` (the less the better). Of a pair's transports and rails, the best one counts; `transport` keeps to one. The problem is the
-    bottleneck travelling salesman's. The answer is the best there is for up to 12 nodes; beyond them it usually is, and `exact` says so.
+    `rtt_p50_ms` (the less the better). Of a pair's rails the slowest one counts, as a ring sends over all of them (rails.py), and of its transports the best;
+    `transport` keeps to one. A bandwidth past its life (`bw_life_ms`) counts as none. The problem is the bottleneck travelling salesman's. The answer is the best there is for up to 12 nodes; beyond them it usually is, and `exact` says so.
     Hundreds of nodes take seconds.
 
     `topology`: by default, that of the cluster now. NetsenseError when no ring of `n` nodes has been measured.
@@ -77,42 +78,36 @@ def rank_nodes(
     if len(nodes) < n:
         raise NetsenseError(f"{n} nodes are asked for, and {len(nodes)} are alive")
     best = _best_edges(topology, by, transport)
-    worth = [[_worth(best[a, b], by) if (a, b) in best else None for b in nodes] for a in nodes]
+    worths = [[worth(best[a, b], by) if (a, b) in best else None for b in nodes] for a in nodes]
     unknown = tuple((a, b) for a in nodes for b in nodes if a != b and (a, b) not in best)
-    ring = best_ring(worth, n)
+    ring = best_ring(worths, n)
     if ring is None:
         raise NetsenseError(_no_ring(topology, n, by, transport, len(best), unknown))
     order = tuple(nodes[i] for i in ring.order)
     links = tuple(best[a, b] for a, b in zip(order, order[1:] + order[:1], strict=True))
-    return NodeRanking(by, order, links, min(links, key=lambda edge: _worth(edge, by)), ring.exact, unknown)
+    left_out = expired(topology, transport and {transport}) if by == "bandwidth" else ()
+    return NodeRanking(by, order, links, min(links, key=lambda edge: worth(edge, by)), ring.exact, unknown, left_out)
 
 
-def _worth(edge: Edge, by: str) -> float:
-    figure = edge.bw_p50_mbps if by == "bandwidth" else edge.rtt_p50_ms
-    assert figure is not None
-    return figure if by == "bandwidth" else -figure
-
-
-def _best_edges(topology: Topology, by: str, transport: str | None) -> dict[Pair, Edge]:
+def _best_edges(topology: Topology, by: By, transport: str | None) -> dict[Pair, Edge]:
     best: dict[Pair, Edge] = {}
-    for edge in topology.edges:
-        if edge.state != "OK" or transport not in (None, edge.transport):
-            continue
-        if (edge.bw_p50_mbps if by == "bandwidth" else edge.rtt_p50_ms) is None:
-            continue
-        pair = edge.src_node_id, edge.dst_node_id
-        if pair not in best or _worth(edge, by) > _worth(best[pair], by):
-            best[pair] = edge
+    for pairs in slowest_rails(topology, by, transport and {transport}).values():
+        for pair, edge in pairs.items():
+            if pair not in best or worth(edge, by) > worth(best[pair], by):
+                best[pair] = edge
     return best
 
 
-def _no_ring(topology: Topology, n: int, by: str, transport: str | None, known: int, unknown: Sequence[Pair]) -> str:
+def _no_ring(topology: Topology, n: int, by: By, transport: str | None, known: int, unknown: Sequence[Pair]) -> str:
     over = f" over {transport}" if transport else ""
-    if known == 0:
+    edges = [edge for edge in topology.edges if not edge.cross_rail and transport in (None, edge.transport)]
+    if all(edge.figure(by) is None and not (by == "bandwidth" and edge.bw_expired) for edge in edges):
         setting = "network_sense_bw_enabled" if by == "bandwidth" else "network_sense_enabled"
         return f"no {by}{over} is measured: netsense-bridge config set {setting} true, or wait a little if it is"
     text = f"no ring of {n} nodes was found whose links all have a measured {by}{over}: of {known + len(unknown)} pairs {len(unknown)} have none"
-    for edge in topology.edges:
-        if (edge.src_node_id, edge.dst_node_id) in unknown:
-            return f"{text}, as {edge.src_node_id[:8]} to {edge.dst_node_id[:8]} ({edge.state}: {edge.reason or 'no figure'})"
+    pairs = set(unknown)
+    for edge in edges:
+        if (edge.src_node_id, edge.dst_node_id) in pairs and edge.figure(by) is None:
+            rail = "" if edge.rail is None else f" on rail {edge.rail}"
+            return f"{text}, as {edge.src_node_id[:8]} to {edge.dst_node_id[:8]}{rail} ({edge.why_no_figure(by)})"
     return text

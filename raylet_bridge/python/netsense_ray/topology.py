@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal
 
 from .programs import NetsenseError, gcs_flags, run_bridge
+
+BW_LIFE_MS = 300_000  # of a bandwidth that does not say how long it counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,27 @@ class Edge:
     bw_reason: str | None  # why it has none, or why the last probe gave none
     bw_life_ms: int | None  # a figure counts until bw_age_ms is this; None = no probes on this edge
     age_ms: int | None  # of the report
+    cross_rail: bool = False  # between two different rails
+    bw_life_ms: int | None = None  # so long bw_p50_mbps counts, from its probe on; None = not said, and then BW_LIFE_MS
+
+    @property
+    def bw_expired(self) -> bool:
+        """Whether there is a bandwidth, of an edge that is OK, and it is too old to go by."""
+        return self.state == "OK" and self.bw_p50_mbps is not None and (self.bw_age_ms or 0) > (self.bw_life_ms or BW_LIFE_MS)
+
+    def figure(self, by: Literal["bandwidth", "rtt"]) -> float | None:
+        """bw_p50_mbps or rtt_p50_ms where one may go by it: the edge is OK, and the bandwidth within its life. (Of round trips STALE says so.)"""
+        if self.state != "OK" or (by == "bandwidth" and self.bw_expired):
+            return None
+        return self.bw_p50_mbps if by == "bandwidth" else self.rtt_p50_ms
+
+    def why_no_figure(self, by: Literal["bandwidth", "rtt"]) -> str:
+        """In words; of an edge without one."""
+        if self.state != "OK":
+            return f"{self.state}: {self.reason or 'no figure'}"
+        if by == "bandwidth" and self.bw_expired:
+            return f"its bandwidth is {(self.bw_age_ms or 0) / 1000:.0f} s old and counts for {(self.bw_life_ms or BW_LIFE_MS) / 1000:.0f} s"
+        return f"OK, and no {by} is measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +100,7 @@ class Topology:
 
 
 def _row(kind: type, values: Mapping[str, Any]) -> Any:
-    return kind(**{field.name: values.get(field.name) for field in fields(kind)})
+    return kind(**{field.name: values.get(field.name, None if field.default is MISSING else field.default) for field in fields(kind)})
 
 
 def topology(address: str | None = None, *, timeout: float = 30) -> Topology:
