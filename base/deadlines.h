@@ -61,8 +61,10 @@ inline constexpr Deadline kLoadedPing{5s};       // for a ping behind the queues
 inline constexpr Deadline kMatrixPing{1s};       // for a ping of the matrix, when --timeout is longer
 inline constexpr Deadline kMatrixDrain{2s};      // as kDrain: one slow pair must not hold the others up
 inline constexpr Deadline kMatrixPortBusy{60s};  // for a port that is taken, or whose share is used up
-inline constexpr Deadline kClusterAnswer{5s};    // for the head's list of nodes: to connect, and to answer
-inline constexpr Deadline kFileTrial{10s};       // whoever reads an hwloc file, for the child that tries it
+inline constexpr Deadline kMatrixHangs{60s};     // for the whole matrix, beyond ten times what it was estimated to take
+inline constexpr Deadline kMatrixShare{6s};    // and for each stream between engines, which give a share of their ports
+inline constexpr Deadline kClusterAnswer{5s};  // for the head's list of nodes: to connect, and to answer
+inline constexpr Deadline kFileTrial{10s};     // whoever reads an hwloc file, for the child that tries it
 // ---- a transport in a process of its own
 inline constexpr Deadline kChildAnswer{5s};    // whoever asks, for a child that is starting
 inline constexpr Deadline kChildStart{20s};    // the engine, for its first words: then it is ended

@@ -1,5 +1,6 @@
 #include "bench/result_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -164,8 +165,9 @@ const Json& ObjectOf(const Json& object, const char* name) {
 }
 
 MatrixKey MatrixKeyOf(const Json& row) {
-  return {TextOf(row, "kind"), TextOf(row, "source"), TextOf(row, "target"), TextOf(row, "transport"),
-          TextOf(row, "direction")};
+  return {TextOf(row, "kind"),      TextOf(row, "source"),
+          TextOf(row, "target"),    TextOf(row, "transport"),
+          TextOf(row, "direction"), static_cast<uint32_t>(std::clamp(NumberOf(row, "repeat").value_or(1), 1.0, 1e6))};
 }
 
 absl::StatusOr<ResultFile> ReadResultFile(const std::string& path, const RowFilter& filter) {

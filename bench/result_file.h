@@ -31,8 +31,8 @@ std::optional<double> NumberOf(const nlohmann::json& object, const char* name);
 // The object under a name; an empty one where there is none.
 const nlohmann::json& ObjectOf(const nlohmann::json& object, const char* name);
 
-// What a row of `matrix` measures: kind, source, target, transport, direction.
-using MatrixKey = std::tuple<std::string, std::string, std::string, std::string, std::string>;
+// What a row of `matrix` measures: kind, source, target, transport, direction; and the repeat, from 1.
+using MatrixKey = std::tuple<std::string, std::string, std::string, std::string, std::string, uint32_t>;
 MatrixKey MatrixKeyOf(const nlohmann::json& row);
 
 }  // namespace netsense

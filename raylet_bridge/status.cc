@@ -113,11 +113,24 @@ void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf va
   }
 }
 
+// What round trips of this transport differ by anyway: the usual jitter (p95 less p50), and no less than a few switches
+// and a longer cable make.
+double NoiseMs(const Topology& topology) {
+  constexpr double kLeastMs = 0.005;
+  std::vector<double> jitters;
+  for (const TopologyEdge& edge : topology.edges)
+    if (edge.edge.rtt_p50_ms && edge.edge.jitter_ms) jitters.push_back(*edge.edge.jitter_ms);
+  if (jitters.empty()) return kLeastMs;
+  const auto middle = jitters.begin() + static_cast<std::ptrdiff_t>((jitters.size() - 1) / 2);
+  std::nth_element(jitters.begin(), middle, jitters.end());
+  return std::max(kLeastMs, *middle);
+}
+
 Matrix RttMatrix(const Topology& topology, const std::string& transport) {
   bool small = true;
   for (const TopologyEdge& edge : topology.edges)
     small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
-  const double scale = small ? 1000 : 1;
+  const double scale = small ? 1000 : 1, noise = NoiseMs(topology) * scale;
   Matrix matrix{
       fmt::format("Round-trip time over {}, median, in {} (row measures column)", transport, small ? "µs" : "ms"),
       {},
@@ -130,8 +143,9 @@ Matrix RttMatrix(const Topology& topology, const std::string& transport) {
         return *edge.rtt_p50_ms * scale;
       },
       [](double a, double b) { return std::min(a, b); },
-      [scale](double value, double best) { return value > 3 * best && value - best > 0.2 * scale; });
-  if (!matrix.legend.empty()) matrix.legend = "* more than three times the shortest";
+      [noise](double value, double best) { return value > 3 * best && value - best > noise; });
+  if (!matrix.legend.empty())
+    matrix.legend = "* more than three times the shortest, and longer by more than their jitter";
   return matrix;
 }
 

@@ -88,9 +88,15 @@ Command AddMatrix(CLI::App& program) {
       ->capture_default_str();
   app->add_option(
          "--rtt-factor", flags->rules.rtt_factor,
-         "times what is usual in its class above which a round trip is bad (if 99 of 100 usual ones are shorter)")
+         "times what is usual in its class above which a round trip is bad (if 9 of 10 usual ones are shorter)")
       ->check(NumberBetween(1.1, 1000))
       ->capture_default_str();
+  app->add_option("--repeat", flags->repeat, "whole runs over all pairs: what noise is, compare learns from them")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app->add_option("--deadline", flags->deadline_s,
+                  "seconds after which it ends, whatever hangs (default: ten times what --dry-run says, and a minute)")
+      ->check(NumberBetween(0.1, 1e7));
   app->add_option("--timeout", flags->timeout_ms, "milliseconds in which a node has to answer")
       ->check(CLI::Range(10, 60000))
       ->capture_default_str();

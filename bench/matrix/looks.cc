@@ -14,7 +14,7 @@ namespace {
 // What the rows of one pair say.
 struct Readings {
   std::vector<double> there, back;  // by who sent: the pair's first node, or the second
-  std::vector<double> p99;
+  std::vector<double> p90;
   std::string failure, clock;
   std::optional<double> expected;
 };
@@ -47,7 +47,7 @@ void Read(const nlohmann::json& row, Metric metric, bool by_first, Readings* rea
   if (value <= 0) return;  // too little arrived for a figure
   (by_first || rtt ? readings->there : readings->back).push_back(value);
   if (rtt) {
-    if (auto p99 = NumberOf(figures, "p99")) readings->p99.push_back(*p99);
+    if (auto p90 = NumberOf(figures, "p90")) readings->p90.push_back(*p90);
     readings->clock = TextOf(row, "timestamp_source");
   } else if (auto expected = NumberOf(ObjectOf(row, "expected"), "gbps")) {
     readings->expected = expected;
@@ -89,7 +89,7 @@ std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const st
     const auto there = MedianOf(readings.there), back = MedianOf(readings.back);
     if (readings.failure.empty()) look.look.value = there && back ? std::min(there, back) : there ? there : back;
     if (there && back) look.other_way_gbps = std::max(there, back);
-    look.p99_us = MedianOf(readings.p99);
+    look.p90_us = MedianOf(readings.p90);
     looks.push_back(std::move(look));
   }
   return looks;

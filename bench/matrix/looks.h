@@ -28,7 +28,7 @@ struct FirstLook {
   std::string clock = {};   // of round trips, which are compared with those by the same clock; empty = not known
   std::string fabric = {};  // transport and fabric: what classes that differ in link speed alone have in common
   std::optional<double> other_way_gbps = {};  // of the faster direction
-  std::optional<double> p99_us = {};          // of the pair's round trips
+  std::optional<double> p90_us = {};          // of the pair's round trips
 };
 
 // Of each pair the median over its repeats. Rows of measurements that failed for a reason other than the network are

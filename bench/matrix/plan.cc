@@ -1,6 +1,7 @@
 #include "bench/matrix/plan.h"
 
 #include <algorithm>
+#include <set>
 
 namespace netsense::matrix {
 namespace {
@@ -44,11 +45,15 @@ double StreamSeconds(const Load& load, std::optional<double> slowest_gbps) {
 Estimate EstimateOf(const std::vector<std::vector<Pair>>& rounds, size_t transports, const Load& load,
                     std::optional<double> slowest_gbps) {
   Estimate estimate;
+  std::set<Pair> pairs;
+  size_t measured = 0;
   for (const auto& round : rounds) {
     if (round.empty()) continue;
     ++estimate.rounds;
-    estimate.pairs += round.size();
+    measured += round.size();
+    pairs.insert(round.begin(), round.end());
   }
+  estimate.pairs = pairs.size();
   estimate.assumed_speed = !slowest_gbps && (load.stream_bytes || load.stream_seconds);
   const double gbps = slowest_gbps.value_or(kAssumedGbps);
   double stream_bytes = 0;
@@ -56,7 +61,7 @@ Estimate EstimateOf(const std::vector<std::vector<Pair>>& rounds, size_t transpo
   if (load.stream_bytes) stream_bytes = static_cast<double>(*load.stream_bytes);
   const double pair_bytes = 2 * stream_bytes + 2.0 * static_cast<double>(load.pings) * load.ping_bytes;
   const double runs = static_cast<double>(transports);
-  estimate.bytes = static_cast<uint64_t>(static_cast<double>(estimate.pairs) * runs * pair_bytes);
+  estimate.bytes = static_cast<uint64_t>(static_cast<double>(measured) * runs * pair_bytes);
   estimate.seconds =
       static_cast<double>(estimate.rounds) * runs * (PingSeconds(load) + 2 * StreamSeconds(load, slowest_gbps));
   return estimate;

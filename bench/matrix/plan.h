@@ -30,7 +30,7 @@ struct Load {
 };
 
 struct Estimate {
-  uint64_t pairs = 0;
+  uint64_t pairs = 0;  // each once, however many rounds it is in
   uint64_t rounds = 0;
   uint64_t bytes = 0;  // payload, of all pairs and transports
   double seconds = 0;

@@ -6,13 +6,13 @@ namespace netsense::matrix {
 namespace {
 
 struct Group {
-  std::vector<double> values, p99s;
+  std::vector<double> values, p90s;
   double other_way = 0;  // the best of the faster directions
   std::map<int, size_t> pairs_of;
 
   void Add(const FirstLook& look) {
     values.push_back(*look.look.value);
-    if (look.p99_us) p99s.push_back(*look.p99_us);
+    if (look.p90_us) p90s.push_back(*look.p90_us);
     other_way = std::max(other_way, look.other_way_gbps.value_or(0));
     for (int end : {look.pair.a, look.pair.b}) ++pairs_of[end];
   }
@@ -31,7 +31,7 @@ struct Group {
     for (const auto& [node, pairs] : pairs_of) most = std::max(most, pairs);
     Reference reference{.is_best = 2 * most > values.size(), .of_one_node = most == values.size()};
     reference.value = At(values, reference.is_best, metric);
-    reference.p99_us = At(p99s, reference.is_best, Metric::kRtt);
+    reference.p90_us = At(p90s, reference.is_best, Metric::kRtt);
     // A link carries as much one way as the other: where there are no others, that is what tells.
     if (reference.of_one_node) reference.value = std::max(reference.value, other_way);
     return reference;

@@ -15,7 +15,7 @@ namespace netsense::matrix {
 struct Reference {
   double value = 0;  // Gb/s or us; 0 = none
   bool is_best = false;
-  double p99_us = 0;  // usual 99th percentile of round trips; 0 = not known
+  double p90_us = 0;  // usual 90th percentile of round trips; 0 = not known
   // Whether one node is in all of its pairs: were that node bad, nothing here would show it.
   bool of_one_node = true;
 
@@ -28,8 +28,9 @@ class References {
 
   // By the look's clock, or by all of them where it has none.
   Reference OfClass(const FirstLook& look) const { return Find(by_class_, look.link_class, look.clock); }
-  // Of all its fabric's pairs, whatever their link speeds are.
+  // Of all its fabric's pairs, whatever their link speeds are; and whatever their clocks are.
   Reference OfFabric(const FirstLook& look) const { return Find(by_fabric_, look.fabric, look.clock); }
+  Reference OfFabricByAnyClock(const FirstLook& look) const { return Find(by_fabric_, look.fabric, ""); }
 
  private:
   using ByNameAndClock = std::map<std::pair<std::string, std::string>, Reference>;

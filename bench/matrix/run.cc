@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "bench/command.h"
 #include "bench/json_lines.h"
 #include "bench/matrix/earlier_run.h"
@@ -56,9 +57,13 @@ class MatrixRun {
   absl::Status BeginLines();
   void MakePlan();
   std::string PlanWords() const;
-  std::vector<Runner::Task> TasksOf(Pair pair) const;
+  std::vector<Runner::Task> TasksOf(Pair pair, uint32_t repeat) const;
+  double DeadlineSeconds() const;
+  // Whether there is no time left, or a person said stop.
+  bool IsOver(const std::stop_token& stop) const { return stop.stop_requested() || runner_.Late(); }
   void RunRounds(const std::stop_token& stop);
-  void FindSuspects(const std::stop_token& stop);
+  // False when it was over before.
+  bool FindSuspects(const std::stop_token& stop);
   // Returns why it could not be had, if that says nothing of the pair.
   absl::StatusOr<Look> LookAlone(Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop);
   // The verdict is told of nodes that died meanwhile. False when stopped.
@@ -78,8 +83,10 @@ class MatrixRun {
   std::vector<Json> rows_;
   std::set<MatrixKey> done_;
   std::vector<std::vector<Pair>> rounds_;
-  std::set<int> without_stream_;  // nodes that take too few bytes for a bandwidth
+  std::vector<uint32_t> repeat_of_;  // of each round
+  std::set<int> without_stream_;     // nodes that take too few bytes for a bandwidth
   std::optional<double> slowest_gbps_;
+  bool limited_ = false;  // by engines, which give a share of their ports only
   Estimate estimate_;
   size_t round_ = 0, rounds_done_ = 0;
   Json head_, suspects_ = Json::array();
@@ -114,6 +121,7 @@ absl::Status MatrixRun::ChooseStream() {
     else
       bytes = std::min(kUsualStreamBytes, limit);
   }
+  limited_ = !limited.empty();
   if (!limited.empty() && flags_.settings.bandwidth && (seconds || *bytes > limit))
     return absl::InvalidArgumentError(fmt::format(
         "{} takes at most {} bytes in one stream: stay below it with --bytes, or run `netsense-bench serve` there, "
@@ -135,7 +143,7 @@ absl::Status MatrixRun::TakeEarlierRun() {
   std::set<std::string> names, transports(flags_.settings.transports.begin(), flags_.settings.transports.end());
   for (const Node& node : nodes_) names.insert(node.name);
   for (Json& row : earlier->rows) {
-    const auto& [kind, source, target, transport, direction] = MatrixKeyOf(row);
+    const auto& [kind, source, target, transport, direction, repeat] = MatrixKeyOf(row);
     if (!names.contains(source) || !names.contains(target) || !transports.contains(transport)) continue;
     if (done_.insert(MatrixKeyOf(row)).second) rows_.push_back(std::move(row));
   }
@@ -144,17 +152,17 @@ absl::Status MatrixRun::TakeEarlierRun() {
   return absl::OkStatus();
 }
 
-std::vector<Runner::Task> MatrixRun::TasksOf(Pair pair) const {
+std::vector<Runner::Task> MatrixRun::TasksOf(Pair pair, uint32_t repeat) const {
   std::vector<Runner::Task> tasks;
   for (const std::string& transport : flags_.settings.transports) {
     const std::string& a = nodes_[static_cast<size_t>(pair.a)].name;
     const std::string& b = nodes_[static_cast<size_t>(pair.b)].name;
     auto streamed = [&](const std::string& from, const std::string& to) {
-      return done_.contains({"bw", from, to, transport, "to_peer"});
+      return done_.contains({"bw", from, to, transport, "to_peer", repeat});
     };
     // By the one whose name comes first, whatever the order of the list.
-    const bool pinged = done_.contains({"ping", std::min(a, b), std::max(a, b), transport, ""});
-    Runner::Task task{.pair = pair, .transport = transport};
+    const bool pinged = done_.contains({"ping", std::min(a, b), std::max(a, b), transport, "", repeat});
+    Runner::Task task{.pair = pair, .transport = transport, .repeat = repeat};
     task.ping = flags_.settings.ping && !pinged;
     const bool stream =
         flags_.settings.bandwidth && !without_stream_.contains(pair.a) && !without_stream_.contains(pair.b);
@@ -169,10 +177,24 @@ void MatrixRun::MakePlan() {
   std::vector<int> alive;
   for (size_t i = 0; i < nodes_.size(); ++i)
     if (nodes_[i].alive) alive.push_back(static_cast<int>(i));
-  rounds_ = CircleRounds(alive);
-  for (auto& round : rounds_) std::erase_if(round, [this](const Pair& pair) { return TasksOf(pair).empty(); });
-  std::erase_if(rounds_, [](const auto& round) { return round.empty(); });
+  // All pairs, and all again: what changes with time meets each pair alike.
+  for (uint32_t repeat = 1; repeat <= flags_.repeat; ++repeat)
+    for (auto& round : CircleRounds(alive)) {
+      std::erase_if(round, [&](const Pair& pair) { return TasksOf(pair, repeat).empty(); });
+      if (round.empty()) continue;
+      rounds_.push_back(std::move(round));
+      repeat_of_.push_back(repeat);
+    }
   estimate_ = EstimateOf(rounds_, flags_.settings.transports.size(), runner_.settings().load(), slowest_gbps_);
+}
+
+// Far more than a good run takes, and a slow node in each round: what ends it is what hangs.
+double MatrixRun::DeadlineSeconds() const {
+  constexpr double kTimesEstimate = 10;
+  if (flags_.deadline_s) return *flags_.deadline_s;
+  const auto streams = limited_ ? 2 * estimate_.rounds * flags_.settings.transports.size() : 0;
+  const auto more = deadlines::kMatrixHangs() + static_cast<int64_t>(streams) * deadlines::kMatrixShare();
+  return kTimesEstimate * estimate_.seconds + std::chrono::duration<double>(more).count();
 }
 
 std::string MatrixRun::PlanWords() const {
@@ -181,8 +203,9 @@ std::string MatrixRun::PlanWords() const {
   for (const std::string& transport : flags_.settings.transports)
     transports += (transports.empty() ? "" : ", ") + transport;
   return fmt::format(
-      "{} of {} nodes are there: {} pairs in {} rounds over {}, {:.3g} GB and {} min {:.0f} s{}\n", alive,
-      nodes_.size(), estimate_.pairs, estimate_.rounds, transports, static_cast<double>(estimate_.bytes) / 1e9,
+      "{} of {} nodes are there: {} pairs in {} rounds over {}{}, {:.3g} GB and {} min {:.0f} s{}\n", alive,
+      nodes_.size(), estimate_.pairs, estimate_.rounds, transports,
+      flags_.repeat > 1 ? fmt::format(", {} times", flags_.repeat) : "", static_cast<double>(estimate_.bytes) / 1e9,
       static_cast<int>(estimate_.seconds / 60), estimate_.seconds - 60 * static_cast<int>(estimate_.seconds / 60),
       estimate_.assumed_speed ? fmt::format(" at {} Gb/s (no port says how fast it is)", kAssumedGbps) : "");
 }
@@ -196,6 +219,8 @@ void MatrixRun::MakeHead() {
                    {"settings", runner_.settings().ToJson()},
                    {"estimated_bytes", estimate_.bytes},
                    {"estimated_s", estimate_.seconds},
+                   {"repeat", flags_.repeat},
+                   {"deadline_s", DeadlineSeconds()},
                    {"rounds_done", 0}};
 }
 
@@ -224,7 +249,7 @@ void MatrixRun::RunRounds(const std::stop_token& stop) {
   ProgressLine progress(!flags_.json);
   const MonotonicTime start = MonotonicNow();
   for (const auto& round : rounds_) {
-    if (stop.stop_requested()) return;
+    if (IsOver(stop)) return;
     double left = estimate_.seconds;
     if (round_ > 0)
       left = std::chrono::duration<double>(MonotonicNow() - start).count() / static_cast<double>(round_) *
@@ -232,9 +257,9 @@ void MatrixRun::RunRounds(const std::stop_token& stop) {
     ++round_;
     progress.Show(fmt::format("round {} of {}, {:.0f} s left", round_, rounds_.size(), left));
     std::vector<std::vector<Runner::Task>> pairs;
-    for (const Pair& pair : round) pairs.push_back(TasksOf(pair));
+    for (const Pair& pair : round) pairs.push_back(TasksOf(pair, repeat_of_[round_ - 1]));
     runner_.Run(pairs, stop, [this](Json row) { AddRow(std::move(row)); });
-    if (!stop.stop_requested()) ++rounds_done_;
+    if (!IsOver(stop)) ++rounds_done_;
   }
 }
 
@@ -258,7 +283,7 @@ const char* MetricWords(Metric metric) { return metric == Metric::kRtt ? "round 
 bool MatrixRun::LookAgain(Verdict* verdict, Pair pair, const std::string& transport, Metric metric,
                           const std::stop_token& stop) {
   auto look = LookAlone(pair, transport, metric, stop);
-  if (stop.stop_requested()) return false;
+  if (IsOver(stop)) return false;
   bool all_alive = true;
   for (int end : {pair.a, pair.b}) {
     if (nodes_[static_cast<size_t>(end)].alive) continue;
@@ -297,7 +322,7 @@ void MatrixRun::AddSuspects(const std::vector<Suspect>& suspects, const std::str
   }
 }
 
-void MatrixRun::FindSuspects(const std::stop_token& stop) {
+bool MatrixRun::FindSuspects(const std::stop_token& stop) {
   ProgressLine progress(!flags_.json);
   std::vector<std::string> names;
   for (const Node& node : nodes_) names.push_back(node.name);
@@ -307,7 +332,7 @@ void MatrixRun::FindSuspects(const std::stop_token& stop) {
       while (auto pair = verdict.NextLook()) {
         progress.Show(fmt::format("looking again: {} - {}", names[static_cast<size_t>(pair->a)],
                                   names[static_cast<size_t>(pair->b)]));
-        if (!LookAgain(&verdict, *pair, transport, metric, stop)) return;
+        if (!LookAgain(&verdict, *pair, transport, metric, stop)) return false;
       }
       AddSuspects(verdict.Suspects(), transport, metric);
       for (const Pair& pair : verdict.NotJudged())
@@ -315,11 +340,13 @@ void MatrixRun::FindSuspects(const std::stop_token& stop) {
                                               names[static_cast<size_t>(pair.a)], names[static_cast<size_t>(pair.b)]));
     }
   }
+  return true;
 }
 
 // Empty when the suspects are all there are.
 std::string MatrixRun::WhyNotJudged(bool interrupted) const {
-  if (interrupted) return "interrupted";
+  if (interrupted)
+    return runner_.Late() ? fmt::format("not done within {:.3g} s (--deadline)", DeadlineSeconds()) : "interrupted";
   if (rows_.empty()) return "nothing was measured";
   if (std::all_of(rows_.begin(), rows_.end(), [](const Json& row) { return row.contains("error"); }))
     return "every measurement failed";
@@ -363,7 +390,7 @@ int MatrixRun::Finish(bool interrupted) {
     std::cout << TablesOf(document);
   if (interrupted) {
     const std::string& file = flags_.jsonl.empty() ? flags_.resume : flags_.jsonl;
-    std::cerr << "netsense-bench: interrupted"
+    std::cerr << "netsense-bench: " << WhyNotJudged(true)
               << (file.empty() || file == "-" ? "" : absl::StrCat("; --resume ", file, " goes on")) << "\n";
   }
   return UnlessLost(!lines_.failed(), ExitCode(interrupted));
@@ -398,9 +425,10 @@ int MatrixRun::Run(const std::stop_token& stop) {
   }
   std::cerr << PlanWords();
   if (auto status = BeginLines(); !status.ok()) return Fail(status);
+  runner_.SetDeadline(MonotonicNow() + std::chrono::nanoseconds(static_cast<int64_t>(DeadlineSeconds() * 1e9)));
   RunRounds(stop);
-  if (!stop.stop_requested()) FindSuspects(stop);
-  return Finish(stop.stop_requested());
+  const bool over = IsOver(stop) || !FindSuspects(stop);
+  return Finish(over);
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ struct Flags {
   Rules rules;
   double slow_below_percent = 50;
   uint32_t timeout_ms = 2000;
+  uint32_t repeat = 1;
+  std::optional<double> deadline_s;
   std::optional<uint64_t> bytes;
   std::optional<double> duration_s;
   bool busy_poll = false;

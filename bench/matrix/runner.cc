@@ -40,10 +40,9 @@ absl::Status Runs(const Node& node, const std::string& transport) {
   return absl::UnimplementedError(absl::StrCat(node.name, " has no transport '", transport, "'"));
 }
 
-// Until the port is free, or it lasts too long.
+// Until the port is free, or `until`.
 template <typename Measure>
-auto WhenFree(Measure measure, const std::stop_token& stop) {
-  const MonotonicTime until = MonotonicNow() + deadlines::kMatrixPortBusy();
+auto WhenFree(MonotonicTime until, const std::stop_token& stop, Measure measure) {
   auto result = measure();
   for (auto pause = kFirstPause; MonotonicNow() < until; pause = std::min(2 * pause, kLongestPause)) {
     if (!absl::IsAborted(result.status()) && !absl::IsResourceExhausted(result.status())) break;
@@ -107,7 +106,7 @@ void Runner::Run(const std::vector<std::vector<Task>>& pairs, const std::stop_to
 
 void Runner::RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row) {
   for (const Task& task : tasks) {
-    if (stop.stop_requested() || !Alive(task.pair)) return;
+    if (stop.stop_requested() || Late() || !Alive(task.pair)) return;
     RunTask(task, stop, on_row);
   }
 }
@@ -184,7 +183,7 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
   auto tell = [&](const Node& from, const Node& to, nlohmann::json row) {
     row["source"] = from.name;
     row["target"] = to.name;
-    row["repeat"] = 1;
+    row["repeat"] = task.repeat;
     std::lock_guard lock(mutex_);
     on_row(std::move(row));
   };
@@ -200,7 +199,7 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
   // What is left of the task is not tried: it would only cost more timeouts.
   auto failed = [&](const absl::Status& status) {
     if (status.ok() || stop.stop_requested()) return !status.ok();
-    if (MayBeTheNetwork(status.code()) && Alive(task.pair)) LookWhoIsDead(task.pair, stop);
+    if (MayBeTheNetwork(status.code()) && !Late() && Alive(task.pair)) LookWhoIsDead(task.pair, stop);
     return true;
   };
   auto is_told = [&] { return !stop.stop_requested() && Alive(task.pair); };
@@ -209,16 +208,13 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
   // Over a session of its own, and again while the port is busy.
   auto order = [&](const Node& node, double planned_seconds, auto measure) {
     using Result = decltype(measure(std::declval<OrderSession&>(), stop));
-    return WhenFree(
-        [&]() -> Result {
-          if (!runs.ok()) return runs;
-          auto session = OrderSession::Open({node.address, node.port, {}, settings_.token},
-                                            MonotonicNow() + settings_.timeout, stop);
-          if (!session.ok()) return session.status();
-          return UnlessDead(task.pair, planned_seconds, stop,
-                            [&](const std::stop_token& token) { return measure(*session, token); });
-        },
-        stop);
+    return WhenFree(In(deadlines::kMatrixPortBusy()), stop, [&]() -> Result {
+      if (!runs.ok()) return runs;
+      auto session = OrderSession::Open({node.address, node.port, {}, settings_.token}, In(settings_.timeout), stop);
+      if (!session.ok()) return session.status();
+      return UnlessDead(task.pair, planned_seconds, stop,
+                        [&](const std::stop_token& token) { return measure(*session, token); });
+    });
   };
   // A node gives up by itself, with its own reason: that is waited for.
   const auto slack = settings_.timeout + deadlines::kConnect();
@@ -232,17 +228,17 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
         Seconds(kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup) * TimeScale());
     auto result =
         order(pinger, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
-          auto figures = session.Ping(ping, MonotonicNow() + slack + allowed, token);
+          auto figures = session.Ping(ping, In(slack + allowed), token);
           late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
           return figures;
         });
-    if (late && is_told()) {
+    if (late && !Late() && is_told()) {
       ping.bounds = {.iterations = {}, .duration = kSlowPairTime};
       ping.warmup = 1;
       const auto most = kSlowPairTime + 2 * ping.timeout;  // with a ping that is lost at either end
       result = order(pinger, std::chrono::duration<double>(most).count(),
                      [&](OrderSession& session, const std::stop_token& token) {
-                       return session.Ping(ping, MonotonicNow() + slack + most, token);
+                       return session.Ping(ping, In(slack + most), token);
                      });
     }
     if (failed(result.status())) {
@@ -258,7 +254,7 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
       allowed = Seconds(static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9) * TimeScale());
     auto result =
         order(way.from, StreamSeconds(settings_.load(), {}), [&](OrderSession& session, const std::stop_token& token) {
-          return session.Bandwidth(stream, MonotonicNow() + slack + allowed, token);
+          return WhatArrived(session.Bandwidth(stream, In(slack + allowed), token));
         });
     if (failed(result.status())) {
       if (is_told()) tell(way.from, way.to, BandwidthFailureRow(stream, result.status()));

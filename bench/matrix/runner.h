@@ -1,6 +1,7 @@
 // Has pairs of nodes measured: the coordinator sends no probe itself, it gives orders (engine/order_session.h).
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
 #include "engine/measure.h"
@@ -47,6 +49,9 @@ class Runner {
   // Asks all nodes at once who they are: those that do not answer cost one timeout together.
   void AskAll(const std::stop_token& stop);
   void SetStream(std::optional<uint64_t> bytes, std::optional<double> seconds);
+  // Nothing is waited for beyond it: what is not answered then has failed, and what has not begun is not tried.
+  void SetDeadline(MonotonicTime deadline) { deadline_ = deadline; }
+  bool Late() const { return MonotonicNow() >= deadline_; }
 
   // Wanted of a pair over one transport.
   struct Task {
@@ -55,6 +60,7 @@ class Runner {
     bool ping = true;
     bool stream_to_b = true;
     bool stream_to_a = true;
+    uint32_t repeat = 1;
   };
   // The tasks of each pair one after another, all pairs at once: the caller sees to it that no node is in two. A task
   // ends with its first failure, which is a row too, but for one that a stop or a dead node explains.
@@ -72,11 +78,13 @@ class Runner {
   // Gives the measurement up when it is late and one of the two nodes is dead: such a node costs two timeouts.
   template <typename Measure>
   auto UnlessDead(Pair pair, double planned_seconds, const std::stop_token& stop, Measure measure);
+  MonotonicTime In(std::chrono::nanoseconds time) const { return std::min(MonotonicNow() + time, deadline_); }
   MeasureTarget TargetAt(const Node& node, const std::string& transport) const;
   PingRequest PingTo(const Node& node, const std::string& transport) const;
   BandwidthRequest StreamTo(const Node& node, const std::string& transport) const;
 
   Settings settings_;
+  MonotonicTime deadline_ = MonotonicTime::max();
   std::vector<Node>& nodes_;
   std::mutex mutex_;  // of nodes_ and on_row while pairs are measured
 };

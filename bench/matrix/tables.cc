@@ -21,17 +21,23 @@ struct Cell {
   double value = 0;
 };
 
-// What rows of one transport hold of one metric: bandwidth from one node to another, or the round trip, both ways.
+// What rows of one transport hold of one metric: bandwidth from one node to another, or the round trip, both ways; of
+// repeats the median.
 std::vector<Cell> CellsOf(const Json& document, const std::string& transport, bool rtt) {
-  std::vector<Cell> cells;
+  std::map<std::pair<std::string, std::string>, std::vector<double>> by_pair;
   for (const Json& row : document.at("results")) {
     if (TextOf(row, "transport") != transport || TextOf(row, "kind") != (rtt ? "ping" : "bw")) continue;
     auto value = NumberOf(ObjectOf(row, rtt ? "network_rtt_us" : "bw_gbps"), rtt ? "p50" : "avg");
     if (!value) continue;
-    Cell cell{TextOf(row, "source"), TextOf(row, "target"), *value};
-    if (TextOf(row, "direction") == "from_peer") std::swap(cell.from, cell.to);
-    cells.push_back(cell);
-    if (rtt) cells.push_back({cell.to, cell.from, cell.value});
+    std::pair way(TextOf(row, "source"), TextOf(row, "target"));
+    if (TextOf(row, "direction") == "from_peer") std::swap(way.first, way.second);
+    by_pair[way].push_back(*value);
+    if (rtt) by_pair[{way.second, way.first}].push_back(*value);
+  }
+  std::vector<Cell> cells;
+  for (auto& [way, values] : by_pair) {
+    std::sort(values.begin(), values.end());
+    cells.push_back({way.first, way.second, (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2});
   }
   return cells;
 }

@@ -37,11 +37,15 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
   }
   for (const FirstLook& look : looks) {
     Known known{.first = look, .alone = {}, .reference = references.OfClass(look)};
-    const Reference fabric = references.OfFabric(look);
     // How long a round trip takes is no matter of the link's speed.
-    if (metric == Metric::kRtt && known.reference.of_one_node && !fabric.of_one_node) known.reference = fabric;
-    known.comparable = !known.reference.of_one_node || look.expected_gbps ||
-                       (!fabric.of_one_node && look.look.value.value_or(0) >= rules_.slow_below * fabric.value);
+    if (const Reference fabric = references.OfFabric(look);
+        metric == Metric::kRtt && known.reference.of_one_node && !fabric.of_one_node)
+      known.reference = fabric;
+    // What is as good as others that are better off, by a faster link or a nearer clock, is good.
+    const Reference others = references.OfFabricByAnyClock(look);
+    known.comparable =
+        !known.reference.of_one_node || look.expected_gbps ||
+        (!others.of_one_node && look.look.value && !IsWorse(*look.look.value, others.value, others.p90_us));
     known.falls_short = short_pairs[look.link_class] >= kLeastToFallShort && !reaching.contains(look.link_class);
     known.bad_at_first = IsBad(known, look.look);
     pairs_[look.pair] = std::move(known);
@@ -53,14 +57,15 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
   Conclude();
 }
 
+bool Verdict::IsWorse(double value, double usual, double usual_p90_us) const {
+  if (metric_ == Metric::kBandwidth) return value < rules_.slow_below * usual;
+  return usual > 0 && value > rules_.rtt_factor * usual && value > usual_p90_us && value >= usual + rules_.least_rtt_us;
+}
+
 bool Verdict::IsBad(const Known& known, const Look& look) const {
   if (!look.value) return !look.failure.empty();
-  const Reference& usual = known.reference;
-  if (metric_ == Metric::kRtt)
-    return usual.value > 0 && *look.value > rules_.rtt_factor * usual.value && *look.value > usual.p99_us &&
-           *look.value >= usual.value + rules_.least_rtt_us;
   const double expected = known.falls_short ? 0 : known.first.expected_gbps.value_or(0);
-  return *look.value < rules_.slow_below * std::max(usual.value, expected);
+  return IsWorse(*look.value, std::max(known.reference.value, expected), known.reference.p90_us);
 }
 
 std::vector<Pair> Verdict::NotJudged() const {

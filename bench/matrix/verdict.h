@@ -9,9 +9,9 @@
 //   a path when nobody can tell: there is no good partner, or looks contradict each other.
 // What a node explains is blamed on no link and on no partner. More than half of a class has to be good.
 //
-// A pair is not judged when it is not bad, yet nothing would show it if it were: there is no figure, or all pairs of
-// its class have one node in common, what they could carry is not known, and other classes of the fabric say nothing
-// either: their round trips are as good as its own, while their bandwidth counts only where this pair's is as high.
+// A pair is not judged when it is not bad, yet nothing would show it if it were: there is no figure; or all pairs of its
+// class, by its clock, have one node in common, what they could carry is not known, and it is not as good as its
+// fabric's others either, which may have a faster link or a nearer clock.
 //
 // Where no pair of a class (of three pairs or more) reaches the allowed share of what it could carry, as with one
 // stream over fast ports, that share tells no pair from another: the class is one suspect, a path, and its pairs are
@@ -32,7 +32,7 @@
 
 namespace netsense::matrix {
 
-// A round trip is bad when it is `rtt_factor` times the usual one, *and* longer than what 99 of 100 pings of a usual
+// A round trip is bad when it is `rtt_factor` times the usual one, *and* longer than what 9 of 10 pings of a usual
 // pair take: the noise of the class itself, some us by RDMA and hundreds by gRPC on a busy host.
 struct Rules {
   double slow_below = 0.5;  // bandwidth: this share of the usual, or of the expected rate
@@ -83,6 +83,7 @@ class Verdict {
     Look look;
   };
 
+  bool IsWorse(double value, double usual, double usual_p90_us) const;
   bool IsBad(const Known& known, const Look& look) const;
   // Bad with so many others that the rest needs no second look.
   bool Condemned(int node) const;

@@ -539,7 +539,7 @@ function suspectsOf(head, nodes) {
     const names = list(suspect.nodes).map((name) => label(byName.get(name) ?? { name }));
     const card = make("section", { class: "suspect" }, make("h3", {}, `${text(suspect.what)} ${names.join(suspect.what === "node" ? ", " : " → ")}`));
     card.append(make("div", {}, `${suspect.metric === "bw" ? "bandwidth" : "round-trip time"} over ${text(suspect.transport)}: `, make("span", { class: "bad" }, withUnit(suspect.measured, unit)),
-      `, median of its class ${withUnit(suspect.class_median, unit)}${known(suspect.expected) ? `, expected ${withUnit(suspect.expected, unit)}` : ""}`));
+      `, usual in its class ${withUnit(suspect.class_median, unit)}${known(suspect.expected) ? `, expected ${withUnit(suspect.expected, unit)}` : ""}`));
     card.append(make("ul", {}, ...list(suspect.evidence).map((line) => make("li", {}, text(line)))));
     return card;
   });

@@ -100,7 +100,7 @@ def slow(hosts):
 
 
 def document_of(done):
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1, 3), done.stderr
     document = json.loads(done.stdout)
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
     return document
@@ -138,6 +138,49 @@ def test_it_names_the_slow_link_and_the_slow_node_and_nobody_else(hosts, slow, r
 
 
 @pytest.mark.timing
+def test_of_three_nodes_the_slow_one_is_named(hosts):
+    """It is in two of the three pairs: the median of all is its own."""
+    hosts.lab.shape(3, share(0.1))
+    try:
+        done = hosts.run("--json", "--no-ping", "-D", 0.3, nodes=(1, 2, 3))
+        pinged = hosts.run("--json", "--no-bw", "-s", 65536, "--pings", 30, "--warmup", 5, nodes=(1, 2, 3))
+    finally:
+        hosts.lab.shape(3, share(1))
+    for one in (done, pinged):
+        document = document_of(one)
+        assert one.returncode == 1 and document["judged"]
+        assert blamed(document) == {("node", hosts.name(3))}, json.dumps(document["suspects"], indent=1)
+        assert any("of the best of its class" in line for line in document["suspects"][0]["evidence"])
+
+
+@pytest.mark.timing
+def test_of_two_nodes_one_direction_tells_of_the_other(hosts):
+    hosts.lab.shape_sending(2, share(0.1))
+    try:
+        done = hosts.run("--json", "--no-ping", "-D", 0.3, nodes=(1, 2))
+    finally:
+        hosts.lab.shape(2, share(1))
+    assert done.returncode == 1 and blamed(document_of(done)) == {("path", hosts.name(1), hosts.name(2))}, done
+
+
+@pytest.mark.timing
+def test_a_pair_that_hangs_ends_with_the_deadline(hosts):
+    """Small packets pass between two nodes, full ones do not."""
+    seconds = milliseconds(6000) / 1000
+    hosts.lab.lose_long(1, 2, 1000)
+    try:
+        with pace.within(6 + 2, "a matrix with a pair that hangs"):
+            done = hosts.run("--json", "--no-ping", "-t", "tcp,grpc", "-D", 0.1, "--deadline", seconds, nodes=(1, 2, 3, 4))
+    finally:
+        for i in (1, 2):
+            hosts.lab.shape(i, share(1))
+    document = document_of(done)
+    assert done.returncode == 1 and not document["judged"] and "--deadline" in document["not_judged_reason"]
+    failed = [row for row in document["results"] if "error" in row]
+    assert failed and pairs_of(failed) == {frozenset((hosts.name(1), hosts.name(2)))}, failed
+
+
+@pytest.mark.timing
 def test_a_good_network_has_no_suspects(hosts):
     # Pings of so many bytes that the links decide how long they take, and not who else the hosts have to serve.
     done = hosts.run("-t", "tcp,grpc", "--pings", 30, "--warmup", 5, "-s", 65536, "-D", 0.2)
@@ -145,6 +188,34 @@ def test_a_good_network_has_no_suspects(hosts):
     assert "no suspects" in done.stdout
     assert "28 pairs in 7 rounds over tcp, grpc" in done.stderr
     assert f"{NODES}  {hosts.name(NODES)}" in done.stdout
+
+
+def test_repeats_tell_compare_what_noise_is(hosts, directory):
+    path = directory / "repeats.jsonl"
+    done = hosts.run("--json", "--jsonl", path, "--repeat", 3, *QUICK, nodes=(1, 2, 3))
+    document = document_of(done)
+    assert "3 pairs in 9 rounds over tcp, 3 times" in done.stderr and document["plan"]["repeat"] == 3
+    by_measurement = {}
+    for row in document["results"]:
+        by_measurement.setdefault((row["kind"], row["source"], row["target"]), []).append(row["repeat"])
+    assert len(by_measurement) == 3 * 3 and all(repeats == [1, 2, 3] for repeats in by_measurement.values())
+    assert [row["repeat"] for row in document["results"]] == sorted(row["repeat"] for row in document["results"]), "all pairs, and all again"
+
+    more = hosts.run("--json", "--resume", path, "--repeat", 4, *QUICK, nodes=(1, 2, 3))
+    assert "27 measurements are there already" in more.stderr
+    assert [row["repeat"] for row in document_of(more)["results"]][27:] == [4] * 9
+    compared = hosts.lab.run(1, [hosts.bin / "netsense-bench", "compare", path, path, "--json"])
+    rows = json.loads(compared.stdout)["rows"]
+    assert compared.returncode == 0 and len(rows) == 9 and all(row["noise_known"] and row["a"]["repeats"] == 4 for row in rows)
+
+
+@pytest.mark.timing
+def test_two_runs_over_a_good_network_compare_as_the_same(hosts, directory):
+    """Without repeats, and with round trips of some microseconds."""
+    for name in ("before", "after"):
+        (directory / name).write_text(hosts.run("--json", "--pings", 200, "-D", 0.2).stdout)
+    done = hosts.lab.run(1, [hosts.bin / "netsense-bench", "compare", directory / "before", directory / "after", "--all"])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_it_will_cost_is_said_before_it_starts(hosts):
@@ -268,8 +339,9 @@ def test_ctrl_c_while_it_looks_again_blames_nobody(hosts, slow, directory):
 
 
 def test_what_cannot_be_judged_is_not_called_good(hosts):
-    done = hosts.run("--no-bw", "--pings", 30, nodes=(1, 2))
-    assert done.returncode == 0 and "not judged: nothing to compare" in done.stdout and "no suspects" not in done.stdout
+    for flag in ("--no-bw", "--no-ping"):
+        done = hosts.run(flag, "--pings", 30, "-D", 0.1, nodes=(1, 2))
+        assert done.returncode == 3 and "not judged: nothing to compare" in done.stdout and "no suspects" not in done.stdout, done
     done = hosts.run("-t", "no-such-transport", nodes=(1, 2, 3))
     assert done.returncode == 3 and "not judged: every measurement failed" in done.stdout
 

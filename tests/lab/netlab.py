@@ -181,6 +181,9 @@ class NetLab:
 
     def slow_down(self, a, b, rate, others=None):
         """Only what passes between nodes a and b, both ways, at `rate`; what they send to others at `others`, if given."""
+        self._between(a, b, self._tbf(rate), others and self._tbf(others))
+
+    def _between(self, a, b, what, others):
         for src, dst in ((a, b), (b, a)):
             namespace = self.namespace(src)
             subprocess.run(["tc", "-n", namespace, "qdisc", "del", "dev", "e0", "root"], capture_output=True)  # of shape()
@@ -188,11 +191,19 @@ class NetLab:
             for number in ("1:1", "1:2"):
                 self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number,
                          "htb", "rate", "100gbit", "quantum", "60000")  # fmt: skip
-            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *self._tbf(rate))
+            self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *what)
             self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
                      "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip
             if others is not None:
-                self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:1", *self._tbf(others))
+                self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:1", *others)
+
+    def shape_sending(self, i, rate):
+        """What node i sends at `rate`; what it gets is left as it is."""
+        self._tc(self.namespace(i), "qdisc", "replace", "dev", "e0", "root", *self._tbf(rate))
+
+    def lose_long(self, a, b, longer_than):
+        """Between nodes a and b, both ways, packets longer than so many bytes are lost, as where something on the way has a smaller MTU; shape() ends it."""
+        self._between(a, b, ["tbf", "rate", "10gbit", "burst", longer_than, "limit", 1 << 20], None)
 
     def drop(self, i, match):
         """What comes in at node i and matches (nftables syntax: "meta length > 1500") is lost; stop_dropping() ends it."""

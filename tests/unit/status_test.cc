@@ -88,6 +88,23 @@ TEST(Status, SlowLinkStandsOut) {
   EXPECT_TRUE(Has(text, "less than half of the highest")) << text;
 }
 
+TEST(Status, RoundTripsStandOutByTheNoiseOfTheirOwnFabric) {
+  auto stars = [](double usual_us, double jitter_us, double slow_us) {
+    Topology topology = GoodTopology(3);
+    for (TopologyEdge& edge : topology.edges) {
+      edge.edge.rtt_p50_ms = usual_us / 1000;
+      edge.edge.jitter_ms = jitter_us / 1000;
+    }
+    topology.edges[0].edge.rtt_p50_ms = slow_us / 1000;
+    return Has(RenderStatus(topology, {}), "*");
+  };
+  EXPECT_TRUE(stars(2, 1, 90)) << "RDMA";
+  EXPECT_FALSE(stars(2, 1, 6.5)) << "a few switches more";
+  EXPECT_TRUE(stars(60, 50, 240));
+  EXPECT_FALSE(stars(60, 190, 240)) << "as others jitter";
+  EXPECT_FALSE(stars(60, 10, 150)) << "2.5 times";
+}
+
 TEST(Status, BadEdgesHaveStateAgeAndReason) {
   Topology topology = GoodTopology(2);
   ReportEdge& edge = topology.edges[0].edge;
