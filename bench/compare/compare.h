@@ -21,7 +21,7 @@ namespace netsense {
 //
 // And it must not be chance: among thousands of rows some differ by anything. Each row has a p value, of Student's t of
 // the logarithm of B / A over its error: that of the medians by their repeats, and, from kManyRows rows of one kind and
-// transport on, no less than the spread of all their logarithms (noise.h, SpreadOfHalf), which also knows what changed
+// transport on, no less than the spread of all their logarithms (noise.h), which also knows what changed
 // from one run to the other. Those count that are discoveries at kFalseDiscoveries (Benjamini and Hochberg).
 struct NoiseRule {
   static constexpr size_t kMinRepeats = 3;

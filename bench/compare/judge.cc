@@ -44,8 +44,7 @@ std::optional<double> ErrorOfRepeats(const Difference& row) {
 
 // Sets noise_known, change_percent, p_value and is_chance of all rows that both documents have.
 void FindChance(std::vector<Difference>* rows) {
-  constexpr int kFreedomOfMany =
-      8;  // of a spread among many rows, whose tails are heavier than a normal distribution's
+  constexpr int kFreedomOfMany = 4;  // of a spread among many rows, whose tails are heavier than a normal one's
   std::map<std::string, std::vector<double>> logarithms;  // by what is alike
   auto kin_of = [](const Difference& row) {
     return absl::StrCat(TextOf(row.identity, "kind"), " ", TextOf(row.identity, "transport"), " ",
@@ -59,7 +58,7 @@ void FindChance(std::vector<Difference>* rows) {
   }
   std::map<std::string, double> spreads;
   for (auto& [kin, values] : logarithms)
-    if (values.size() >= NoiseRule::kManyRows) spreads[kin] = SpreadOfHalf(std::move(values));
+    if (values.size() >= NoiseRule::kManyRows) spreads[kin] = std::max(SpreadOfHalf(values), SpreadOfTails(values));
   std::vector<Difference*> tested;
   std::vector<double> p_values;
   for (Difference& row : *rows) {

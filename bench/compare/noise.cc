@@ -40,6 +40,7 @@ double NormalZ(double outside) {
 }
 
 constexpr double kHalfOfNormal = 2 * 0.6745;  // standard deviations that the middle half of a normal distribution spans
+constexpr double kTailOfNormal = 1.645;       // beyond which 5 % of it lie, at one end
 
 }  // namespace
 
@@ -60,6 +61,13 @@ double SpreadOfHalf(std::vector<double> values) {
   double shortest = values.back() - values.front();
   for (size_t i = 0; i + half < values.size(); ++i) shortest = std::min(shortest, values[i + half] - values[i]);
   return shortest / kHalfOfNormal;
+}
+
+double SpreadOfTails(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t beyond = values.size() / 20;
+  const double lower = -values[beyond], upper = values[values.size() - 1 - beyond];
+  return std::max(0.0, std::min(lower, upper)) / kTailOfNormal;
 }
 
 double StudentP(double t, int freedom) {

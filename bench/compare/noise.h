@@ -23,6 +23,10 @@ std::optional<double> MedianError(const std::vector<double>& sorted);
 // the other half does, does not show. Of non-empty values.
 double SpreadOfHalf(std::vector<double> values);
 
+// The same, were they normal around 0, by the nearer of their 5th and 95th percentiles; 0 where these are on one side.
+// Noise goes both ways, and its tails may be far heavier than its middle; what changed all one way does not show.
+double SpreadOfTails(std::vector<double> values);
+
 // P(|T| >= |t|) for Student's t with `freedom` >= 1 degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4).
 double StudentP(double t, int freedom);
 
