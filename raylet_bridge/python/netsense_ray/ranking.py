@@ -85,13 +85,13 @@ def rank_nodes(
         raise NetsenseError(_no_ring(topology, n, by, transport, len(best), unknown))
     order = tuple(nodes[i] for i in ring.order)
     links = tuple(best[a, b] for a, b in zip(order, order[1:] + order[:1], strict=True))
-    left_out = expired(topology, transport and {transport}) if by == "bandwidth" else ()
+    left_out = expired(topology, {transport} if transport else None) if by == "bandwidth" else ()
     return NodeRanking(by, order, links, min(links, key=lambda edge: worth(edge, by)), ring.exact, unknown, left_out)
 
 
 def _best_edges(topology: Topology, by: By, transport: str | None) -> dict[Pair, Edge]:
     best: dict[Pair, Edge] = {}
-    for pairs in slowest_rails(topology, by, transport and {transport}).values():
+    for pairs in slowest_rails(topology, by, {transport} if transport else None).values():
         for pair, edge in pairs.items():
             if pair not in best or worth(edge, by) > worth(best[pair], by):
                 best[pair] = edge
