@@ -14,7 +14,7 @@ namespace {
 // What the rows of one pair say.
 struct Readings {
   std::vector<double> there, back;  // by who sent: the pair's first node, or the second
-  std::vector<double> p90;
+  std::vector<double> p90, full, full_p90;
   std::string failure, clock;
   std::optional<double> expected;
 };
@@ -48,6 +48,9 @@ void Read(const nlohmann::json& row, Metric metric, bool by_first, Readings* rea
   (by_first || rtt ? readings->there : readings->back).push_back(value);
   if (rtt) {
     if (auto p90 = NumberOf(figures, "p90")) readings->p90.push_back(*p90);
+    const nlohmann::json& whole = ObjectOf(row, "rtt_us");
+    if (auto p50 = NumberOf(whole, "p50")) readings->full.push_back(*p50);
+    if (auto p90 = NumberOf(whole, "p90")) readings->full_p90.push_back(*p90);
     readings->clock = TextOf(row, "timestamp_source");
   } else if (auto expected = NumberOf(ObjectOf(row, "expected"), "gbps")) {
     readings->expected = expected;
@@ -90,6 +93,8 @@ std::vector<FirstLook> LooksOf(const std::vector<nlohmann::json>& rows, const st
     if (readings.failure.empty()) look.look.value = there && back ? std::min(there, back) : there ? there : back;
     if (there && back) look.other_way_gbps = std::max(there, back);
     look.p90_us = MedianOf(readings.p90);
+    look.full_us = MedianOf(readings.full);
+    look.full_p90_us = MedianOf(readings.full_p90);
     looks.push_back(std::move(look));
   }
   return looks;

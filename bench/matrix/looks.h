@@ -29,6 +29,8 @@ struct FirstLook {
   std::string fabric = {};  // transport and fabric: what classes that differ in link speed alone have in common
   std::optional<double> other_way_gbps = {};  // of the faster direction
   std::optional<double> p90_us = {};          // of the pair's round trips
+  // Of its full round trips, which every clock sees alike, p50 and p90.
+  std::optional<double> full_us = {}, full_p90_us = {};
 };
 
 // Of each pair the median over its repeats. Rows of measurements that failed for a reason other than the network are

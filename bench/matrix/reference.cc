@@ -10,9 +10,9 @@ struct Group {
   double other_way = 0;  // the best of the faster directions
   std::map<int, size_t> pairs_of;
 
-  void Add(const FirstLook& look) {
-    values.push_back(*look.look.value);
-    if (look.p90_us) p90s.push_back(*look.p90_us);
+  void Add(const FirstLook& look, double value, std::optional<double> p90) {
+    values.push_back(value);
+    if (p90) p90s.push_back(*p90);
     other_way = std::max(other_way, look.other_way_gbps.value_or(0));
     for (int end : {look.pair.a, look.pair.b}) ++pairs_of[end];
   }
@@ -45,10 +45,12 @@ References::References(Metric metric, const std::vector<FirstLook>& looks) {
   Groups classes, fabrics;
   for (const FirstLook& look : looks) {
     if (!look.look.value) continue;
-    for (const auto& [groups, name] : {std::pair(&classes, &look.link_class), std::pair(&fabrics, &look.fabric)}) {
-      (*groups)[{*name, look.clock}].Add(look);
-      if (!look.clock.empty()) (*groups)[{*name, ""}].Add(look);
-    }
+    const double value = *look.look.value;
+    classes[{look.link_class, look.clock}].Add(look, value, look.p90_us);
+    fabrics[{look.fabric, look.clock}].Add(look, value, look.p90_us);
+    if (look.clock.empty()) continue;
+    classes[{look.link_class, ""}].Add(look, value, look.p90_us);
+    fabrics[{look.fabric, ""}].Add(look, look.full_us.value_or(value), look.full_us ? look.full_p90_us : look.p90_us);
   }
   for (const auto& [key, group] : classes) by_class_[key] = group.ReferenceOf(metric);
   for (const auto& [key, group] : fabrics) by_fabric_[key] = group.ReferenceOf(metric);

@@ -28,7 +28,7 @@ class References {
 
   // By the look's clock, or by all of them where it has none.
   Reference OfClass(const FirstLook& look) const { return Find(by_class_, look.link_class, look.clock); }
-  // Of all its fabric's pairs, whatever their link speeds are; and whatever their clocks are.
+  // Of all its fabric's pairs, whatever their link speeds are; and, of full round trips, whatever their clocks are.
   Reference OfFabric(const FirstLook& look) const { return Find(by_fabric_, look.fabric, look.clock); }
   Reference OfFabricByAnyClock(const FirstLook& look) const { return Find(by_fabric_, look.fabric, ""); }
 

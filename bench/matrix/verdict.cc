@@ -43,9 +43,9 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
       known.reference = fabric;
     // What is as good as others that are better off, by a faster link or a nearer clock, is good.
     const Reference others = references.OfFabricByAnyClock(look);
-    known.comparable =
-        !known.reference.of_one_node || look.expected_gbps ||
-        (!others.of_one_node && look.look.value && !IsWorse(*look.look.value, others.value, others.p90_us));
+    const std::optional<double> value = look.full_us ? look.full_us : look.look.value;
+    known.comparable = !known.reference.of_one_node || look.expected_gbps ||
+                       (!others.of_one_node && look.look.value && !IsWorse(*value, others.value, others.p90_us));
     known.falls_short = short_pairs[look.link_class] >= kLeastToFallShort && !reaching.contains(look.link_class);
     known.bad_at_first = IsBad(known, look.look);
     pairs_[look.pair] = std::move(known);

@@ -9,8 +9,8 @@
 //   a path when nobody can tell: there is no good partner, or looks contradict each other.
 // What a node explains is blamed on no link and on no partner. More than half of a class has to be good.
 //
-// A pair is not judged when it is not bad, yet nothing would show it if it were: there is no figure; or all pairs of its
-// class, by its clock, have one node in common, what they could carry is not known, and it is not as good as its
+// A pair is not judged when it is not bad, yet nothing would show it if it were: there is no figure; or all pairs of
+// its class, by its clock, have one node in common, what they could carry is not known, and it is not as good as its
 // fabric's others either, which may have a faster link or a nearer clock.
 //
 // Where no pair of a class (of three pairs or more) reaches the allowed share of what it could carry, as with one

@@ -308,23 +308,28 @@ TEST(MatrixVerdict, AClassOfOneNodeIsComparedWithTheFabricsOthers) {
       << "its port may be a slower one";
 }
 
+// User space sees a longer way than the kernel, and everybody sees full round trips.
 TEST(MatrixVerdict, ARoundTripByAnotherClockThanAllOthersIsGoodIfItIsAsShort) {
-  auto looks = [](double odd) {
+  auto looks = [](double network, std::optional<double> full, std::optional<double> others_full) {
     std::vector<FirstLook> made;
     for (int a = 0; a < 4; ++a)
       for (int b = a + 1; b < 4; ++b) {
-        const bool other = Pair{a, b} == Pair{1, 3};  // user space sees a longer way than the kernel
+        const bool odd = Pair{a, b} == Pair{1, 3};
         made.push_back({.pair = {a, b},
                         .link_class = "tcp",
                         .expected_gbps = {},
-                        .look = {other ? odd : 20.0, ""},
-                        .clock = other ? "user" : "kernel",
-                        .fabric = "tcp"});
+                        .look = {odd ? network : 20.0, ""},
+                        .clock = odd ? "user" : "kernel",
+                        .fabric = "tcp",
+                        .full_us = odd ? full : others_full});
       }
     return made;
   };
-  EXPECT_TRUE(NotJudged(Metric::kRtt, looks(45)).empty());
-  EXPECT_EQ(NotJudged(Metric::kRtt, looks(300)), (std::vector<Pair>{{1, 3}}));
+  EXPECT_TRUE(NotJudged(Metric::kRtt, looks(45, {}, {})).empty());
+  EXPECT_TRUE(NotJudged(Metric::kRtt, looks(110, 120, 60)).empty());
+  const std::vector<Pair> it = {{1, 3}};
+  EXPECT_EQ(NotJudged(Metric::kRtt, looks(300, 310, 60)), it);
+  EXPECT_EQ(NotJudged(Metric::kRtt, looks(300, {}, {})), it);
 }
 
 TEST(MatrixVerdict, ThreeNodesOfWhichOneIsSlow) {
