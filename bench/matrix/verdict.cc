@@ -154,6 +154,15 @@ std::optional<bool> Verdict::BadWithPartner(int node) const {
   return IsBad(At(MakePair(node, partner->second.node)), partner->second.look);
 }
 
+bool Verdict::AsGoodAsWithPartners(Pair pair) const {
+  const auto a = partners_.find(pair.a), b = partners_.find(pair.b);
+  const std::optional<Look>& alone = At(pair).alone;
+  if (a == partners_.end() || b == partners_.end() || !alone || !alone->value) return false;
+  const std::optional<double> x = a->second.look.value, y = b->second.look.value;
+  if (!x || !y) return false;
+  return !IsWorse(*alone->value, metric_ == Metric::kRtt ? std::max(*x, *y) : std::min(*x, *y), 0);
+}
+
 std::vector<Pair> Verdict::PairsInQuestion() const {
   std::vector<Pair> pairs;
   for (const Pair& pair : bad_at_first_)
@@ -340,6 +349,7 @@ std::vector<Suspect> Verdict::Suspects() const {
       unclear.push_back(pair);
       continue;
     }
+    if (AsGoodAsWithPartners(pair)) continue;
     Suspect suspect = Blaming(Blame::kLink, {pair.a, pair.b}, {pair});
     suspect.evidence.push_back(PartnerWords(pair.a));
     suspect.evidence.push_back(PartnerWords(pair.b));

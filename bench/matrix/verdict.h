@@ -99,6 +99,8 @@ class Verdict {
   std::vector<Pair> PairsInQuestion() const;
   std::optional<int> GoodPartnerOf(int node) const;
   std::optional<bool> BadWithPartner(int node) const;
+  // All looks alone are alike: what its ends have with others then, when the first looks met a better moment.
+  bool AsGoodAsWithPartners(Pair pair) const;
   const Known& At(Pair pair) const { return pairs_.at(pair); }
 
   std::string Words(const Look& look) const;

@@ -348,6 +348,16 @@ TEST(MatrixVerdict, ThreeNodesOfWhichOneIsSlow) {
   EXPECT_EQ(Words(Judge(3, [](Pair pair, bool) { return Look{pair.a == 0 ? 10.0 : 7.0, ""}; })), "");
 }
 
+TEST(MatrixVerdict, ALinkThatIsAsGoodAsItsEndsWithOthersIsNoSlowOne) {
+  // As on a busy host: 9.7 in the first looks, and later nobody has more than 5.7.
+  EXPECT_EQ(Words(Judge(3,
+                        [](Pair pair, bool alone) {
+                          const bool low = pair == Pair{0, 2};
+                          return Look{alone ? (low ? 4.8 : 5.5) : (low ? 4.5 : 9.7), ""};
+                        })),
+            "");
+}
+
 TEST(MatrixVerdict, ASlowLinkOfThree) {
   EXPECT_EQ(Words(Judge(3, [](Pair pair, bool) { return Look{pair == Pair{0, 2} ? 1.0 : 10.0, ""}; })), "link 0 2;");
 }
