@@ -69,7 +69,7 @@ class Loaded {
       std::stop_source load_is_over;  // pings after it would be idle ones
       std::stop_callback forward(stop_, [&load_is_over] { load_is_over.request_stop(); });
       std::jthread streams([&] {
-        streamed = WhatArrived(MeasureBandwidth(transports_, load, stop_));
+        streamed = MeasureBandwidth(transports_, load, stop_);
         load_is_over.request_stop();
       });
       if (SleepUnlessStopped(stop_, kRampUp)) return;

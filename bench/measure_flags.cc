@@ -228,7 +228,7 @@ void BandwidthInto(const TransportRegistry& transports, const BandwidthRequest& 
                    const std::stop_token& stop, Results* results) {
   auto result = [&] {
     Progress progress(request.target.transport + " bandwidth", request.bounds.duration, results->for_people());
-    return WhatArrived(MeasureBandwidth(transports, request, stop));
+    return MeasureBandwidth(transports, request, stop);
   }();
   if (stop.stop_requested() && absl::IsCancelled(result.status())) return;
   nlohmann::json row = result.ok() ? BandwidthRow(request, *result) : BandwidthFailureRow(request, result.status());

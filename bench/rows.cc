@@ -169,15 +169,6 @@ std::string HostName() {
   return system.nodename;
 }
 
-absl::StatusOr<BandwidthResult> WhatArrived(absl::StatusOr<BandwidthResult> result) {
-  if (!result.ok()) return result;
-  size_t empty = 0;
-  for (const BandwidthResult::Stream& stream : result->streams) empty += stream.sample.bytes == 0 ? 1 : 0;
-  if (empty == 0) return result;
-  return absl::DataLossError(
-      fmt::format("the session is there, but not one byte arrived by {} of {} streams", empty, result->streams.size()));
-}
-
 nlohmann::json PingRow(const PingRequest& request, const PingResult& result) {
   nlohmann::json row = Identity("ping", request.target, result.details);
   row.update({{"payload_bytes", request.payload_bytes},

@@ -9,9 +9,6 @@
 
 namespace netsense {
 
-// DataLoss where not one byte of a stream arrived: that is no slow stream, and the others' figures are not its own.
-absl::StatusOr<BandwidthResult> WhatArrived(absl::StatusOr<BandwidthResult> result);
-
 // Rows. `source` is the name of the host that measured.
 nlohmann::json PingRow(const PingRequest& request, const PingResult& result);
 nlohmann::json BandwidthRow(const BandwidthRequest& request, const BandwidthResult& result);

@@ -78,7 +78,7 @@ class Sweep {
                                .bounds = BoundsOf(flags_, {.iterations = {}, .duration = StreamTime()})};
       request.payload_bytes = request.message_bytes = bytes;
       if (flags_.reverse) request.directions = {Direction::kFromPeer};
-      auto result = WhatArrived(MeasureBandwidth(transports_, request, stop_));
+      auto result = MeasureBandwidth(transports_, request, stop_);
       if (!result.ok()) return Failed(BandwidthFailureRow(request, result.status()), result.status(), repeat, out);
       const auto bps = result->sample.bps();
       line += bps ? fmt::format(" {:>20.3f} {:>16.6f}", *bps / 1e9, *bps / 8 / bytes / 1e6)

@@ -259,9 +259,8 @@ void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow&
                    });
     };
     auto result = measure();
-    // A host may have stood still for all of so short a stream: once more.
-    if (result.ok() && !WhatArrived(result).ok() && !Late() && is_told()) result = measure();
-    result = WhatArrived(std::move(result));
+    // A host may have stood still for all of so short a stream, and nothing of it arrived: once more.
+    if (absl::IsDataLoss(result.status()) && !Late() && is_told()) result = measure();
     if (failed(result.status())) {
       if (is_told()) tell(way.from, way.to, BandwidthFailureRow(stream, result.status()));
       return;
