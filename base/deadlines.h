@@ -78,6 +78,7 @@ inline constexpr Deadline kStatusAnswer{3s};       // netsense-engine --status, 
 inline constexpr Deadline kEngineAnswer{1s};       // the bridge, for each of the engine's answers
 inline constexpr Deadline kEngineFirstAnswer{6s};  // but the first: it loads libraries and starts a process for it
 inline constexpr Deadline kEngineSilence{3s};      // the bridge, for the engine's next sign of life (one a second)
+inline constexpr Deadline kNextBridge{10s};        // the engine, for the next bridge when its own was killed
 inline constexpr Deadline kEngineEnd{1s};          // the bridge, from SIGTERM to SIGKILL
 // ---- the bridge, the GCS and who reads
 inline constexpr Deadline kGcsCall{2s};          // for each call's answer
@@ -86,6 +87,7 @@ inline constexpr Deadline kGcsLastWords{300ms};  // for each write when the brid
 inline constexpr Deadline kGcsReconnect{200ms};  // for the connection after an outage, within a call
 inline constexpr Deadline kGcsKeepalive{10s};    // for the answer to gRPC's own ping
 inline constexpr Deadline kNodeSilence{5s};      // the standalone head, for a node's next heartbeat (one a second)
+inline constexpr Deadline kForget{10s};          // netsense-bridge forget, for the head to do it
 inline constexpr Deadline kHttpRequest{2s};      // the bridge, for a whole request
 inline constexpr Deadline kHttpStall{2s};        // the same, for a reader that takes nothing
 inline constexpr Deadline kHttpAnswer{30s};      // the same, for the whole answer to be taken

@@ -33,7 +33,9 @@
 #include "raylet_bridge/mesh_plan.h"
 #include "raylet_bridge/publisher.h"
 #include "raylet_bridge/raylet.h"
+#include "raylet_bridge/roster_keeper.h"
 #include "raylet_bridge/service_report.h"
+#include "raylet_bridge/start_anew.h"
 
 namespace netsense {
 namespace {
@@ -52,7 +54,9 @@ class Bridge {
         own_node_{setup_.self.node_id,  setup_.self.address,
                   setup_.self.hostname, true,
                   setup_.self.is_head,  static_cast<uint64_t>(EpochMillis())},
-        reader_(setup_.gcs.get()),
+        keeper_(setup_.gcs.get(),
+                setup_.standalone() ? RosterFile(setup_.options.state_file, setup_.self.gcs_address) : ""),
+        reader_(setup_.gcs.get(), setup_.self.is_head ? keeper_.roster() : nullptr),
         dead_keys_(setup_.gcs.get()) {}
 
   absl::Status Run(std::stop_token stop);
@@ -83,6 +87,7 @@ class Bridge {
   Settings settings_;                  // written by the loop's thread with mutex_ held
   std::optional<std::string> config_;  // the text of the KV key `config` that settings_ come from
   const ClusterNode own_node_;         // as a standalone node registers
+  RosterKeeper keeper_;                // used by the head alone
   ClusterReader reader_;
   DeadKeys dead_keys_;
   std::map<std::string, DoorRecord> doors_;  // those that can be used
@@ -94,6 +99,7 @@ class Bridge {
   std::condition_variable_any wake_;
   bool news_ = false;
   std::shared_ptr<const ClusterView> view_ = std::make_shared<ClusterView>();
+  const MonotonicTime started_ = MonotonicNow();
   std::optional<MonotonicTime> gcs_heard_;
   EdgeHistory history_;  // where this bridge shows the cluster
 
@@ -118,6 +124,7 @@ absl::Status Bridge::Run(std::stop_token stop) {
   } else {
     NoteGcs(setup_.gcs->RegisterNode(own_node_));
   }
+  if (setup_.self.is_head) NoteGcs(keeper_.Begin());
   if (auto config = setup_.gcs->Get(kConfigKey); config.ok()) RefreshSettings(*config);
   StartEngine();
   publisher_ = std::make_unique<Publisher>(setup_.writer_gcs.get(), kWriteAgain);
@@ -181,7 +188,8 @@ void Bridge::StartFileSd() {
   std::string path = setup_.options.metrics_sd_file;
   if (path.empty() && setup_.self.is_head) path = FileSdPath(setup_.self.session_dir);
   if (path.empty() || path == "off") return;
-  file_sd_.emplace(path);
+  const std::string& name = setup_.options.cluster_name;
+  file_sd_.emplace(path, name.empty() ? setup_.self.gcs_address : name);
   spdlog::info("Prometheus finds the bridges by file_sd: {}", path);
 }
 
@@ -261,6 +269,8 @@ void Bridge::Loop() {
 }
 
 absl::Status Bridge::Tick() {
+  if (setup_.self.is_head)
+    if (auto begun = keeper_.Begin(); !begun.ok()) return begun;
   auto config = setup_.gcs->Get(kConfigKey);
   if (!config.ok()) return config.status();
   RefreshSettings(*config);
@@ -277,6 +287,8 @@ absl::Status Bridge::Tick() {
                    [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
     return LookForOurselves();
   RefreshPlan();
+  if (setup_.self.is_head)
+    if (auto kept = keeper_.Turn(config_, *publisher_); !kept.ok()) return kept;
   if (auto status = RefreshApi(); !status.ok()) return status;
   return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
 }
@@ -397,6 +409,7 @@ BridgeState Bridge::state() const {
   BridgeState state{.node_id = setup_.self.node_id,
                     .settings = {},
                     .view = {},
+                    .started = started_,
                     .gcs_heard = {},
                     .engine = driver_->state(),
                     .published = publisher_->counters()};
@@ -412,6 +425,7 @@ BridgeState Bridge::state() const {
 absl::Status RunBridge(const BridgeOptions& options, std::stop_token stop) {
   auto setup = PrepareBridge(options);
   if (!setup.ok()) return setup.status();
+  const auto watch = StartAnewWhenTheClockIsPutBack(setup->standalone() ? setup->self.node_id : "");
   spdlog::info("node {} at {}, GCS {}, {}", setup->self.node_id, setup->self.address,
                Printable(setup->self.gcs_address),
                setup->standalone() ? "standalone" : fmt::format("raylet pid {}", setup->self.raylet_pid));

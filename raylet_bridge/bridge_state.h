@@ -17,6 +17,7 @@ struct BridgeState {
   std::string node_id;
   Settings settings;
   std::shared_ptr<const ClusterView> view;  // never null; reports of others only where is_head
+  MonotonicTime started{};                  // the bridge
   std::optional<MonotonicTime> gcs_heard;   // nothing = the GCS has not answered yet
   EngineDriver::State engine;
   Publisher::Counters published;

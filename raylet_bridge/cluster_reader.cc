@@ -15,6 +15,7 @@ absl::Status ClusterReader::Poll(bool reports, MonotonicTime now) {
     keys.push_back(DoorKey(node.node_id));
     if (reports) keys.push_back(ReportKey(node.node_id));
   }
+  if (reports && own_roster_ == nullptr) keys.push_back(kRosterKey);
   auto values = gcs_->MultiGet(keys);
   if (!values.ok()) return values.status();
 
@@ -28,8 +29,26 @@ absl::Status ClusterReader::Poll(bool reports, MonotonicTime now) {
       next.reports.emplace(node.node_id, ParseReport(report->second, node.node_id));
   }
   RememberSightings(next, now);
+  if (reports)
+    if (auto found = FindLost(*values, next, now); !found.ok()) return found;
   view_ = std::move(view);
+  polled_ = polled_ || reports;
   return absl::OkStatus();
+}
+
+// A reader goes on from what the head wrote: a node that ended since then is lost for it too.
+absl::Status ClusterReader::FindLost(const std::map<std::string, std::string>& values, ClusterView& view,
+                                     MonotonicTime now) {
+  NodeRoster& roster = own_roster_ != nullptr ? *own_roster_ : roster_;
+  auto written = values.find(kRosterKey);
+  if (written != values.end() && written->second != roster_text_) {
+    roster_text_ = written->second;
+    (void)roster.Load(roster_text_, EpochMillis(), now);  // what can't be read is the head's to say
+  }
+  auto updated = roster.Update(
+      view.nodes, [this] { return gcs_->AllNodes(); }, EpochMillis(), now);
+  view.lost = roster.lost();
+  return updated;
 }
 
 void ClusterReader::RememberSightings(ClusterView& view, MonotonicTime now) const {
@@ -37,14 +56,11 @@ void ClusterReader::RememberSightings(ClusterView& view, MonotonicTime now) cons
     if (!report.ok()) continue;
     auto sighting = view_->sightings.find(node_id);
     auto before = view_->reports.find(node_id);
-    bool known = sighting != view_->sightings.end() && before != view_->reports.end() && before->second.ok();
-    if (!known) {
-      view.sightings[node_id] = {now, false};
-    } else if (before->second->ts_ms != report->ts_ms) {
-      view.sightings[node_id] = {now, true};
-    } else {
+    const bool same = before != view_->reports.end() && before->second.ok() && before->second->ts_ms == report->ts_ms;
+    if (same && sighting != view_->sightings.end())
       view.sightings[node_id] = sighting->second;
-    }
+    else
+      view.sightings[node_id] = {now, polled_};
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -13,9 +14,12 @@
 #include "base/process.h"
 #include "raylet_bridge/cluster_reader.h"
 #include "raylet_bridge/gcs_client.h"
+#include "raylet_bridge/head_api.h"
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/kv_keys.h"
 #include "raylet_bridge/raylet.h"
+#include "raylet_bridge/start_anew.h"
+#include "raylet_bridge/tls.h"
 
 namespace netsense {
 namespace {
@@ -23,12 +27,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kConfigOrigin[] = "the KV key config";
-
-absl::StatusOr<std::unique_ptr<GcsClient>> Open(const GcsAccess& access) {
-  auto address = FindGcsAddress(access.address);
-  if (!address.ok()) return address.status();
-  return GcsClient::Create({.address = *address, .token_file = access.token_file});
-}
+constexpr std::chrono::milliseconds kLookAgain{250};
+constexpr int64_t kLongestWatchMs = 15'000;
+constexpr char kNoApi[] =
+    "the head's bridge does not say where its HTTP API is, or at an address that is not the head's";
 
 // The settings that the cluster's configuration leads to; without it when it is bad, which is said.
 absl::StatusOr<Settings> SettingsOf(GcsClient& gcs, SettingsSources sources) {
@@ -47,10 +49,37 @@ bool WantsColor() {
   return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
 }
 
-absl::StatusOr<Topology> ReadTopology(GcsClient& gcs, ClusterReader& reader, const SettingsSources& sources) {
-  auto settings = SettingsOf(gcs, sources);
+// A reader who has just come knows of no report how old it is: it looks again until each has changed, or is STALE.
+absl::Status Watch(ClusterReader& reader, const Settings& settings, std::stop_token stop) {
+  const MonotonicTime begun = MonotonicNow();
+  while (true) {
+    const MonotonicTime looked = MonotonicNow();
+    if (auto polled = reader.Poll(/*reports=*/true); !polled.ok()) return polled;
+    int64_t wait_ms = 0;
+    for (const auto& [node_id, sighting] : reader.view()->sightings) {
+      const int64_t ttl_ms = reader.view()->reports.at(node_id)->ttl_ms;
+      if (!sighting.seen_to_change) wait_ms = std::max(wait_ms, ttl_ms > 0 ? ttl_ms : int64_t{settings.rtt_ttl_ms});
+    }
+    if (MillisSince(begun) > std::min(wait_ms, kLongestWatchMs) || wait_ms == 0) return absl::OkStatus();
+    // Of a large cluster a look takes a while itself.
+    if (SleepUnlessStopped(stop, std::max<MonotonicTime::duration>(kLookAgain, MonotonicNow() - looked)))
+      return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<Topology> ReadTopology(GcsClient& gcs, ClusterReader& reader, const StatusOptions& options,
+                                      std::string& note, std::stop_token stop) {
+  // Over TLS the token never crosses the network in clear; the HTTP API has none.
+  if (auto tls = TlsFromEnvironment(); tls.ok() && !tls->has_value()) {
+    auto api = FindHeadApi(gcs);
+    if (!api.ok()) return api.status();
+    auto asked = api->has_value() ? AskHeadApi(**api, options.gcs.token_file) : absl::NotFoundError(kNoApi);
+    if (asked.ok()) return asked;
+    if (!absl::IsResourceExhausted(asked.status())) note = std::string(asked.status().message());
+  }
+  auto settings = SettingsOf(gcs, options.sources);
   if (!settings.ok()) return settings.status();
-  if (auto polled = reader.Poll(/*reports=*/true); !polled.ok()) return polled;
+  if (auto watched = Watch(reader, *settings, stop); !watched.ok()) return watched;
   return BuildTopology(*reader.view(), *settings, EpochMillis(), MonotonicNow());
 }
 
@@ -86,7 +115,7 @@ std::string FullName(const std::string& key) {
 }
 
 int ChangeConfig(const GcsAccess& access, const std::string& key, const std::optional<std::string>& value) {
-  auto gcs = Open(access);
+  auto gcs = OpenGcs(access);
   if (!gcs.ok()) return FailCommand(gcs.status());
   auto config = ReadConfig(**gcs);
   if (!config.ok()) return FailCommand(config.status());
@@ -101,26 +130,36 @@ int ChangeConfig(const GcsAccess& access, const std::string& key, const std::opt
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<GcsClient>> OpenGcs(const GcsAccess& access) {
+  auto address = FindGcsAddress(access.address);
+  if (!address.ok()) return address.status();
+  return GcsClient::Create({.address = *address, .token_file = access.token_file});
+}
+
 int FailCommand(const absl::Status& status) {
   std::cerr << "netsense-bridge: " << status.message() << "\n";
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
 }
 
 int RunStatus(const StatusOptions& options, std::stop_token stop) {
-  auto gcs = Open(options.gcs);
+  auto gcs = OpenGcs(options.gcs);
   if (!gcs.ok()) return FailCommand(gcs.status());
   ClusterReader reader(gcs->get());
   StatusStyle style = options.style;
   style.color = WantsColor();
+  const auto watch = options.watch ? StartAnewWhenTheClockIsPutBack("") : nullptr;
   const bool redraw = options.watch && isatty(STDOUT_FILENO) == 1;
   int exit_code = kExitFailed;
+  std::string note, told;
   do {
-    auto topology = ReadTopology(**gcs, reader, options.sources);
+    auto topology = ReadTopology(**gcs, reader, options, note, stop);
     if (redraw) std::cout << "\x1b[H\x1b[2J";
     if (topology.ok()) {
-      exit_code = StatusExitCode(*topology);
+      exit_code = StatusExitCode(*topology, style);
       std::cout << (options.json ? StatusJson(*topology) + "\n" : RenderStatus(*topology, style));
       if (options.watch && !redraw && !options.json) std::cout << "\n";
+      if (note != told) std::cerr << "netsense-bridge: " << note << ": read from the GCS instead\n";
+      told = note;
     } else {
       exit_code = FailCommand(topology.status());
     }
@@ -131,7 +170,7 @@ int RunStatus(const StatusOptions& options, std::stop_token stop) {
 
 int ShowConfig(const GcsAccess& access, SettingsSources sources, bool json) {
   std::string note;
-  auto gcs = Open(access);
+  auto gcs = OpenGcs(access);
   auto text = gcs.ok() ? (*gcs)->Get(kConfigKey) : absl::StatusOr<std::optional<std::string>>(gcs.status());
   if (text.ok()) {
     auto cluster = ParseSettingsJson(text->value_or(""), kConfigOrigin);
@@ -164,7 +203,7 @@ int SetConfig(const GcsAccess& access, const std::string& key, const std::string
 int UnsetConfig(const GcsAccess& access, const std::string& key) { return ChangeConfig(access, key, std::nullopt); }
 
 int ClearConfig(const GcsAccess& access) {
-  auto gcs = Open(access);
+  auto gcs = OpenGcs(access);
   if (!gcs.ok()) return FailCommand(gcs.status());
   if (auto removed = (*gcs)->Delete(kConfigKey); !removed.ok()) return FailCommand(removed);
   return 0;

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "raylet_bridge/gcs_client.h"
 #include "raylet_bridge/settings.h"
 #include "raylet_bridge/status.h"
 
@@ -38,6 +41,11 @@ int UnsetConfig(const GcsAccess& gcs, const std::string& key);
 // Removes all of the cluster's settings.
 int ClearConfig(const GcsAccess& gcs);
 
+// Has the head forget a lost node: `name` is its id, eight or more first digits of it, its host name or its address.
+// Returns when it has. InvalidArgument (2) lists those that are lost.
+int ForgetNode(const GcsAccess& gcs, const std::string& name);
+
+absl::StatusOr<std::unique_ptr<GcsClient>> OpenGcs(const GcsAccess& access);
 // Prints the error; kExitUsage for InvalidArgument, else kExitFailed.
 int FailCommand(const absl::Status& status);
 

@@ -19,6 +19,7 @@ namespace {
 
 using grpc::ServerContext;
 using ray::rpc::GcsNodeInfo;
+using ray::rpc::NodeDeathInfo;
 
 constexpr size_t kNodeIdBytes = 28;
 constexpr size_t kMaxNodes = 10'000;
@@ -103,6 +104,7 @@ class NodeTable final : public ray::rpc::NodeInfoGcsService::Service {
     node.info = info;
     node.info.set_state(GcsNodeInfo::ALIVE);
     node.info.clear_end_time_ms();
+    node.info.clear_death_info();
     node.last_heard = clock_();
     return grpc::Status::OK;
   }
@@ -114,7 +116,8 @@ class NodeTable final : public ray::rpc::NodeInfoGcsService::Service {
     reply->mutable_status();
     std::lock_guard lock(mutex_);
     auto node = nodes_.find(request->node_id());
-    if (node != nodes_.end() && node->second.info.state() == GcsNodeInfo::ALIVE) Die(node->second);
+    if (node != nodes_.end() && node->second.info.state() == GcsNodeInfo::ALIVE)
+      Die(node->second, NodeDeathInfo::EXPECTED_TERMINATION, "it left by itself");
     return grpc::Status::OK;
   }
 
@@ -126,8 +129,10 @@ class NodeTable final : public ray::rpc::NodeInfoGcsService::Service {
   };
 
   // These two need mutex_.
-  void Die(Node& node) {
+  void Die(Node& node, NodeDeathInfo::Reason reason, const std::string& words) {
     node.info.set_state(GcsNodeInfo::DEAD);
+    node.info.mutable_death_info()->set_reason(reason);
+    node.info.mutable_death_info()->set_reason_message(words);
     node.info.set_end_time_ms(static_cast<uint64_t>(EpochMillis()));
     node.died_at = clock_();
   }
@@ -135,7 +140,8 @@ class NodeTable final : public ray::rpc::NodeInfoGcsService::Service {
   void ExpireNodes() {
     const MonotonicTime now = clock_();
     for (auto& [id, node] : nodes_)
-      if (node.info.state() == GcsNodeInfo::ALIVE && now - node.last_heard > node_timeout_) Die(node);
+      if (node.info.state() == GcsNodeInfo::ALIVE && now - node.last_heard > node_timeout_)
+        Die(node, NodeDeathInfo::UNEXPECTED_TERMINATION, fmt::format("no heartbeat for {} ms", node_timeout_.count()));
     std::erase_if(nodes_, [now](const auto& entry) {
       return entry.second.info.state() == GcsNodeInfo::DEAD && now - entry.second.died_at > kForgetDeadAfter;
     });

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/engine_client.h"
@@ -16,9 +17,6 @@
 
 namespace netsense {
 namespace {
-
-// An engine whose bridge was killed waits for so long for the next one.
-constexpr char kExitWithoutLeaseSeconds[] = "10";
 
 std::string RuntimeDirectory() {
   auto env = [](const char* name) {
@@ -93,7 +91,7 @@ std::vector<std::string> EngineHost::Arguments() const {
                                     "--listen",
                                     JoinHostPort(options_.door_address, port),
                                     "--exit-without-lease",
-                                    kExitWithoutLeaseSeconds};
+                                    std::to_string(deadlines::kNextBridge().count() / 1000)};
   if (!options_.token_file.empty()) words.insert(words.end(), {"--token-file", options_.token_file});
   if (!options_.rails.empty()) words.insert(words.end(), {"--rails", options_.rails});
   if (options_.cpus == "off") {

@@ -1,13 +1,8 @@
 #include "raylet_bridge/file_sd.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -16,6 +11,7 @@
 #include "base/unique_fd.h"
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/node_identity.h"
+#include "raylet_bridge/replace_file.h"
 
 namespace netsense {
 namespace {
@@ -24,22 +20,6 @@ namespace {
 constexpr char kName[] = "prom_metrics_service_discovery_netsense.json";
 constexpr mode_t kReadableByAll = 0644;  // Prometheus is another user; nothing secret is in it
 
-// The new file, open.
-absl::StatusOr<UniqueFd> ReplaceFile(const std::string& path, const std::string& content) {
-  const auto failed = [&path](const char* what) {
-    return absl::UnavailableError(fmt::format("cannot {} {}: {}", what, path, strerror(errno)));
-  };
-  std::string temporary = path + ".XXXXXX";
-  UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd) return failed("write beside");
-  const bool written = write(fd.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
-                       fchmod(fd.get(), kReadableByAll) == 0;
-  if (written && rename(temporary.c_str(), path.c_str()) == 0) return fd;
-  auto status = failed("replace");
-  unlink(temporary.c_str());
-  return status;
-}
-
 }  // namespace
 
 std::string FileSdPath(const std::string& session_dir) {
@@ -47,7 +27,7 @@ std::string FileSdPath(const std::string& session_dir) {
   return std::filesystem::path(session_dir).parent_path() / kName;
 }
 
-std::string FileSdJson(const ClusterView& view) {
+std::string FileSdJson(const ClusterView& view, const std::string& cluster) {
   nlohmann::ordered_json targets = nlohmann::ordered_json::array();
   for (const ClusterNode& node : view.nodes) {
     auto door = view.doors.find(node.node_id);
@@ -57,6 +37,7 @@ std::string FileSdJson(const ClusterView& view) {
     targets.push_back({{"targets", {JoinHostPort(node.address, http->port)}},
                        {"labels",
                         {{"job", "ray_network_sense"},
+                         {"cluster", cluster},
                          {"node_id", node.node_id},
                          {"hostname", node.hostname},
                          {"head", node.is_head ? "true" : "false"}}}});
@@ -77,9 +58,9 @@ bool FileSd::OursIsThere() const {
 }
 
 void FileSd::Update(const ClusterView& view) {
-  std::string json = FileSdJson(view);
+  std::string json = FileSdJson(view, cluster_);
   if (json == written_ && OursIsThere()) return;
-  auto file = ReplaceFile(path_, json);
+  auto file = ReplaceFile(path_, json, kReadableByAll);
   if (file.ok()) {
     file_ = *std::move(file);
     written_ = std::move(json);

@@ -58,6 +58,19 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
+// The autoscaler's name for nodes that are alike, KubeRay's worker group.
+std::string GroupOf(const ray::rpc::GcsNodeInfo& info) {
+  if (!info.node_type_name().empty()) return info.node_type_name();
+  auto label = info.labels().find("ray.io/node-group");
+  return label == info.labels().end() ? "" : label->second;
+}
+
+bool LeftInOrder(const ray::rpc::NodeDeathInfo& death) {
+  return death.reason() == ray::rpc::NodeDeathInfo::EXPECTED_TERMINATION ||
+         death.reason() == ray::rpc::NodeDeathInfo::AUTOSCALER_DRAIN_PREEMPTED ||
+         death.reason() == ray::rpc::NodeDeathInfo::AUTOSCALER_DRAIN_IDLE;
+}
+
 class GrpcGcsClient : public GcsClient {
  public:
   GrpcGcsClient(GcsClientOptions options, std::shared_ptr<grpc::Channel> channel, Token token)
@@ -165,7 +178,8 @@ class GrpcGcsClient : public GcsClient {
       bool alive = info.state() == ray::rpc::GcsNodeInfo::ALIVE;
       if (info.node_id().size() != kNodeIdBytes || (request.has_state_filter() && !alive)) continue;
       nodes.push_back({absl::BytesToHexString(info.node_id()), info.node_manager_address(),
-                       info.node_manager_hostname(), alive, info.is_head_node(), info.start_time_ms()});
+                       info.node_manager_hostname(), alive, info.is_head_node(), info.start_time_ms(), GroupOf(info),
+                       LeftInOrder(info.death_info()), Printable(info.death_info().reason_message())});
     }
     std::sort(nodes.begin(), nodes.end(), [](const auto& a, const auto& b) { return a.node_id < b.node_id; });
     return nodes;

@@ -23,6 +23,10 @@ struct ClusterNode {
   bool alive = false;
   bool is_head = false;
   uint64_t start_time_ms = 0;
+  std::string group{};  // of nodes that stand in for each other, KubeRay's worker group say; empty = not said
+  // Of one that is not alive: that it ended on purpose (stopped, drained, idle), and the GCS's words.
+  bool left_in_order = false;
+  std::string end_reason{};
 };
 
 struct GcsClientOptions {

@@ -11,6 +11,8 @@ inline constexpr char kDoorKeyPrefix[] = "door:";
 inline constexpr char kInventoryKeyPrefix[] = "inventory:";
 inline constexpr char kConfigKey[] = "config";
 inline constexpr char kHttpApiKey[] = "http_api";
+inline constexpr char kRosterKey[] = "roster";  // node_roster.h
+inline constexpr char kForgetKey[] = "forget";  // node ids that the head is to forget, a JSON list
 
 inline std::string ReportKey(const std::string& node_id) { return kReportKeyPrefix + node_id; }
 inline std::string DoorKey(const std::string& node_id) { return kDoorKeyPrefix + node_id; }

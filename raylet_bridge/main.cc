@@ -63,12 +63,17 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                 "where no such raylet runs yet, wait for it (with --standalone: nothing to wait for)");
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
+  app->add_option("--state-file", arguments.run.state_file,
+                  "with --head: where to keep which nodes the cluster has, and its settings, or `off` (default: in "
+                  "$STATE_DIRECTORY, $XDG_STATE_HOME/netsense or ~/.local/state/netsense)");
   app->add_option("--http-listen", arguments.run.http_listen,
                   "ADDRESS:PORT of the HTTP API (default: the node's address, port 18591)");
   app->add_option("--metrics-sd-file", arguments.run.metrics_sd_file,
                   "where to tell Prometheus of all bridges (file_sd), or `off` (default: a head's with Ray, beside "
                   "Ray's own prom_metrics_service_discovery.json; none without Ray)")
       ->take_last();  // the service's own file gives one already
+  app->add_option("--cluster-name", arguments.run.cluster_name,
+                  "what that file calls this cluster, where several share a Prometheus (default: the GCS's address)");
   app->add_flag("--insecure", arguments.run.insecure, "without a token, serve anyone who can reach this node's ports");
   app->add_option("--engine", arguments.run.engine_program,
                   "netsense-engine (default: beside this program, then PATH)");
@@ -85,7 +90,11 @@ void AddStatus(CLI::App* app, Arguments& arguments) {
       ->expected(0, 1)
       ->default_str("2")
       ->check(NumberBetween(0.1, 3600));
-  app->footer("Exit codes: 0 all edges OK, 1 some edge is not, 2 usage, 3 could not ask the GCS.");
+  app->add_option("--expect-nodes", arguments.style.expected_nodes, "exit with 1 where fewer nodes are alive")
+      ->check(CLI::Range(1, 100000));
+  app->footer(
+      "Exit codes: 0 all edges OK, 1 some edge is not, or a node is lost or missing, 2 usage, 3 could not ask the "
+      "GCS.");
 }
 
 absl::StatusOr<SettingsSources> Sources(const Arguments& arguments) {
@@ -137,6 +146,7 @@ int main(int argc, char** argv) {
       "  netsense-bridge run --standalone --head --node-ip 10.0.0.1        a cluster without Ray: its head\n"
       "  netsense-bridge run --standalone --gcs-address 10.0.0.1:18592     and each other node\n"
       "  netsense-bridge status --watch\n"
+      "  netsense-bridge forget 435685b8                                   a node that will not come back\n"
       "  netsense-bridge config set network_sense_enabled true             for the whole cluster\n"
       "`netsense-bridge SUBCOMMAND --help` says more.");
   app.set_version_flag("--version", "netsense-bridge " NETSENSE_VERSION);
@@ -148,6 +158,10 @@ int main(int argc, char** argv) {
   AddRun(run, arguments);
   CLI::App* status = app.add_subcommand("status", "show which nodes reach which, and how fast");
   AddStatus(status, arguments);
+  CLI::App* forget = app.add_subcommand("forget", "forget a node that is LOST and will not come back");
+  AddGcs(forget, arguments);
+  forget->add_option("NODE", arguments.key, "its id (or the digits that status shows), host name or address")
+      ->required();
   CLI::App* config = app.add_subcommand("config", "show the settings, or change the cluster's");
   AddGcs(config, arguments);
   AddSettings(config, arguments);
@@ -170,6 +184,7 @@ int main(int argc, char** argv) {
   if (!sources.ok()) return FailCommand(sources.status());
   if (run->parsed()) return Run(arguments, *sources);
   if (status->parsed()) return ShowStatus(arguments, *sources, status->count("--watch") > 0);
+  if (forget->parsed()) return ForgetNode(arguments.gcs, arguments.key);
   if (set->parsed()) return SetConfig(arguments.gcs, arguments.key, arguments.value);
   if (!unset->parsed()) return ShowConfig(arguments.gcs, *sources, arguments.json);
   if (arguments.unset_all == !arguments.key.empty())

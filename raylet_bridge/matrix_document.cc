@@ -14,6 +14,7 @@
 
 #include "raylet_bridge/json_fields.h"
 #include "raylet_bridge/port_pairs.h"
+#include "raylet_bridge/topology_document.h"
 
 namespace netsense {
 namespace {
@@ -262,6 +263,7 @@ absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& sett
   matrix.nodes =
       JudgeCluster(view, settings, now_epoch_ms, now, [&filler](const JudgedEdge& edge) { filler.Add(edge); });
   matrix.reasons = filler.TakeReasons();
+  matrix.lost = LostNodes(view, now);
   for (std::string& warning : TopologyWarnings(matrix.nodes)) matrix.warnings.push_back(std::move(warning));
   return matrix;
 }
@@ -273,6 +275,7 @@ std::string MatrixToBytes(const Matrix& matrix, const std::string& message) {
                                 {"warnings", matrix.warnings},
                                 {"version", NETSENSE_VERSION},
                                 {"nodes", NodesToJson(matrix.nodes)},
+                                {"lost_nodes", LostNodesToJson(matrix.lost)},
                                 {"states", StateNames()},
                                 {"reasons", matrix.reasons}});
   start.back() = ',';

@@ -41,6 +41,7 @@ struct Matrix {
 
   int64_t generated_at_ms = 0;
   std::vector<TopologyNode> nodes;
+  std::vector<TopologyLost> lost;
   std::vector<std::string> warnings;
   std::vector<std::string> reasons;  // the first is "": no reason
   std::vector<MatrixLayer> layers;   // tcp first, then by name

@@ -54,7 +54,9 @@ Labels operator+(Labels labels, const prometheus::ClientMetric::Label& more) {
 struct LayerEdges {
   std::array<int64_t, v1::PathState_ARRAYSIZE> of_state{};
   std::array<int64_t, v1::BandwidthState_ARRAYSIZE> of_bandwidth_state{};  // of edges that have bandwidth probes
-  std::vector<double> bandwidths_mbps;
+  int64_t down = 0;  // between nodes that are reachable
+  std::vector<double> bandwidths_mbps, rtts_ms;
+  std::optional<int64_t> without_bandwidth;  // OK edges; nothing = bandwidth is not probed in this layer
   std::optional<double> worst_percent;
   std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
 
@@ -65,6 +67,7 @@ struct LayerEdges {
     Count(edge.state);
     if (edge.bw_life_ms) ++of_bandwidth_state[static_cast<size_t>(edge.bw_state)];
     if (edge.bw_p50_mbps) bandwidths_mbps.push_back(*edge.bw_p50_mbps);
+    if (edge.rtt_p50_ms) rtts_ms.push_back(*edge.rtt_p50_ms);
     if (edge.bw_percent) worst_percent = std::min(worst_percent.value_or(*edge.bw_percent), *edge.bw_percent);
     if (edge.last_ok_age_ms) oldest_ok_ms = std::max(oldest_ok_ms.value_or(0), *edge.last_ok_age_ms);
     if (edge.bw_age_ms) oldest_bandwidth_ms = std::max(oldest_bandwidth_ms.value_or(0), *edge.bw_age_ms);
@@ -96,8 +99,8 @@ void AddEngine(const BridgeState& state, MonotonicTime now, MetricPage& page) {
   page.Gauge("engine_up", "1 while this node's engine can be heard", {}, engine.problem.empty() ? 1 : 0);
   if (engine.heard_age_ms)
     page.Gauge("engine_heard_age_seconds", "since this node's engine said anything", {}, Seconds(*engine.heard_age_ms));
-  if (state.gcs_heard)
-    page.Gauge("gcs_heard_age_seconds", "since the GCS answered", {}, Seconds(MillisSince(*state.gcs_heard, now)));
+  page.Gauge("gcs_heard_age_seconds", "since the GCS answered, or, where it never has, since this bridge began", {},
+             Seconds(MillisSince(state.gcs_heard.value_or(state.started), now)));
   if (state.published.last_written)
     page.Gauge("report_age_seconds", "since this node's bridge last wrote to the GCS", {},
                Seconds(MillisSince(*state.published.last_written, now)));
@@ -143,9 +146,17 @@ void AddTotals(const EngineDriver::State& engine, MetricPage& page) {
   }
 }
 
-void AddLayers(const Report& report, MetricPage& page) {
+// `report` has an edge for each path of the plan, in its order.
+void AddLayers(const v1::Plan& plan, const Report& report, MetricPage& page) {
   std::map<Layer, LayerEdges> layers;
-  for (const ReportEdge& edge : report.edges) layers[LayerOf(edge)].Add(edge);
+  for (size_t i = 0; i < report.edges.size(); ++i) {
+    const ReportEdge& edge = report.edges[i];
+    LayerEdges& layer = layers[LayerOf(edge)];
+    layer.Add(edge);
+    if (plan.paths(static_cast<int>(i)).bandwidth_slots() > 0)
+      layer.without_bandwidth =
+          layer.without_bandwidth.value_or(0) + (edge.state == v1::PATH_STATE_OK && !edge.bw_p50_mbps ? 1 : 0);
+  }
   for (const auto& [layer, edges] : layers) {
     const Labels labels = LabelsOf(layer);
     AddStates("edges", "edges that leave this node, by state", layer, edges, page);
@@ -160,6 +171,14 @@ void AddLayers(const Report& report, MetricPage& page) {
       page.Gauge("bandwidth_edges", "edges that leave this node and have bandwidth probes, by what is known of it",
                  labels + Labels::value_type{"state", BandwidthStateName(static_cast<v1::BandwidthState>(of))},
                  static_cast<double>(edges.of_bandwidth_state[of]));
+    if (edges.without_bandwidth)
+      page.Gauge("edges_without_bandwidth", "OK edges whose bandwidth is probed, and not known now", labels,
+                 static_cast<double>(*edges.without_bandwidth));
+    if (!edges.rtts_ms.empty()) {
+      page.Gauge("rtt_worst_seconds", "of the windows' medians: of the edge where it is longest", labels,
+                 *std::max_element(edges.rtts_ms.begin(), edges.rtts_ms.end()) / 1e3);
+      page.Gauge("rtt_median_seconds", "of the edges that leave this node", labels, Median(edges.rtts_ms) / 1e3);
+    }
     if (edges.worst_percent)
       page.Gauge("bandwidth_expected_worst_ratio", "measured by expected bandwidth, of the edge where it is least",
                  labels, *edges.worst_percent / 100);
@@ -219,15 +238,31 @@ bool OfOneLayer(const ReportEdge* a, const ReportEdge* b) {
   return a->rail == b->rail && a->cross_rail == b->cross_rail && a->transport == b->transport && a->fabric == b->fabric;
 }
 
+constexpr char kReachable[] = "1 when at least half of the nodes that can tell reach it; 0 of a lost one";
+
+bool IsDown(v1::PathState state) {
+  return state == v1::PATH_STATE_UNREACHABLE || state == v1::PATH_STATE_REFUSED ||
+         state == v1::PATH_STATE_VERSION_MISMATCH;
+}
+
+// Where both nodes can be reached: a node that nobody reaches is one fault, and not one of each edge to it.
+struct DownEdge {
+  size_t src, dst;  // places
+  LayerEdges* layer;
+};
+
 void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime now, MetricPage& page) {
   std::map<Layer, LayerEdges> layers;
+  std::vector<DownEdge> down;
   const ReportEdge* last = nullptr;
   LayerEdges* layer_of_last = nullptr;
   const auto nodes = JudgeCluster(*state.view, state.settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
     if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported)) layer_of_last = &FindLayer(edge.reported, layers);
     last = edge.reported;
     layer_of_last->Count(edge.state);
+    if (IsDown(edge.state)) down.push_back({edge.src_place, edge.dst_place, layer_of_last});
   });
+  for (const DownEdge& edge : down) edge.layer->down += nodes[edge.src].reachable && nodes[edge.dst].reachable ? 1 : 0;
   int64_t judged = 0, reachable = 0, reporting = 0;
   for (const TopologyNode& node : nodes) {
     // Where nobody can tell, neither 1 nor 0 is true: probing is disabled, or all reports are old.
@@ -237,20 +272,30 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
     reporting += node.state == v1::PATH_STATE_OK ? 1 : 0;
     const Labels labels = {
         {"node", node.node.node_id}, {"node_address", node.node.address}, {"node_hostname", node.node.hostname}};
-    if (known)
-      page.Gauge("cluster_node_reachable", "1 when at least half of the nodes that can tell reach it", labels,
-                 node.reachable ? 1 : 0);
+    if (known) page.Gauge("cluster_node_reachable", kReachable, labels, node.reachable ? 1 : 0);
     if (node.report_age_ms)
       page.Gauge("cluster_node_report_age_seconds", "of the node's newest report", labels,
                  Seconds(*node.report_age_ms));
   }
+  for (const LostNode& lost : state.view->lost) {
+    const Labels labels = {
+        {"node", lost.node.node_id}, {"node_address", lost.node.address}, {"node_hostname", lost.node.hostname}};
+    page.Gauge("cluster_node_reachable", kReachable, labels, 0);
+    page.Gauge("cluster_node_lost_age_seconds", "since a node was noticed to have ended without saying so", labels,
+               Seconds(MillisSince(lost.since, now)));
+  }
+  page.Gauge("cluster_lost_nodes", "nodes that ended without saying so", {},
+             static_cast<double>(state.view->lost.size()));
   page.Gauge("cluster_nodes", "nodes that the GCS says are alive", {}, static_cast<double>(nodes.size()));
   if (judged > 0)
     page.Gauge("cluster_reachable_nodes", "nodes that at least half of those that can tell reach", {},
                static_cast<double>(reachable));
   page.Gauge("cluster_reporting_nodes", "nodes whose report is not stale", {}, static_cast<double>(reporting));
-  for (const auto& [layer, edges] : layers)
+  for (const auto& [layer, edges] : layers) {
     AddStates("cluster_edges", "edges of the whole cluster, by state", layer, edges, page);
+    page.Gauge("cluster_edges_down", "edges that are down, without those of nodes that most do not reach",
+               LabelsOf(layer), static_cast<double>(edges.down));
+  }
 }
 
 }  // namespace
@@ -261,7 +306,7 @@ std::string MetricsText(const BridgeState& state, bool whole_cluster, int64_t no
   MetricPage page;
   AddEngine(state, now, page);
   AddTotals(state.engine, page);
-  AddLayers(report, page);
+  AddLayers(state.engine.plan, report, page);
   if (state.settings.metrics_detail) AddDetail(state, report, page);
   if (whole_cluster) AddCluster(state, now_epoch_ms, now, page);
   return page.Text();

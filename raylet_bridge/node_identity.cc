@@ -19,6 +19,7 @@
 #include "base/utf8.h"
 #include "raylet_bridge/gcs_client.h"
 #include "raylet_bridge/raylet.h"
+#include "raylet_bridge/start_anew.h"
 
 namespace netsense {
 namespace {
@@ -65,7 +66,8 @@ absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
 
 absl::StatusOr<NodeIdentity> Standalone(const IdentityOptions& options) {
   NodeIdentity identity;
-  identity.node_id = RandomNodeId();
+  identity.node_id = NodeIdFromBefore();
+  if (identity.node_id.empty()) identity.node_id = RandomNodeId();
   const std::string name = options.node_name.empty() ? HostName() : options.node_name;
   identity.hostname = ToUtf8(name);
   if (identity.hostname != name)

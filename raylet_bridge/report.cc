@@ -307,6 +307,12 @@ Json EdgeToJson(const ReportEdge& edge) {
   return object;
 }
 
+ReportEdge EdgeFromJson(const Json& object) {
+  ReportEdge edge;
+  EachField(edge, Reader{object});
+  return edge;
+}
+
 std::string ReportToJson(const Report& report) {
   Json edges = Json::array();
   for (const ReportEdge& edge : report.edges) edges.push_back(EdgeToJson(edge));

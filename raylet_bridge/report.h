@@ -82,6 +82,8 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
 
 std::string ReportToJson(const Report& report);
 nlohmann::ordered_json EdgeToJson(const ReportEdge& edge);
+// What EdgeToJson wrote; a field that is absent or of another type is not known.
+ReportEdge EdgeFromJson(const nlohmann::ordered_json& object);
 
 // Another node wrote it, and is believed in what it says of itself only. InvalidArgument: it can't be read, or is
 // another node's. Edges without a destination or a state, to itself, or told twice are left out; an edge that claims to

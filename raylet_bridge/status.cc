@@ -237,6 +237,20 @@ std::string RenderUnknownBandwidth(const Topology& topology, const std::map<std:
   return text;
 }
 
+// In the columns of RenderNode: `by_name`, where the nodes are called by their host names.
+std::string RenderLost(const TopologyLost& lost, bool by_name, size_t width, const StatusStyle& style) {
+  const ClusterNode& node = lost.lost.node;
+  const std::string id = node.node_id.substr(0, kShortId);
+  return fmt::format("  {:<{}}  {:<15}  {}  {} for {}: {} (gone for good: netsense-bridge forget {})\n",
+                     Printable(by_name ? node.hostname : node.address), width,
+                     Printable(by_name ? node.address : node.hostname), id, Paint("LOST", kRed, style),
+                     FormatAge(lost.age_ms), Printable(lost.lost.reason), id);
+}
+
+bool MissesNodes(const Topology& topology, const StatusStyle& style) {
+  return style.expected_nodes && static_cast<int64_t>(topology.nodes.size()) < *style.expected_nodes;
+}
+
 }  // namespace
 
 std::string FormatAge(int64_t ms) {
@@ -256,20 +270,29 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
   const bool everything = style.all || topology.nodes.size() <= kManyNodes;
   size_t width = 0;
   for (const auto& [id, label] : labels) width = std::max(width, label.size());
-  const bool good = StatusExitCode(topology) == 0;
+  const bool good = StatusExitCode(topology, style) == 0;
 
   std::string text = Paint(fmt::format("{}/{} reachable", topology.num_reachable_nodes(), topology.nodes.size()),
                            good ? kGreen : kRed, style);
+  if (!topology.lost.empty()) text += fmt::format(", {} LOST", topology.lost.size());
   text += fmt::format(", {} of {} edges OK", topology.num_ok_edges(), topology.edges.size());
   if (topology.num_isolated_edges() > 0)
     text += fmt::format(", {} between rails that do not reach each other", topology.num_isolated_edges());
   const auto unknown = std::count_if(topology.edges.begin(), topology.edges.end(), BandwidthUnknown);
   if (unknown > 0) text += fmt::format(", bandwidth of {} not known", unknown);
   text += "\n";
+  if (!topology.message.empty()) text += Printable(topology.message) + "\n";
+  if (MissesNodes(topology, style))
+    text += fmt::format("{} nodes are expected (--expect-nodes), and {} alive\n", *style.expected_nodes,
+                        topology.nodes.size());
   if (topology.nodes.empty()) text += "The GCS knows of no alive node.\n";
   for (const TopologyNode& node : topology.nodes)
     if (everything || node.state != v1::PATH_STATE_OK || !node.reachable)
       text += RenderNode(node, labels.at(node.node.node_id), width, style);
+  const bool by_name = std::none_of(topology.nodes.begin(), topology.nodes.end(), [&labels](const TopologyNode& node) {
+    return labels.at(node.node.node_id) == node.node.address;
+  });
+  for (const TopologyLost& lost : topology.lost) text += RenderLost(lost, by_name, width, style);
   if (everything && topology.nodes.size() > 1) {
     bool any_bandwidth = false;
     for (const auto& [way, part] : ByWay(topology)) {
@@ -297,14 +320,17 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
 
 std::string StatusJson(const Topology& topology) {
   auto payload = TopologyToJson(topology);
+  if (!topology.message.empty()) payload["message"] = topology.message;
   payload["reachable"] = {{"n", topology.num_reachable_nodes()}, {"m", topology.nodes.size()}};
   return DumpJson(payload);
 }
 
-int StatusExitCode(const Topology& topology) {
+int StatusExitCode(const Topology& topology, const StatusStyle& style) {
   bool all_ok = topology.num_ok_edges() + topology.num_isolated_edges() == static_cast<int64_t>(topology.edges.size());
   bool known = topology.num_reachable_nodes() == static_cast<int64_t>(topology.nodes.size());
-  return !topology.nodes.empty() && all_ok && known ? 0 : 1;
+  bool complete =
+      topology.message.empty() && !topology.nodes.empty() && topology.lost.empty() && !MissesNodes(topology, style);
+  return complete && all_ok && known ? 0 : 1;
 }
 
 }  // namespace netsense

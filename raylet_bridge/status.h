@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "raylet_bridge/topology.h"
@@ -10,19 +11,21 @@ namespace netsense {
 
 struct StatusStyle {
   bool color = false;
-  bool all = false;       // the matrices also where there are more than 16 nodes
-  bool rtt_only = false;  // no bandwidth matrix
+  bool all = false;                         // the matrices also where there are more than 16 nodes
+  bool rtt_only = false;                    // no bandwidth matrix
+  std::optional<int64_t> expected_nodes{};  // as many as must be alive
 };
 
-// `N/M reachable`, a line per node, the matrices of medians (row measures column), and every bad edge with state, age
-// and reason. With more than 16 nodes only the bad nodes and edges. What other hosts wrote is escaped.
+// `N/M reachable`, a line per node and per lost one, the matrices of medians (row measures column), and every bad edge
+// with state, age and reason. With more than 16 nodes only the bad nodes and edges. What other hosts wrote is escaped.
 std::string RenderStatus(const Topology& topology, const StatusStyle& style);
 
 // PAYLOAD of docs/architecture.md and "reachable":{"n","m"}, nodes.
 std::string StatusJson(const Topology& topology);
 
-// 0: there are nodes, and every edge is OK; 1: some edge is not, or nothing is known.
-int StatusExitCode(const Topology& topology);
+// 0: there are nodes (as many as are expected, or more), none is lost, and every edge is OK; 1: not so, or nothing is
+// known.
+int StatusExitCode(const Topology& topology, const StatusStyle& style = {});
 
 // "312 ms", "12.3 s", "5 min 3 s", "2 h 5 min".
 std::string FormatAge(int64_t ms);

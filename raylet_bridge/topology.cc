@@ -13,7 +13,8 @@
 namespace netsense {
 namespace {
 
-constexpr int64_t kClockToleranceMs = 60'000;
+// Beside two ticks of the report: so late a reader may see it.
+constexpr int64_t kClockToleranceMs = 10'000;
 
 bool Reaches(v1::PathState state) { return state == v1::PATH_STATE_OK || state == v1::PATH_STATE_DEGRADED; }
 
@@ -33,12 +34,26 @@ std::string WhyNone(const std::map<std::string, absl::StatusOr<T>>& documents, c
   return fmt::format("the {} of this node can't be used: {}", what, std::string(found->second.status().message()));
 }
 
-int64_t ReportAge(const ClusterView& view, const Report& report, int64_t now_epoch_ms, MonotonicTime now) {
-  int64_t wall_age = std::max<int64_t>(now_epoch_ms - report.ts_ms, 0);
+// How old a report is, and whether that is known: by its sighting, where somebody watches.
+struct ReportAge {
+  int64_t ms = 0;
+  bool known = true, watched = false;
+};
+
+ReportAge AgeOf(const ClusterView& view, const Report& report, int64_t now_epoch_ms, MonotonicTime now) {
   auto sighting = view.sightings.find(report.node_id);
-  if (sighting == view.sightings.end()) return wall_age;
-  int64_t seen_for = std::max<int64_t>(MillisSince(sighting->second.newest_since, now), 0);
-  return sighting->second.seen_to_change ? seen_for : std::max(wall_age, seen_for);
+  if (sighting == view.sightings.end()) return {std::max<int64_t>(now_epoch_ms - report.ts_ms, 0)};
+  return {std::max<int64_t>(MillisSince(sighting->second.newest_since, now), 0), sighting->second.seen_to_change,
+          sighting->second.seen_to_change};
+}
+
+// "its clock is 61 s ahead of ours"; empty when it is not.
+std::string ClockWords(const Report& report, const ReportAge& age, int64_t now_epoch_ms) {
+  const int64_t tolerance_ms = kClockToleranceMs + 2 * report.tick_ms;
+  const int64_t ahead_ms = report.ts_ms - (now_epoch_ms - (age.watched ? age.ms : 0));
+  if (ahead_ms > tolerance_ms) return fmt::format("its clock is {} s ahead of ours", ahead_ms / 1000);
+  if (age.watched && -ahead_ms > tolerance_ms) return fmt::format("its clock is {} s behind ours", -ahead_ms / 1000);
+  return "";
 }
 
 TopologyNode MakeNode(const ClusterView& view, const ClusterNode& node, const Settings& settings, int64_t now_epoch_ms,
@@ -52,26 +67,28 @@ TopologyNode MakeNode(const ClusterView& view, const ClusterNode& node, const Se
     return made;
   }
   made.report_ts_ms = report->ts_ms;
-  made.report_age_ms = ReportAge(view, *report, now_epoch_ms, now);
-  const int64_t ahead_ms = report->ts_ms - now_epoch_ms;
+  const ReportAge age = AgeOf(view, *report, now_epoch_ms, now);
+  made.report_age_ms = age.ms;
   // The reporter knows how often it reports; a reader may have been given no settings at all.
   const int64_t ttl_ms = report->ttl_ms > 0 ? report->ttl_ms : int64_t{settings.rtt_ttl_ms};
-  if (*made.report_age_ms > ttl_ms) {
+  if (age.ms > ttl_ms) {
     made.state = v1::PATH_STATE_STALE;
-    made.reason =
-        fmt::format("its report is {} ms old, older than network_sense_rtt_ttl_ms ({})", *made.report_age_ms, ttl_ms);
+    made.reason = fmt::format("its report is {}{} ms old, older than network_sense_rtt_ttl_ms ({})",
+                              age.known ? "" : "at least ", age.ms, ttl_ms);
+  } else if (!age.known) {
+    made.reason = "its report was seen only once so far: it is not known yet whether it is renewed";
   } else {
     made.state = v1::PATH_STATE_OK;
     made.reason = report->reason;
   }
-  if (ahead_ms > kClockToleranceMs)
-    made.reason += fmt::format("{}its clock is {} s ahead of ours", made.reason.empty() ? "" : "; ", ahead_ms / 1000);
+  if (const std::string words = ClockWords(*report, age, now_epoch_ms); !words.empty())
+    made.reason += (made.reason.empty() ? "" : "; ") + words;
   return made;
 }
 
 // Why nothing is known of the pairs of a source that nobody reported; empty when its report is no reason.
 std::string WhySourceIsSilent(const ClusterView& view, const TopologyNode& src) {
-  if (!src.report_ts_ms) return "source: " + src.reason;
+  if (!src.report_ts_ms || src.state == v1::PATH_STATE_UNKNOWN) return "source: " + src.reason;
   const Report* report = Find(view.reports, src.node.node_id);
   return report != nullptr && !report->reason.empty() ? "source: " + report->reason : "";
 }
@@ -145,16 +162,17 @@ class Judge {
     std::stable_sort(told.begin(), told.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     nodes_[src].num_out_edges = static_cast<int64_t>(told.size());
     const std::string silent = WhySourceIsSilent(view_, nodes_[src]);
-    const bool stale = nodes_[src].state == v1::PATH_STATE_STALE;
-    const std::string why_stale = "source: " + nodes_[src].reason;
+    const v1::PathState of_source = nodes_[src].state;  // but OK, it goes before what the report says
+    const bool good = of_source == v1::PATH_STATE_OK;
+    const std::string why_not = "source: " + nodes_[src].reason;
     auto next = told.begin();
     for (size_t dst = 0; dst < nodes_.size(); ++dst) {
       if (dst == src) continue;
       states_.clear();
       for (; next != told.end() && next->first == dst; ++next) {
         const ReportEdge& edge = *next->second;
-        states_.push_back(stale ? v1::PATH_STATE_STALE : edge.state);
-        visit({nodes_[src], nodes_[dst], src, dst, states_.back(), stale ? why_stale : edge.reason, &edge});
+        states_.push_back(good ? edge.state : of_source);
+        visit({nodes_[src], nodes_[dst], src, dst, states_.back(), good ? edge.reason : why_not, &edge});
       }
       if (states_.empty()) {
         const std::string& reason = !silent.empty() ? silent : !no_door_[dst].empty() ? no_door_[dst] : kNotYet;
@@ -219,6 +237,12 @@ TopologyEdge CopyOf(const JudgedEdge& judged) {
   return made;
 }
 
+std::vector<TopologyLost> LostNodes(const ClusterView& view, MonotonicTime now) {
+  std::vector<TopologyLost> lost;
+  for (const LostNode& each : view.lost) lost.push_back({each, std::max<int64_t>(MillisSince(each.since, now), 0)});
+  return lost;
+}
+
 std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes) {
   std::vector<NodeRails> rails;
   for (const TopologyNode& node : nodes)
@@ -231,6 +255,7 @@ Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_
   topology.generated_at_ms = now_epoch_ms;
   topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now,
                                 [&topology](const JudgedEdge& edge) { topology.edges.push_back(CopyOf(edge)); });
+  topology.lost = LostNodes(view, now);
   topology.warnings = TopologyWarnings(topology.nodes);
   return topology;
 }

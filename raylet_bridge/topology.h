@@ -14,6 +14,7 @@
 #include "netsense/measurement.pb.h"
 #include "raylet_bridge/door_record.h"
 #include "raylet_bridge/gcs_client.h"
+#include "raylet_bridge/node_roster.h"
 #include "raylet_bridge/report.h"
 #include "raylet_bridge/settings.h"
 
@@ -22,12 +23,13 @@ namespace netsense {
 // When a reader of reports saw one of them, by the reader's own monotonic clock.
 struct ReportSighting {
   MonotonicTime newest_since{};  // since when it has seen the newest `ts_ms`
-  bool seen_to_change = false;   // false: that is the only one it has seen so far
+  bool seen_to_change = false;   // false: it was there when the reader first looked
 };
 
 // What the GCS says, as read by ClusterReader. The maps are by node id; a node that wrote nothing is absent.
 struct ClusterView {
   std::vector<ClusterNode> nodes;  // the alive ones, sorted by node id
+  std::vector<LostNode> lost;      // the oldest first
   std::map<std::string, absl::StatusOr<DoorRecord>> doors;
   std::map<std::string, absl::StatusOr<Report>> reports;
   std::map<std::string, ReportSighting> sightings;
@@ -47,6 +49,12 @@ struct TopologyNode {
   int64_t num_voters = 0;  // the nodes that can tell; 0 = nobody knows whether it is reachable, unless it is alone
 };
 
+// A node that ended without saying so (node_roster.h). It has no edges.
+struct TopologyLost {
+  LostNode lost;
+  int64_t age_ms = 0;  // since it was noticed
+};
+
 struct TopologyEdge {
   std::string src_node_id;
   std::optional<int64_t> report_ts_ms, age_ms;  // of the report it comes from; nothing = nobody reported it
@@ -57,8 +65,10 @@ struct TopologyEdge {
 // Sorted as the nodes are: source first, then destination.
 struct Topology {
   int64_t generated_at_ms = 0;
+  std::string message{};  // why this is not of now; empty = it is
   std::vector<TopologyNode> nodes;
   std::vector<TopologyEdge> edges;
+  std::vector<TopologyLost> lost;
   std::vector<std::string> warnings;  // of rails that are not the same on all nodes (rail_check.h)
 
   int64_t num_reports() const;
@@ -86,13 +96,14 @@ TopologyEdge CopyOf(const JudgedEdge& edge);
 std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std::string& dst_node_id,
                                        const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
                                        MonotonicTime now);
+std::vector<TopologyLost> LostNodes(const ClusterView& view, MonotonicTime now);
 // Of the nodes' rails, as in Topology.
 std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes);
 
-// The age of a report is what the reader's own clock says once it has seen the report change: so neither a step of a
-// wall clock nor a host whose clock is wrong makes old data fresh, or fresh data old. Until then it is the greater of
-// that and the difference of the wall clocks; a report from the future counts as new, and more than 60 s ahead the
-// node's reason says so.
+// The age of a report is what the reader's own clock says since it saw the report change: so neither a step of a wall
+// clock nor a host whose clock is wrong makes old data fresh, or fresh data old. A report that it has not seen to
+// change yet is UNKNOWN, and STALE once its time to live has passed. Where nobody watches (a view without sightings)
+// the wall clocks are compared. A clock that is off is told in the node's reason.
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now);
 
 }  // namespace netsense

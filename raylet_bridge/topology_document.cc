@@ -21,6 +21,19 @@ Json TopologyNodeToJson(const TopologyNode& node) {
           {"reachable", node.reachable},         {"door", node.door ? DoorToJson(*node.door) : Json(nullptr)}};
 }
 
+Json LostNodesToJson(const std::vector<TopologyLost>& lost) {
+  Json list = Json::array();
+  for (const auto& [each, age_ms] : lost)
+    list.push_back({{"node_id", each.node.node_id},
+                    {"address", each.node.address},
+                    {"hostname", each.node.hostname},
+                    {"is_head", each.node.is_head},
+                    {"lost_since_ms", each.since_ms},
+                    {"lost_age_ms", age_ms},
+                    {"reason", each.reason}});
+  return list;
+}
+
 Json TopologyEdgeToJson(const TopologyEdge& edge) {
   auto or_null = [](const std::optional<int64_t>& value) { return value ? Json(*value) : Json(nullptr); };
   Json object = {{"src_node_id", edge.src_node_id},
@@ -58,8 +71,10 @@ Json WithoutEdges(const Topology& topology, const EdgeCount& count) {
           {"num_ok_edges", count.ok},
           {"num_isolated_edges", count.isolated},
           {"num_reachable_nodes", topology.num_reachable_nodes()},
+          {"num_lost_nodes", topology.lost.size()},
           {"warnings", topology.warnings},
           {"nodes", std::move(nodes)},
+          {"lost_nodes", LostNodesToJson(topology.lost)},
           {"edges", Json::array()}};
 }
 
@@ -94,6 +109,7 @@ absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Sett
       JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) { count.Add(edge.state); });
   if (with_edges && count.all > kMaxTopologyDocumentEdges)
     return TooManyEdges(fmt::format("{}", count.all), view.nodes.size());
+  topology.lost = LostNodes(view, now);
   topology.warnings = TopologyWarnings(topology.nodes);
   std::string text = EnvelopeJson(WithoutEdges(topology, count), message);
   if (!with_edges) return text;

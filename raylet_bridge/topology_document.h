@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "raylet_bridge/topology.h"
@@ -14,6 +15,7 @@ namespace netsense {
 // PAYLOAD of docs/architecture.md.
 nlohmann::ordered_json TopologyToJson(const Topology& topology);
 nlohmann::ordered_json TopologyNodeToJson(const TopologyNode& node);
+nlohmann::ordered_json LostNodesToJson(const std::vector<TopologyLost>& lost);
 nlohmann::ordered_json TopologyEdgeToJson(const TopologyEdge& edge);
 
 // 256 nodes with one path for each pair: about 100 MB.

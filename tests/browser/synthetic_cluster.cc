@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace netsense {
 namespace {
 
@@ -94,6 +96,12 @@ ClusterView SyntheticCluster::Make() const {
       if (dst != i) AddEdges(i, dst, &report);
     view.reports.emplace(ids_[i], std::move(report));
   }
+  if (ids_.size() >= 8)
+    view.lost.push_back(
+        {{.node_id = std::string(56, 'f'), .address = "10.0.9.9", .hostname = options_.hostile ? kMarkup : "gpu-gone"},
+         options_.hostile ? kMarkup : "no heartbeat for 5000 ms",
+         EpochMillis(),
+         MonotonicNow()});
   return view;
 }
 

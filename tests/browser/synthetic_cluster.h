@@ -20,7 +20,8 @@ struct SyntheticOptions {
 };
 
 // Leaves of 16 nodes, pods of 64: tcp between all, verbs inside a pod. Of 8 nodes and more one has no report, the
-// report of one is old, and one is reached by nobody; some links are slow at any size. Not thread-safe.
+// report of one is old, one is reached by nobody, and one more is lost; some links are slow at any size. Not
+// thread-safe.
 class SyntheticCluster {
  public:
   explicit SyntheticCluster(const SyntheticOptions& options);

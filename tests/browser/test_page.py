@@ -163,6 +163,8 @@ def test_64_nodes(browser, shots, scheme):
             # The dead node's column: no colour of the scale, and a pattern.
             dead = [colour for inset in (0.1, 0.3, 0.5, 0.7) for colour in page.colours([(row, 7) for row in range(10, 40)], inset)]
             assert len(set(dead)) > 3 and all(red > green + 40 for red, green, _ in dead if red + green < 400)
+            # A node that is gone has no row, and is told of.
+            assert "1 LOST" in page.text(".facts") and "10.0.9.9 (gpu-gone) LOST for" in page.text(".lost") and "no heartbeat" in page.text(".lost")
             # A cause is a filter, kept in the address.
             for cause, state in (("no report from this node", "UNKNOWN"), ("report is … ms old", "STALE")):
                 page.press_cause(cause)
@@ -202,7 +204,7 @@ def test_hostile_names_are_text(browser, shots):
         page.open(token=TOKEN)
         browser.screenshot(shots / "page-hostile.png", whole=False)
         markup = "<img src=x onerror=alert(1)>"
-        assert markup in page.text(".worst") and markup in page.text(".reasons") and "\u202e" not in page.text("body")
+        assert markup in page.text(".worst") and markup in page.text(".reasons") and markup in page.text(".lost") and "\u202e" not in page.text("body")
         nodes = matrix_document.fetch(page.url, TOKEN).nodes
         page.open(f"#open=edge&src={nodes[1]['node_id']}&dst={nodes[2]['node_id']}")
         page.wait_text(".panel", "counters")

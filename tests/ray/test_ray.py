@@ -151,6 +151,30 @@ def pings_sent(cluster, i):
     return sum(int(path["pings_sent"]) for path in cluster.engine_status(i)["snapshot"]["paths"])
 
 
+def lost(cluster):
+    return [node["address"] for node in cluster.status()["lost_nodes"]]
+
+
+def test_a_node_that_ray_stops_in_order_is_not_lost(cluster):
+    """SIGTERM, as `ray stop`, Kubernetes and the autoscaler say it."""
+    bridge = cluster.bridges[3]
+    os.kill(cluster.raylet_pid(3), signal.SIGTERM)
+    wait_until("the bridge to leave", lambda: bridge.poll() is not None)
+
+    def gone():
+        shown = cluster.status()
+        assert shown["lost_nodes"] == []
+        return shown["num_nodes"] == 2
+
+    wait_until("two nodes", gone)
+    wait_until("a good cluster of two", lambda: cluster.status_run().returncode == 0)
+    cluster.stop_bridge(3)
+    cluster.join([3])
+    cluster.start_bridge(3)
+    cluster.wait_all_ok()
+    assert lost(cluster) == []
+
+
 # The last one: it costs the cluster a node.
 @pytest.mark.timing
 def test_a_killed_raylet_takes_its_bridge_and_engine_along(cluster):
@@ -179,4 +203,13 @@ def test_a_killed_raylet_takes_its_bridge_and_engine_along(cluster):
     _, reports = reports_as_ray_reads_them(cluster)
     assert len(reports) == 2, "the keys of the dead are deleted"
     assert all(len(r["edges"]) == 1 and r["edges"][0]["state"] == "OK" for r in reports.values())
-    assert "2/2 reachable" in cluster.status_run().stdout
+    shown = cluster.status_run()
+    assert shown.returncode == 1 and "2/2 reachable, 1 LOST, 2 of 2 edges OK" in shown.stdout, shown.stdout
+    assert lost(cluster) == [gone]
+    assert "health check" in cluster.status()["lost_nodes"][0]["reason"].lower()
+    # A new node of its address takes its place.
+    cluster.stop_bridge(3)
+    cluster.join([3])
+    cluster.start_bridge(3)
+    cluster.wait_all_ok()
+    wait_until("nobody to be lost", lambda: lost(cluster) == [])

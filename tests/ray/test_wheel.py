@@ -112,6 +112,8 @@ def test_a_wrong_setting_is_told_and_changes_nothing(cluster):
     assert done.returncode == 2 and "network_sense_tick_ms" in done.stderr and "Traceback" not in done.stderr
     assert cluster.processes() == before
     assert "6 of 6 edges OK" in cluster.netsense(1, "status").stdout
+    forgotten = cluster.netsense(1, "forget", "10.77.0.9")
+    assert forgotten.returncode == 2 and "no node is lost" in forgotten.stderr
 
 
 def test_the_dashboard_shows_it_and_the_api_asks_for_the_token(cluster):

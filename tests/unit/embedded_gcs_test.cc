@@ -121,12 +121,17 @@ TEST(EmbeddedGcs, ANodeNotHeardIsDeadAndComesBack) {
   now_ms = 5001;
   EXPECT_EQ(alive(), "a");
   EXPECT_EQ(client->AllNodes()->size(), 2u);
-  EXPECT_FALSE(client->AllNodes()->back().alive);
+  ClusterNode silent = client->AllNodes()->back();
+  EXPECT_FALSE(silent.alive);
+  EXPECT_FALSE(silent.left_in_order);
+  EXPECT_EQ(silent.end_reason, "no heartbeat for 5000 ms");
 
   ASSERT_TRUE(client->RegisterNode(b).ok());
   EXPECT_EQ(alive(), "ab");
+  EXPECT_EQ(client->AllNodes()->back().end_reason, "");
   ASSERT_TRUE(client->UnregisterNode(kNodeB).ok());
   EXPECT_EQ(alive(), "a");
+  EXPECT_TRUE(client->AllNodes()->back().left_in_order);
   EXPECT_TRUE(client->UnregisterNode(std::string(56, 'c')).ok());
 
   now_ms = 5001 + 3'600'000 + 1;

@@ -35,11 +35,13 @@ TEST(FileSd, HasATargetForEachBridgeThatServesHttp) {
   AddNode(view, kB, "");
   AddNode(view, kC, "[fd00::1]:40000", "fd00::1");
   view.nodes.push_back({std::string(56, 'd'), "10.0.0.4", "no door", true, false, 0});
-  auto targets = nlohmann::json::parse(FileSdJson(view));
+  auto targets = nlohmann::json::parse(FileSdJson(view, "c"));
   ASSERT_EQ(targets.size(), 2u);
   EXPECT_EQ(targets[0]["targets"], nlohmann::json::array({"10.0.0.1:18591"}));
-  EXPECT_EQ(targets[0]["labels"],
-            nlohmann::json({{"job", "ray_network_sense"}, {"node_id", kA}, {"hostname", "host-a"}, {"head", "true"}}));
+  EXPECT_EQ(
+      targets[0]["labels"],
+      nlohmann::json(
+          {{"job", "ray_network_sense"}, {"cluster", "c"}, {"node_id", kA}, {"hostname", "host-a"}, {"head", "true"}}));
   EXPECT_EQ(targets[1]["targets"][0], "[fd00::1]:40000");
   EXPECT_EQ(targets[1]["labels"]["head"], "false");
 }
@@ -49,7 +51,7 @@ TEST(FileSd, AddressesThatAreNoneAreLeftOut) {
   AddNode(view, kA, "http://elsewhere/");
   AddNode(view, kB, "10.0.0.1:99999");
   AddNode(view, kC, "10.0.0.1:0");
-  EXPECT_EQ(FileSdJson(view), "[]\n");
+  EXPECT_EQ(FileSdJson(view, "c"), "[]\n");
 }
 
 // Whoever may write to the KV would get the token that Prometheus sends.
@@ -57,7 +59,7 @@ TEST(FileSd, ARecordCannotSendPrometheusElsewhere) {
   ClusterView view;
   AddNode(view, kA, "203.0.113.9:18591");
   AddNode(view, kB, "elsewhere.example/?:18592", "fd00::2");
-  auto targets = nlohmann::json::parse(FileSdJson(view));
+  auto targets = nlohmann::json::parse(FileSdJson(view, "c"));
   ASSERT_EQ(targets.size(), 2u);
   EXPECT_EQ(targets[0]["targets"], nlohmann::json::array({"10.0.0.1:18591"}));
   EXPECT_EQ(targets[1]["targets"], nlohmann::json::array({"[fd00::2]:18592"}));
@@ -74,9 +76,9 @@ TEST(FileSd, IsWrittenWhenItChangesAndRemovedAtTheEnd) {
   ClusterView view;
   AddNode(view, kA, "10.0.0.1:1");
   {
-    FileSd file(path);
+    FileSd file(path, "c");
     file.Update(view);
-    EXPECT_EQ(ReadFile(path), FileSdJson(view));
+    EXPECT_EQ(ReadFile(path), FileSdJson(view, "c"));
     struct stat first {
     }, second{};
     ASSERT_EQ(stat(path.c_str(), &first), 0);
@@ -86,7 +88,7 @@ TEST(FileSd, IsWrittenWhenItChangesAndRemovedAtTheEnd) {
     EXPECT_EQ(first.st_ino, second.st_ino) << "nothing changed";
     AddNode(view, kB, "10.0.0.2:1");
     file.Update(view);
-    EXPECT_EQ(ReadFile(path), FileSdJson(view));
+    EXPECT_EQ(ReadFile(path), FileSdJson(view, "c"));
     std::filesystem::remove(path);
     file.Update(view);
     EXPECT_TRUE(std::filesystem::exists(path)) << "somebody removed it";
@@ -98,7 +100,7 @@ TEST(FileSd, WhatSomebodyElsePutThereIsReplacedWhileWeRunAndLeftAtTheEnd) {
   ScratchFolder folder;
   const std::string path = folder.At("sd.json");
   {
-    FileSd file(path);
+    FileSd file(path, "c");
     file.Update({});
     std::filesystem::remove(path);
     folder.Write("sd.json", "[1]");
@@ -115,7 +117,7 @@ TEST(FileSd, AFifoInItsPlaceIsNotOpened) {
   ScratchFolder folder;
   const std::string path = folder.At("sd.json");
   {
-    FileSd file(path);
+    FileSd file(path, "c");
     file.Update({});
     std::filesystem::remove(path);
     ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
@@ -129,7 +131,7 @@ TEST(FileSd, AFifoInItsPlaceIsNotOpened) {
 
 TEST(FileSd, AFolderThatIsNotThereEndsNothing) {
   ScratchFolder folder;
-  FileSd file(folder.At("none/sd.json"));
+  FileSd file(folder.At("none/sd.json"), "c");
   file.Update({});
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

@@ -154,7 +154,7 @@ TEST_F(MetricsTest, NobodyToAskShowsNoFigures) {
   const std::string page = Page();
   EXPECT_EQ(Value(page, "engine_up"), 0);
   EXPECT_EQ(Value(page, R"(edges{transport="tcp",fabric="unknown",rail="",state="UNKNOWN"})"), 2);
-  for (const char* gone : {"rtt_seconds", "pings_total", "door_accepted", "bandwidth_worst", "heard_age"})
+  for (const char* gone : {"rtt_seconds", "pings_total", "door_accepted", "bandwidth_worst", "engine_heard_age"})
     EXPECT_THAT(page, Not(HasSubstr(gone)));
 }
 
@@ -211,6 +211,59 @@ TEST_F(MetricsTest, ANodeIsReachableOrNotWhereSomebodyCanTell) {
   state.view = AllReport(state.view->nodes, v1::PATH_STATE_UNREACHABLE);
   EXPECT_EQ(Value(Page(true), node), 0);
   EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 0);
+}
+
+TEST_F(MetricsTest, ALostNodeIsNotReachable) {
+  auto view = std::make_shared<ClusterView>(*AllReport(state.view->nodes, v1::PATH_STATE_OK));
+  EXPECT_EQ(Value(Page(true), "cluster_lost_nodes"), 0);
+  const std::string id(56, 'd');
+  view->lost.push_back(
+      {{.node_id = id, .address = "10.0.0.d", .hostname = "d"}, "", kNow, now - std::chrono::seconds(90)});
+  state.view = view;
+  const std::string labels = "{node=\"" + id + R"(",node_address="10.0.0.d",node_hostname="d"})";
+  EXPECT_EQ(Value(Page(true), "cluster_lost_nodes"), 1);
+  EXPECT_EQ(Value(Page(true), "cluster_node_reachable" + labels), 0);
+  EXPECT_EQ(Value(Page(true), "cluster_node_lost_age_seconds" + labels), 90);
+  EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 3);
+}
+
+TEST_F(MetricsTest, AGcsThatNeverAnsweredIsSilentSinceTheBridgeBegan) {
+  state.gcs_heard.reset();
+  state.started = now - std::chrono::seconds(40);
+  EXPECT_EQ(Value(Page(false), "gcs_heard_age_seconds"), 40);
+  state.gcs_heard = now - std::chrono::seconds(2);
+  EXPECT_EQ(Value(Page(false), "gcs_heard_age_seconds"), 2);
+}
+
+// One dead node of three: each of the others has an edge to it that is down.
+TEST_F(MetricsTest, EdgesToANodeThatNobodyReachesAreThatNodesFault) {
+  const std::string down = R"(cluster_edges_down{transport="",fabric="",rail=""})";
+  auto view = AllReport(state.view->nodes, v1::PATH_STATE_OK);
+  state.view = view;
+  EXPECT_EQ(Value(Page(true), down), 0);
+  for (const std::string& from : {kA, kB})
+    for (ReportEdge& edge : view->reports.at(from)->edges)
+      if (edge.dst_node_id == kC) edge.state = v1::PATH_STATE_UNREACHABLE;
+  EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 2);
+  EXPECT_EQ(Value(Page(true), down), 0);
+  // One link of two good nodes.
+  for (ReportEdge& edge : view->reports.at(kA)->edges) edge.state = v1::PATH_STATE_OK;
+  view->reports.at(kB)->edges[0].state = v1::PATH_STATE_REFUSED;
+  for (ReportEdge& edge : view->reports.at(kB)->edges)
+    if (edge.dst_node_id == kC) edge.state = v1::PATH_STATE_OK;
+  EXPECT_EQ(Value(Page(true), "cluster_reachable_nodes"), 3);
+  EXPECT_EQ(Value(Page(true), down), 1);
+}
+
+TEST_F(MetricsTest, BandwidthThatIsNotKnownIsCounted) {
+  const std::string series = "edges_without_bandwidth{" + kLayer + "}";
+  EXPECT_EQ(Value(Page(false), series), std::nullopt) << "bandwidth is off";
+  for (v1::PlannedPath& path : *state.engine.plan.mutable_paths()) path.set_bandwidth_slots(10);
+  EXPECT_EQ(Value(Page(false), series), 0);
+  state.engine.results.begin()->second.clear_bandwidth();
+  EXPECT_EQ(Value(Page(false), series), 1);
+  EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_worst_seconds{" + kLayer + "}"), 70e-6);
+  EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_median_seconds{" + kLayer + "}"), 70e-6);
 }
 
 TEST_F(MetricsTest, WhereNobodyCanTellNoNodeIsCalledUnreachable) {

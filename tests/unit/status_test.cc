@@ -186,6 +186,36 @@ TEST(Status, Styles) {
   EXPECT_TRUE(Has(RenderStatus(same_names, {}), "  00000002  10.0.0.1"));
 }
 
+TEST(Status, ALostNodeIsBadAndNamed) {
+  Topology topology = GoodTopology(2);
+  topology.lost.push_back(
+      {{{.node_id = NodeId(7), .address = "10.0.0.8", .hostname = "node8\n"}, "no heartbeat", 5}, 303'000});
+  std::string text = RenderStatus(topology, {});
+  EXPECT_TRUE(Has(text, "2/2 reachable, 1 LOST, 2 of 2 edges OK\n")) << text;
+  EXPECT_TRUE(Has(text, "10.0.0.8") &&
+              Has(text, "LOST for 5 min 3 s: no heartbeat (gone for good: netsense-bridge forget 00000008)"))
+      << text;
+  EXPECT_FALSE(Has(text, "node8\n ")) << "what others wrote is escaped";
+  EXPECT_EQ(StatusExitCode(topology), 1);
+  auto json = nlohmann::json::parse(StatusJson(topology));
+  EXPECT_EQ(json["num_lost_nodes"], 1);
+  EXPECT_EQ(json["lost_nodes"][0]["lost_age_ms"], 303'000);
+  EXPECT_EQ(json["lost_nodes"][0]["lost_since_ms"], 5);
+  // In a cluster of many, too.
+  Topology many = GoodTopology(17);
+  many.lost = topology.lost;
+  EXPECT_TRUE(Has(RenderStatus(many, {}), "LOST for 5 min"));
+}
+
+TEST(Status, FewerNodesThanExpectedAreBad) {
+  const Topology topology = GoodTopology(2);
+  EXPECT_EQ(StatusExitCode(topology, {.expected_nodes = 2}), 0);
+  EXPECT_EQ(StatusExitCode(topology, {.expected_nodes = 1}), 0);
+  EXPECT_EQ(StatusExitCode(topology, {.expected_nodes = 3}), 1);
+  EXPECT_TRUE(Has(RenderStatus(topology, {.expected_nodes = 3}), "3 nodes are expected (--expect-nodes), and 2 alive"));
+  EXPECT_FALSE(Has(RenderStatus(topology, {.expected_nodes = 2}), "expected"));
+}
+
 TEST(Status, JsonIsThePayloadAndReachable) {
   auto json = nlohmann::json::parse(StatusJson(GoodTopology(3)));
   EXPECT_EQ(json["schema_version"], 1);

@@ -31,7 +31,7 @@ export function labelsOf(nodes: MatrixNode[]): string[] {
 }
 
 /** "10.0.0.7 (gpu-7)". */
-export function fullName(node: MatrixNode): string {
+export function fullName(node: Pick<MatrixNode, "address" | "hostname">): string {
   return node.hostname === "" || node.hostname === node.address ? node.address : `${node.address} (${node.hostname})`;
 }
 

@@ -15,6 +15,15 @@ export interface MatrixNode {
   report_age_ms: number | null;
 }
 
+/** A node that ended without saying so. It has no edges. */
+export interface LostNode {
+  node_id: string;
+  address: string;
+  hostname: string;
+  lost_age_ms: number;
+  reason: string;
+}
+
 export const FIGURES = [
   "rtt_p50_ms", "network_rtt_p50_ms", "jitter_ms", "bw_p50_mbps", "bw_percent", "rtt_age_ms", "bw_age_ms",
 ] as const;
@@ -41,6 +50,7 @@ export interface Matrix {
   warnings: string[];
   version: string;
   nodes: MatrixNode[];
+  lost: LostNode[];
   states: string[];
   reasons: string[];
   layerNames: LayerName[];
@@ -95,6 +105,7 @@ export function decodeMatrix(bytes: ArrayBuffer): Matrix {
     warnings: header.warnings ?? [],
     version: header.version ?? "",
     nodes,
+    lost: header.lost_nodes ?? [],
     states: header.states,
     reasons: header.reasons,
     layerNames: layers.map(nameOf),

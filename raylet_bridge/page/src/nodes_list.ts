@@ -2,7 +2,8 @@
 
 import { fullName, type Board } from "./board.ts";
 import { button, make, setText } from "./dom.ts";
-import { plural } from "./format.ts";
+import { age, count, plural } from "./format.ts";
+import type { LostNode } from "./matrix.ts";
 import { isOk, lookOf } from "./states.ts";
 
 const MOST = 20;
@@ -10,6 +11,7 @@ const MOST = 20;
 export class NodesList {
   readonly element: HTMLElement;
   readonly #note = make("p", { class: "quiet" });
+  readonly #lost = make("ul", { class: "nodes lost", "aria-label": "Lost nodes" });
   readonly #list = make("ul", { class: "nodes" });
   readonly #names = make("datalist", { id: "node-names" });
   readonly #find = make("input", { type: "search", list: "node-names", placeholder: "address or host name", "aria-label": "Open a node by address or host name", spellcheck: "false" });
@@ -23,7 +25,7 @@ export class NodesList {
       event.preventDefault();
       this.#search();
     });
-    this.element = make("section", { "aria-labelledby": "nodes-title" }, make("h2", { id: "nodes-title" }, "Nodes"), form, this.#names, this.#note, this.#list);
+    this.element = make("section", { "aria-labelledby": "nodes-title" }, make("h2", { id: "nodes-title" }, "Nodes"), form, this.#names, this.#lost, this.#note, this.#list);
   }
 
   show(board: Board): void {
@@ -33,8 +35,9 @@ export class NodesList {
       this.#known = known;
       this.#names.replaceChildren(...names.map((name) => make("option", { value: name })));
     }
+    this.#showLost(board.matrix.lost);
     const troubled = [...nodes.keys()].filter((i) => !isOk(nodes[i]!.state) || !nodes[i]!.reachable);
-    setText(this.#note, troubled.length === 0 ? `${plural(nodes.length, "node")}, all reporting and reachable.` : `${plural(troubled.length, "node")} of ${nodes.length} to look at${troubled.length > MOST ? `, the first ${MOST}` : ""}:`);
+    setText(this.#note, troubled.length === 0 ? `${plural(nodes.length, "node")} alive, all reporting and reachable.` : `${plural(troubled.length, "node")} of ${nodes.length} to look at${troubled.length > MOST ? `, the first ${MOST}` : ""}:`);
     const shown = JSON.stringify(troubled.slice(0, MOST).map((i) => [i, names[i], nodes[i]!.state, nodes[i]!.reason, nodes[i]!.reachable]));
     if (shown === this.#shown) return;
     this.#shown = shown;
@@ -46,6 +49,14 @@ export class NodesList {
         make("span", { class: `state-${isOk(state) ? "bad" : lookOf(state).colour}` }, what));
     }));
     if (focused >= 0) this.#list.querySelectorAll("button")[focused]?.focus();
+  }
+
+  /** They have no panel: nothing is known of them any more. */
+  #showLost(lost: LostNode[]): void {
+    const lines = lost.slice(0, MOST).map((node) => make("li", {}, `${fullName(node)} `,
+      make("span", { class: "state-bad", title: `gone for good: netsense-bridge forget ${node.node_id.slice(0, 8)}` }, `LOST for ${age(node.lost_age_ms)}: ${node.reason}`)));
+    if (lost.length > MOST) lines.push(make("li", { class: "quiet" }, `and ${count(lost.length - MOST)} more lost`));
+    this.#lost.replaceChildren(...lines);
   }
 
   #search(): void {

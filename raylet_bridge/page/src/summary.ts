@@ -17,7 +17,9 @@ export function summary(board: Board): HTMLElement {
     [...survey.byState].reduce((sum, [state, edges]) => sum + (wanted(state) ? edges : 0), 0);
   const wrong = total((state) => !isOk(state) && !isUnsure(state));
   const unknown = survey.byState.get("UNKNOWN") ?? 0, stale = survey.byState.get("STALE") ?? 0;
+  const lost = matrix.lost.length === 0 ? [] : [fact(count(matrix.lost.length), "LOST", "state-bad")];
   const facts = [
+    ...lost,
     fact(`${count(reachable)}/${count(matrix.nodes.length)}`, "nodes reachable", reachable < matrix.nodes.length ? "state-bad" : ""),
     fact(`${count(total(isOk))} of ${count(survey.edges)}`, "edges OK"),
     fact(count(wrong), "not OK", wrong > 0 ? "state-bad" : ""),

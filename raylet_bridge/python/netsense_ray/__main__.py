@@ -44,6 +44,11 @@ def _status(arguments: argparse.Namespace) -> int:
     os.execv(bridge, [str(bridge), "status", *gcs_flags(arguments.address), *arguments.flags])
 
 
+def _forget(arguments: argparse.Namespace) -> int:
+    bridge = program("netsense-bridge")
+    os.execv(bridge, [str(bridge), "forget", *gcs_flags(arguments.address), arguments.node])
+
+
 def _topology(arguments: argparse.Namespace) -> int:
     payload = topology_payload(arguments.address)
     if arguments.json:
@@ -139,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--timeout", type=float, default=30, metavar="SECONDS", help="to wait for the nodes (30)")
     status = on_cluster("status", _status, "show which nodes reach which, and how fast; further flags are those of netsense-bridge status")
     status.set_defaults(flags=[])
+    forget = on_cluster("forget", _forget, "forget a node that is LOST and will not come back")
+    forget.add_argument("node", metavar="NODE", help="its id (or the digits that status shows), host name or address")
     shown = on_cluster("topology", _topology, "every edge as a row")
     shown.add_argument("--json", action="store_true", help="one JSON document, as GET /api/v0/network_topology gives it")
     rank = on_cluster("rank", _rank, "the best connected nodes, and the ring through them with the best worst link")
