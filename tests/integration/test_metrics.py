@@ -166,7 +166,7 @@ def test_the_dashboard_asks_what_prometheus_understands(cluster, prometheus):
             assert "$" not in expression
             found = prometheus.query(expression)
             asked += 1
-            empty_is_right = "edge_bandwidth" in expression or "reachable == 0" in expression or "expected" in expression
+            empty_is_right = "edge_bandwidth" in expression or expression.endswith("} == 0") or "expected" in expression
             assert found or empty_is_right, f"nothing for {panel['title']}: {expression}"
     assert asked > 20
 
@@ -240,8 +240,13 @@ def test_a_killed_node_fires_the_alerts(cluster, prometheus):
     engine = cluster.engine_pid(3)
     cluster.stop_bridge(3, signal.SIGKILL)
     os.kill(engine, signal.SIGKILL)
-    for alert in ("RayNetworkEdgeDown", "RayNetworkBridgeDown", "RayNetworkNodeLeft"):
+    for alert in ("RayNetworkNodeUnreachable", "RayNetworkNodeLost", "RayNetworkBridgeDown", "RayNetworkNodeLeft"):
         wait_until(alert, lambda alert=alert: prometheus.firing(alert, "20s"), every=0.3)
+    (lost,) = prometheus.firing("RayNetworkNodeLost")
+    assert lost["node_address"] == cluster.lab.address(3) and lost["cluster"] == cluster.gcs_address
+    # One fault is one critical alert, whoever else has an edge to that node.
+    critical = prometheus.query('max_over_time(ALERTS{severity="critical",alertstate="firing"}[1m])')
+    assert {labels["alertname"] for labels, _ in critical} == {"RayNetworkNodeUnreachable"}
     wait_until("two targets", lambda: len(json.loads(cluster.sd_file.read_text())) == 2)
 
 
