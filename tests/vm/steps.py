@@ -120,6 +120,11 @@ def rails(bin_folder):
     return guest_test(bin_folder, "rails", 300)
 
 
+def clock(bin_folder):
+    """The wall clock is put back and forward: it is the guest's own, and nowhere else one that may be set."""
+    return guest_test(bin_folder, "clock", 1500)
+
+
 def versus_command(bin_folder):
     return shlex.join([str(HERE.parents[1] / "bench/versus/versus.py"), "--bin", str(bin_folder), "--place", "rdma", "--json"])
 
@@ -131,11 +136,12 @@ def from_file(file):
 # What -> bin folder -> [(steps, seconds)]: a VM each, side by side, for each waits more than it works.
 LANES = {
     "rdma": lambda bin: [(operations(bin) + removal(bin, 3) + rails(bin), 1700)],
-    "matrix": lambda bin: [(verbs(bin) + removal(bin, 20) + rails(bin), 3000), (ucx(bin), 3000)],
+    "matrix": lambda bin: [(verbs(bin) + removal(bin, 20) + rails(bin) + clock(bin), 4500), (ucx(bin), 3000)],
     "verbs": lambda bin: [(verbs(bin), 2400)],
     "ucx": lambda bin: [(ucx(bin), 2400)],
     "removal": lambda bin: [(removal(bin, 20), 1200)],
     "rails": lambda bin: [(rails(bin), 400)],
+    "clock": lambda bin: [(clock(bin), 1800)],
 }
 
 
