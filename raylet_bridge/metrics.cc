@@ -54,7 +54,7 @@ Labels operator+(Labels labels, const prometheus::ClientMetric::Label& more) {
 struct LayerEdges {
   std::array<int64_t, v1::PathState_ARRAYSIZE> of_state{};
   std::array<int64_t, v1::BandwidthState_ARRAYSIZE> of_bandwidth_state{};  // of edges that have bandwidth probes
-  int64_t down = 0;  // between nodes that are reachable
+  int64_t down = 0;                                                        // between nodes that are reachable
   std::vector<double> bandwidths_mbps, rtts_ms;
   std::optional<int64_t> without_bandwidth;  // OK edges; nothing = bandwidth is not probed in this layer
   std::optional<double> worst_percent;
