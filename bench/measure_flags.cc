@@ -141,9 +141,10 @@ void AddBandwidthThresholds(CLI::App* command, MeasureFlags* flags) {
       ->check(NumberAboveZero())
       ->group(group);
   command
-      ->add_option("--expect", flags->output.min_percent,
-                   "exit with 1 when it is less than so many percent of what the path could carry (90%), or when that "
-                   "is not known")
+      ->add_option(
+          "--expect", flags->output.min_percent,
+          "exit with 1 when it is less than so many percent of what the path could carry (90%), with 3 when that "
+          "is not known")
       ->transform([](const std::string& text) { return text.ends_with('%') ? text.substr(0, text.size() - 1) : text; })
       ->check(NumberBetween(0, 1000))
       ->group(group);

@@ -57,7 +57,7 @@ TEST_F(VerbsFaults, ABufferBeyondThePeersIsRefused) {
   auto session =
       OpenThrough(Streams(), [](v1::VerbsEndpoint* it) { it->set_buffer_address(it->buffer_address() + 4096); });
   ASSERT_TRUE(session.ok()) << session.status();
-  const StreamSpec whole{.direction = Direction::kToPeer, .bytes = 1 << 20, .message_bytes = 1 << 20};
+  const StreamSpec whole{.direction = Direction::kToPeer, .bytes = 1 << 20, .message_bytes = 64 << 10};
   auto sample = (*session)->Stream(whole, Soon(), {});
   EXPECT_TRUE(absl::IsUnavailable(sample.status())) << sample.status();
   session->reset();
