@@ -66,11 +66,12 @@ inline constexpr Deadline kMatrixShare{6s};    // and for each stream between en
 inline constexpr Deadline kClusterAnswer{5s};  // for the head's list of nodes: to connect, and to answer
 inline constexpr Deadline kFileTrial{10s};     // whoever reads an hwloc file, for the child that tries it
 // ---- a transport in a process of its own
-inline constexpr Deadline kChildAnswer{5s};    // whoever asks, for a child that is starting
-inline constexpr Deadline kChildStart{20s};    // the engine, for its first words: then it is ended
-inline constexpr Deadline kChildLate{2s};      // a session, for a child that should have answered by then
-inline constexpr Deadline kChildReaped{1s};    // the same, to learn how a child ended
-inline constexpr Deadline kEndpointClose{1s};  // UCX's own close of an endpoint
+inline constexpr Deadline kChildAnswer{5s};        // whoever asks, for a child that is starting
+inline constexpr Deadline kChildStart{20s};        // the engine, for its first words: then it is ended
+inline constexpr Deadline kChildLate{2s};          // a session, for a child that should have answered by then
+inline constexpr Deadline kChildReaped{1s};        // the same, to learn how a child ended
+inline constexpr Deadline kEngineStandsStill{2s};  // the child, for its engine's next sign of life (four a second)
+inline constexpr Deadline kEndpointClose{1s};      // UCX's own close of an endpoint
 // ---- engine and bridge
 inline constexpr Deadline kControlPreface{2s};     // the engine, for a client's first bytes on the control socket
 inline constexpr Deadline kControlEnd{1s};         // an engine that ends, for the calls under way

@@ -1,6 +1,10 @@
 """What is not good, or not known, is never shown as good: faults in the network that pings alone do not show."""
 
 import json
+import os
+import signal
+import tempfile
+from pathlib import Path
 
 import pace
 import pytest
@@ -123,3 +127,18 @@ def test_bandwidth_that_is_switched_off_is_gone(cluster):
     assert json.loads(cluster.status_run(1, "--json").stdout)["reachable"] == {"n": 3, "m": 3}
     config("true")
     cluster.wait_all_ok(with_bandwidth=True)
+
+
+def test_an_engine_that_stands_still_answers_over_no_transport(namespaces, bin_dir):
+    """UCX has a process of its own, which once went on answering for an engine that was stopped."""
+    with tempfile.TemporaryDirectory(prefix="nst-") as directory, NetLab(2) as lab:
+        with EmbeddedCluster(lab, bin_dir, Path(directory), settings={"transports": "tcp,ucx"}) as cluster:
+            cluster.wait_all_ok()
+            engine = cluster.engine_pid(2)
+            os.kill(engine, signal.SIGSTOP)
+            try:
+                ways = [(lab.address(1), lab.address(2), transport) for transport in ("tcp", "ucx")]
+                wait_until("no answer over either", lambda: all(cluster.paths()[way]["state"] not in ("OK", "DEGRADED") for way in ways), every=0.2)
+            finally:
+                os.kill(engine, signal.SIGCONT)
+            cluster.wait_all_ok()

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
+#include "base/process.h"
 #include "transports/isolated/host.h"
 #include "transports/isolated/packet.h"
 
@@ -25,6 +26,7 @@ extern char** environ;
 namespace netsense::isolated {
 namespace {
 
+constexpr std::chrono::milliseconds kBeat{250};
 constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kLongestPause{30'000};
 constexpr std::chrono::seconds kHealthyAfter{60};
@@ -91,6 +93,7 @@ absl::Status Child::availability() {
   if (state_ == State::kNever) {
     state_ = State::kStarting;
     supervisor_ = std::thread([this] { Supervise(); });
+    beats_ = std::jthread([this](const std::stop_token& over) { Beat(over); });
   }
   changed_.wait_for(lock, deadlines::kChildAnswer(), [this] { return state_ != State::kStarting; });
   if (state_ == State::kStarting)
@@ -116,6 +119,15 @@ absl::Status Child::WhyGone() {
   if (state_ == State::kRunning && !closing_)
     return absl::InternalError(absl::StrCat("the ", what_, " process closed the session"));
   return absl::InternalError(absl::StrCat("the ", what_, " process ", last_end_));
+}
+
+void Child::Beat(const std::stop_token& over) {
+  while (!SleepUnlessStopped(over, kBeat)) {
+    std::lock_guard lock(mutex_);
+    if (state_ != State::kRunning || !control_) continue;
+    pollfd room{control_.get(), POLLOUT, 0};  // a child that does not read must not stop us
+    if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0) (void)SendPacket(control_.get(), v1::ChildSession());
+  }
 }
 
 void Child::Supervise() {

@@ -37,6 +37,8 @@ class Child {
   enum class State { kNever, kStarting, kRunning, kDown };
 
   void Supervise();
+  // Signs of life to the child that runs, until `over`.
+  void Beat(const std::stop_token& over);
   // Runs one child until its end; the reason of the end.
   std::string RunOne();
 
@@ -51,6 +53,7 @@ class Child {
   absl::Status status_;   // of the backend in the running child, or why none runs
   std::string last_end_;  // of the last child that ended
   std::thread supervisor_;
+  std::jthread beats_;  // uses all of the above
 };
 
 }  // namespace netsense::isolated

@@ -13,6 +13,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/deadlines.h"
 #include "netsense/isolation.pb.h"
 #include "transports/isolated/packet.h"
 #include "transports/isolated/thread_binding.h"
@@ -89,6 +90,7 @@ class HostedSession {
   }
 
   int socket() const { return socket_.get(); }
+  bool serves() const { return order_.has_serve(); }
   void Stop() {
     stop_.request_stop();
     shutdown(socket_.get(), SHUT_RDWR);
@@ -175,10 +177,16 @@ int HostTransport(Transport& transport) {
   if (!SendPacket(kControlFd, hello).ok()) return 0;
 
   std::list<std::unique_ptr<HostedSession>> sessions;
+  MonotonicTime heard = MonotonicNow();
   while (true) {
+    // An engine that was stopped does not answer, over no transport: not by its child either.
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(heard + deadlines::kEngineStandsStill() - MonotonicNow());
+    if (left.count() <= 0) std::erase_if(sessions, [](const auto& session) { return session->serves(); });
     std::vector<pollfd> waits{{kControlFd, POLLIN, 0}};
     for (const auto& session : sessions) waits.push_back({session->socket(), POLLRDHUP, 0});
-    if (poll(waits.data(), waits.size(), -1) < 0) continue;
+    const int wait_ms = left.count() > 0 ? static_cast<int>(left.count()) : -1;
+    if (poll(waits.data(), waits.size(), wait_ms) < 0) continue;
     size_t i = 1;
     for (auto session = sessions.begin(); session != sessions.end(); ++i)
       session = waits[i].revents != 0 ? sessions.erase(session) : std::next(session);
@@ -187,6 +195,7 @@ int HostTransport(Transport& transport) {
     std::vector<UniqueFd> descriptors;
     auto status = ReceivePacket(kControlFd, &order, &descriptors);
     if (absl::IsUnavailable(status)) return 0;
+    heard = MonotonicNow();
     if (status.ok() && descriptors.size() == 2)
       sessions.push_back(std::make_unique<HostedSession>(transport, std::move(order), std::move(descriptors[0]),
                                                          std::move(descriptors[1])));

@@ -52,11 +52,10 @@ class Edge:
     bw_percent: float | None  # bw_p50_mbps in percent of what the path could carry
     rtt_age_ms: int | None
     bw_age_ms: int | None
-    bw_state: str | None  # MEASURED, FAILED (the newest probes failed), NOT_KNOWN; only a measured one has figures
-    bw_reason: str | None  # why it has none, or why the last probe gave none
-    bw_life_ms: int | None  # a figure counts until bw_age_ms is this; None = no probes on this edge
     age_ms: int | None  # of the report
     cross_rail: bool = False  # between two different rails
+    bw_state: str | None = None  # MEASURED, FAILED (the newest probes failed), NOT_KNOWN; only a measured one has figures
+    bw_reason: str | None = None  # why it has none, or why the last probe gave none
     bw_life_ms: int | None = None  # so long bw_p50_mbps counts, from its probe on; None = not said, and then BW_LIFE_MS
 
     @property
