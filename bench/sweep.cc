@@ -21,6 +21,7 @@ struct SweepFlags : MeasureFlags {
 
 constexpr uint64_t kPings = 1000;
 constexpr double kStreamSeconds = 0.3;
+constexpr std::chrono::seconds kLongestStream{30};
 
 // Powers of two between both, and both.
 std::vector<uint32_t> Sizes(uint32_t from, uint32_t to) {
@@ -79,6 +80,12 @@ class Sweep {
       request.payload_bytes = request.message_bytes = bytes;
       if (flags_.reverse) request.directions = {Direction::kFromPeer};
       auto result = MeasureBandwidth(transports_, request, stop_);
+      // A few large messages over a slow link: longer, until they can be timed.
+      while (result.ok() && !result->sample.bps() && request.bounds.duration &&
+             *request.bounds.duration < kLongestStream && !stop_.stop_requested()) {
+        request.bounds.duration = std::min<std::chrono::nanoseconds>(3 * *request.bounds.duration, kLongestStream);
+        result = MeasureBandwidth(transports_, request, stop_);
+      }
       if (!result.ok()) return Failed(BandwidthFailureRow(request, result.status()), result.status(), repeat, out);
       const auto bps = result->sample.bps();
       line += bps ? fmt::format(" {:>20.3f} {:>16.6f}", *bps / 1e9, *bps / 8 / bytes / 1e6)

@@ -84,11 +84,20 @@ struct SendBounds {
   uint64_t left;
   MonotonicTime end;
   std::stop_token finish;
+  uint32_t small_messages;  // that come first
 
   // Looks at the clock.
   bool GoesOn() const { return left > 0 && !finish.stop_requested() && MonotonicNow() < end; }
-  // Of the next message.
-  uint32_t Next(uint32_t message_bytes) const { return static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes)); }
+  // Bytes of the next message. Of a stream that is bounded by time alone the first ones are small: over a slow link
+  // there are still receipts enough to time it.
+  uint32_t Next(uint32_t message_bytes) {
+    constexpr uint32_t kSmall = 64 << 10;
+    if (small_messages > 0) {
+      --small_messages;
+      message_bytes = std::min(message_bytes, kSmall);
+    }
+    return static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
+  }
 };
 SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline);
 
