@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pace
 import pytest
-from cluster import HTTP_PORT, EmbeddedCluster, wait_until
+from cluster import HTTP_PORT, EmbeddedCluster, wait_shown, wait_until
 from netlab import NetLab
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
@@ -116,6 +116,5 @@ def test_status_asks_the_head_and_without_it_reads_until_every_report_has_change
     assert cluster.stop_bridge(1) == 0
     cluster.start_bridge(1, ["--http-listen", f"127.0.0.1:{HTTP_PORT}"])
     cluster.wait_all_ok()
-    read = cluster.status_run(2)
-    assert read.returncode == 0 and "3/3 reachable, 6 of 6 edges OK" in read.stdout
+    read = wait_shown("3/3 reachable, 6 of 6 edges OK", lambda: cluster.status_run(2))
     assert "read from the GCS instead" in read.stderr

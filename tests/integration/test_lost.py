@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from cluster import EmbeddedCluster, wait_until
+from cluster import EmbeddedCluster, wait_shown, wait_until
 from netlab import NetLab
 
 
@@ -69,8 +69,7 @@ def dead_node(cluster, i=3):
 
 def test_a_dead_node_leaves_a_trace_everywhere(cluster):
     node_id = dead_node(cluster)
-    shown = cluster.status_run()
-    assert "2/2 reachable, 1 LOST, 2 of 2 edges OK" in shown.stdout and shown.returncode == 1
+    shown = wait_shown("2/2 reachable, 1 LOST, 2 of 2 edges OK", cluster.status_run, code=1)
     (line,) = [line for line in shown.stdout.splitlines() if "LOST for" in line]
     assert cluster.lab.address(3) in line and node_id[:8] in line and "no heartbeat" in line, line
 

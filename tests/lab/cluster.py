@@ -32,6 +32,21 @@ def wait_until(what, condition, every=0.05, limit=None):
         time.sleep(every)
 
 
+def wait_shown(words, run, code=0):
+    """What `run`, which asks for the status, gives when it says `words` with this exit code. A host that starts many things at once may
+    lose a ping, which the edge says until it is some pings old."""
+
+    def shown():
+        done = run()
+        return done if done.returncode == code and words in done.stdout else None
+
+    try:
+        return wait_until(f"'{words}'", shown, every=0.5)
+    except TimeoutError as error:
+        done = run()
+        raise TimeoutError(f"{error}\n{done.stdout}{done.stderr}") from None
+
+
 def clean_environment(home):
     """The environment of every program in a lab: no token, no setting, no proxy from outside."""
     kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",

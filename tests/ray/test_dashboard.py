@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pace
 import pytest
-from cluster import wait_until
+from cluster import wait_shown, wait_until
 from conftest import skip_or_fail
 from dashboard_cluster import TOPOLOGY, DashboardCluster
 from netlab import NetLab
@@ -193,8 +193,7 @@ def test_ray_network_is_there_when_it_was_asked_for(cluster, ray):
     assert "already" in netsense(cluster, ray, "enable-cli")
     assert len(sorted(site_packages(ray).iterdir())) == len(before) + 1, "one file, and nothing else"
 
-    shown = ray_network(cluster, ray, "status")
-    assert shown.returncode == 0 and "2/2 reachable, 2 of 2 edges OK" in shown.stdout, shown.stdout + shown.stderr
+    wait_shown("2/2 reachable, 2 of 2 edges OK", lambda: ray_network(cluster, ray, "status"))
     rows = ray_network(cluster, ray, "topology", "--json")
     assert json.loads(rows.stdout)["num_ok_edges"] == 2
     assert ray_network(cluster, ray, "status", "--no-such-flag").returncode == 2

@@ -10,7 +10,7 @@ import time
 
 import pace
 import pytest
-from cluster import RayCluster, wait_until
+from cluster import RayCluster, wait_shown, wait_until
 from conftest import skip_or_fail
 from netlab import NetLab
 
@@ -203,8 +203,7 @@ def test_a_killed_raylet_takes_its_bridge_and_engine_along(cluster):
     _, reports = reports_as_ray_reads_them(cluster)
     assert len(reports) == 2, "the keys of the dead are deleted"
     assert all(len(r["edges"]) == 1 and r["edges"][0]["state"] == "OK" for r in reports.values())
-    shown = cluster.status_run()
-    assert shown.returncode == 1 and "2/2 reachable, 1 LOST, 2 of 2 edges OK" in shown.stdout, shown.stdout
+    wait_shown("2/2 reachable, 1 LOST, 2 of 2 edges OK", cluster.status_run, code=1)
     assert lost(cluster) == [gone]
     assert "health check" in cluster.status()["lost_nodes"][0]["reason"].lower()
     # A new node of its address takes its place.

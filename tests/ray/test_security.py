@@ -49,8 +49,7 @@ def made(directory, name):
 def check_up_and_down(cluster):
     done = cluster.netsense(2, "up")
     assert done.returncode == 0, done.stdout + done.stderr
-    shown = cluster.netsense(2, "status")
-    assert shown.returncode == 0 and "2/2 reachable, 2 of 2 edges OK" in shown.stdout, shown.stdout + shown.stderr
+    wait_shown("2/2 reachable, 2 of 2 edges OK", lambda: cluster.netsense(2, "status"))
     yield
     done = cluster.netsense(1, "down")
     assert done.returncode == 0 and "netsense ended on 2 nodes" in done.stdout, done.stdout + done.stderr

@@ -7,7 +7,7 @@ import subprocess
 
 import pace
 import pytest
-from cluster import wait_until
+from cluster import wait_shown, wait_until
 from ray_overlay import ray_alone
 from wheel_cluster import RAYS, Hosts, WheelCluster, install_wheel, installed_ray
 
@@ -84,8 +84,7 @@ def test_up_gives_a_matrix(cluster, capsys):
     done = cluster.netsense(2, "up")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "netsense runs on 3 of 3 nodes" in done.stdout and done.stdout.count("  reports") == 3
-    shown = cluster.netsense(3, "status")
-    assert shown.returncode == 0 and "3/3 reachable, 6 of 6 edges OK" in shown.stdout, shown.stdout + shown.stderr
+    wait_shown("3/3 reachable, 6 of 6 edges OK", lambda: cluster.netsense(3, "status"))
     wait_until("bandwidths", lambda: all(edge["bw_p50_mbps"] for edge in cluster.edges().values()), every=0.5)
 
 
@@ -111,7 +110,7 @@ def test_a_wrong_setting_is_told_and_changes_nothing(cluster):
     done = cluster.netsense(1, "up", "--set", "tick_ms=7", "--disabled")
     assert done.returncode == 2 and "network_sense_tick_ms" in done.stderr and "Traceback" not in done.stderr
     assert cluster.processes() == before
-    assert "6 of 6 edges OK" in cluster.netsense(1, "status").stdout
+    wait_shown("6 of 6 edges OK", lambda: cluster.netsense(1, "status"))
     forgotten = cluster.netsense(1, "forget", "10.77.0.9")
     assert forgotten.returncode == 2 and "no node is lost" in forgotten.stderr
 
@@ -177,7 +176,7 @@ def test_a_new_node_is_included(cluster):
     assert f"{cluster.lab.address(4)} " in done.stderr and "ray-netsense is not installed" in done.stderr
     install_wheel(bare)
     cluster.wait_all_ok(nodes=4)
-    assert "4/4 reachable, 12 of 12 edges OK" in cluster.netsense(1, "status").stdout
+    wait_shown("4/4 reachable, 12 of 12 edges OK", lambda: cluster.netsense(1, "status"))
 
 
 def test_down_leaves_nothing(cluster):
