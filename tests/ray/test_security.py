@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from cluster import wait_shown
 from wheel_cluster import Hosts, WheelCluster, installed_ray
 
 SECRET = "what-ray-was-started-with-0123456789"
