@@ -141,7 +141,7 @@ SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, Monotonic
 }
 
 uint32_t MessageBytesOf(const StreamSpec& spec, uint32_t usual) {
-  constexpr uint64_t kReceipts = 4 * kFewestReceipts, kSmallest = 4096;
+  constexpr uint64_t kReceipts = 2 * kFewestReceipts, kSmallest = 4096;
   if (spec.message_bytes != 0) return spec.message_bytes;
   if (spec.bytes == 0) return usual;
   return static_cast<uint32_t>(std::clamp<uint64_t>(spec.bytes / kReceipts, kSmallest, usual));
