@@ -20,10 +20,12 @@ namespace netsense::verbs {
 namespace {
 
 constexpr size_t kSlotBytes = kHeaderBytes + kMaxPingPayload;
-// Frames come one at a time; a late echo or two may still be on its way. More receives than slots are posted, for
-// writes with immediate data, which take a receive and use no slot.
-constexpr uint64_t kSlots = 4;
+// More receives are posted than frames come, for writes with immediate data, which take a receive each and use no slot.
+// In a session for pings, where there are none, a few slots are enough: frames come one at a time, and a late echo or
+// two. Between the order of a stream and its end, though, come any number of them: each receive has a slot of its own,
+// or the end would lie in that of an order which nobody has read yet.
 constexpr uint64_t kReceives = 128;
+constexpr uint64_t kPingSlots = 4;
 constexpr uint32_t kWritesUnderWay = 64;
 constexpr uint32_t kWishedInline = 256;
 constexpr uint8_t kMaxReads = 16;
@@ -114,6 +116,7 @@ absl::StatusOr<Region> Connection::Register(size_t bytes, int access) {
 }
 
 absl::Status Connection::Create() {
+  slots_ = options_.streams ? kReceives : kPingSlots;
   auto context = OpenDevice(*library_, options_.port.device);
   if (!context.ok()) return context.status();
   context_ = ContextHandle(*context, {library_});
@@ -128,7 +131,7 @@ absl::Status Connection::Create() {
   auto frame = Register(kSlotBytes, IBV_ACCESS_LOCAL_WRITE);
   if (!frame.ok()) return frame.status();
   outgoing_ = *std::move(frame);
-  auto slots = Register(kSlots * kSlotBytes, IBV_ACCESS_LOCAL_WRITE);
+  auto slots = Register(slots_ * kSlotBytes, IBV_ACCESS_LOCAL_WRITE);
   if (!slots.ok()) return slots.status();
   incoming_ = *std::move(slots);
   if (options_.streams) {
@@ -172,7 +175,7 @@ absl::Status Connection::CreatePair() {
                                   IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
   if (error != 0) return ErrnoStatus(error, "bringing the queue pair to INIT");
   for (uint64_t i = 0; i < kReceives; ++i)
-    if (auto status = PostReceive(i % kSlots); !status.ok()) return status;
+    if (auto status = PostReceive(i % slots_); !status.ok()) return status;
   return absl::OkStatus();
 }
 

@@ -78,6 +78,7 @@ class Connection final : public FrameCarrier {
   ChannelHandle channel_;
   QueueHandle queue_;
   PairHandle pair_;
+  uint64_t slots_ = 0;  // for frames that come in
   uint32_t max_inline_ = 0;
   uint32_t path_mtu_ = 0;  // bytes, of our end
   uint32_t packet_sequence_ = 0;
