@@ -32,10 +32,7 @@ std::string WhyUntimed(const StreamSample& sample) {
 void BandwidthRecord::Configure(uint32_t window, double alpha, const v1::PlannedPath& path) {
   window_.Configure(window, alpha);
   round_ = std::chrono::milliseconds(int64_t{path.bandwidth_slots()} * path.bandwidth_slot_ms());
-  if (round_.count() == 0) {
-    Clear();
-    reason_.clear();
-  }
+  if (round_.count() == 0) Clear();
 }
 
 void BandwidthRecord::Measured(const StreamSample& sample, MonotonicTime now) {
@@ -70,6 +67,7 @@ void BandwidthRecord::Clear() {
   window_.Clear();
   failures_ = 0;
   failure_.clear();
+  reason_.clear();
 }
 
 std::string BandwidthRecord::failure(MonotonicTime now) const {

@@ -17,6 +17,7 @@
 #include "engine/local_ports.h"
 #include "engine/order_messages.h"
 #include "transports/door/framing.h"
+#include "transports/frame.h"
 
 namespace netsense {
 namespace {
@@ -176,7 +177,7 @@ absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transport
     v1::Order order;
     if (auto status = ReadFrame(connection.get(), &order, MonotonicNow() + limits.idle, stop); !status.ok()) {
       if (stop.stop_requested()) return absl::CancelledError("stopped");
-      return absl::IsUnavailable(status) ? absl::OkStatus() : status;
+      return ProberLeft(status) ? absl::OkStatus() : status;
     }
     v1::OrderAnswer answer;
     absl::Status outcome;

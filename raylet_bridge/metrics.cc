@@ -53,10 +53,11 @@ Labels operator+(Labels labels, const prometheus::ClientMetric::Label& more) {
 // What the edges of one layer come to.
 struct LayerEdges {
   std::array<int64_t, v1::PathState_ARRAYSIZE> of_state{};
-  std::array<int64_t, v1::BandwidthState_ARRAYSIZE> of_bandwidth_state{};  // of edges that have bandwidth probes
-  int64_t down = 0;                                                        // between nodes that are reachable
+  // Of edges whose bandwidth is probed, and whose turn came once: in a large cluster a round takes hours. An edge that
+  // is bad for another reason is in none but FAILED. Nothing = bandwidth is not probed in this layer.
+  std::optional<std::array<int64_t, v1::BandwidthState_ARRAYSIZE>> of_bandwidth_state;
+  int64_t down = 0;  // between nodes that are reachable
   std::vector<double> bandwidths_mbps, rtts_ms;
-  std::optional<int64_t> without_bandwidth;  // OK edges; nothing = bandwidth is not probed in this layer
   std::optional<double> worst_percent;
   std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
 
@@ -65,7 +66,12 @@ struct LayerEdges {
   }
   void Add(const ReportEdge& edge) {
     Count(edge.state);
-    if (edge.bw_life_ms) ++of_bandwidth_state[static_cast<size_t>(edge.bw_state)];
+    if (edge.bw_life_ms) {
+      if (!of_bandwidth_state) of_bandwidth_state.emplace();
+      const bool had_a_turn = edge.bw_probes + edge.bw_busy + edge.bw_deferred > 0;
+      if (edge.bw_state == v1::BANDWIDTH_STATE_FAILED || (edge.state == v1::PATH_STATE_OK && had_a_turn))
+        ++(*of_bandwidth_state)[static_cast<size_t>(edge.bw_state)];
+    }
     if (edge.bw_p50_mbps) bandwidths_mbps.push_back(*edge.bw_p50_mbps);
     if (edge.rtt_p50_ms) rtts_ms.push_back(*edge.rtt_p50_ms);
     if (edge.bw_percent) worst_percent = std::min(worst_percent.value_or(*edge.bw_percent), *edge.bw_percent);
@@ -146,17 +152,9 @@ void AddTotals(const EngineDriver::State& engine, MetricPage& page) {
   }
 }
 
-// `report` has an edge for each path of the plan, in its order.
-void AddLayers(const v1::Plan& plan, const Report& report, MetricPage& page) {
+void AddLayers(const Report& report, MetricPage& page) {
   std::map<Layer, LayerEdges> layers;
-  for (size_t i = 0; i < report.edges.size(); ++i) {
-    const ReportEdge& edge = report.edges[i];
-    LayerEdges& layer = layers[LayerOf(edge)];
-    layer.Add(edge);
-    if (plan.paths(static_cast<int>(i)).bandwidth_slots() > 0)
-      layer.without_bandwidth =
-          layer.without_bandwidth.value_or(0) + (edge.state == v1::PATH_STATE_OK && !edge.bw_p50_mbps ? 1 : 0);
-  }
+  for (const ReportEdge& edge : report.edges) layers[LayerOf(edge)].Add(edge);
   for (const auto& [layer, edges] : layers) {
     const Labels labels = LabelsOf(layer);
     AddStates("edges", "edges that leave this node, by state", layer, edges, page);
@@ -167,13 +165,10 @@ void AddLayers(const v1::Plan& plan, const Report& report, MetricPage& page) {
       page.Gauge("bandwidth_median_bytes_per_second", "of the edges that leave this node", labels,
                  BytesPerSecond(Median(edges.bandwidths_mbps)));
     }
-    for (size_t of = 0; of < edges.of_bandwidth_state.size(); ++of)
-      page.Gauge("bandwidth_edges", "edges that leave this node and have bandwidth probes, by what is known of it",
+    for (size_t of = 0; edges.of_bandwidth_state && of < edges.of_bandwidth_state->size(); ++of)
+      page.Gauge("bandwidth_edges", "edges that leave this node and whose bandwidth was probed, by what is known of it",
                  labels + Labels::value_type{"state", BandwidthStateName(static_cast<v1::BandwidthState>(of))},
-                 static_cast<double>(edges.of_bandwidth_state[of]));
-    if (edges.without_bandwidth)
-      page.Gauge("edges_without_bandwidth", "OK edges whose bandwidth is probed, and not known now", labels,
-                 static_cast<double>(*edges.without_bandwidth));
+                 static_cast<double>((*edges.of_bandwidth_state)[of]));
     if (!edges.rtts_ms.empty()) {
       page.Gauge("rtt_worst_seconds", "of the windows' medians: of the edge where it is longest", labels,
                  *std::max_element(edges.rtts_ms.begin(), edges.rtts_ms.end()) / 1e3);
@@ -306,7 +301,7 @@ std::string MetricsText(const BridgeState& state, bool whole_cluster, int64_t no
   MetricPage page;
   AddEngine(state, now, page);
   AddTotals(state.engine, page);
-  AddLayers(state.engine.plan, report, page);
+  AddLayers(report, page);
   if (state.settings.metrics_detail) AddDetail(state, report, page);
   if (whole_cluster) AddCluster(state, now_epoch_ms, now, page);
   return page.Text();

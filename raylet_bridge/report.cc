@@ -192,8 +192,10 @@ void FillFromResult(const v1::PathResult& result, const Settings& settings, Repo
   edge.rtt_samples = result.rtt().samples();
   edge.bw_samples = result.bandwidth().samples();
   edge.bw_state = result.bandwidth_state();
-  edge.bw_reason = result.bandwidth_reason();
-  if (result.bandwidth_life_ms() > 0) edge.bw_life_ms = result.bandwidth_life_ms();
+  if (result.bandwidth_life_ms() > 0) {  // else there are no probes, which needs no words on each of a million edges
+    edge.bw_life_ms = result.bandwidth_life_ms();
+    edge.bw_reason = result.bandwidth_reason();
+  }
   edge.timestamp_source = TimestampSourceName(result.timestamp_source());
   edge.pings_sent = Signed(result.pings_sent());
   edge.pings_lost = Signed(result.pings_lost());

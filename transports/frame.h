@@ -75,5 +75,7 @@ absl::Status LateEchoesOnly();  // DeadlineExceeded: a lost ping
 absl::Status WrongEcho();       // DataLoss
 // Unavailable: the peer said `what`, for which the protocol has no place here.
 absl::Status BrokenProtocol(std::string_view what);
+// To a responder: the prober is gone, as it may. Not so who broke the protocol.
+bool ProberLeft(const absl::Status& status);
 
 }  // namespace netsense

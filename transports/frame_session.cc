@@ -171,7 +171,7 @@ class FrameResponder {
   absl::Status Run() {
     while (true) {
       auto frame = carrier_.Receive(Deadline(), stop_);
-      if (absl::IsUnavailable(frame.status())) return absl::OkStatus();  // the prober left
+      if (ProberLeft(frame.status())) return absl::OkStatus();
       if (!frame.ok()) return frame.status();
       if (auto status = Answer(*frame); !status.ok()) return status;
     }

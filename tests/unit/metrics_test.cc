@@ -256,12 +256,27 @@ TEST_F(MetricsTest, EdgesToANodeThatNobodyReachesAreThatNodesFault) {
 }
 
 TEST_F(MetricsTest, BandwidthThatIsNotKnownIsCounted) {
-  const std::string series = "edges_without_bandwidth{" + kLayer + "}";
-  EXPECT_EQ(Value(Page(false), series), std::nullopt) << "bandwidth is off";
-  for (v1::PlannedPath& path : *state.engine.plan.mutable_paths()) path.set_bandwidth_slots(10);
-  EXPECT_EQ(Value(Page(false), series), 0);
-  state.engine.results.begin()->second.clear_bandwidth();
-  EXPECT_EQ(Value(Page(false), series), 1);
+  auto count = [&](const std::string& of) {
+    return Value(Page(false), "bandwidth_edges{" + kLayer + ",state=\"" + of + "\"}");
+  };
+  for (auto& [id, result] : state.engine.results) result.set_bandwidth_probes(1);
+  EXPECT_EQ(count("NOT_KNOWN"), 0);
+  EXPECT_EQ(count("MEASURED"), 2);
+  v1::PathResult& first = state.engine.results.begin()->second;
+  first.clear_bandwidth();
+  first.set_bandwidth_state(v1::BANDWIDTH_STATE_NOT_KNOWN);
+  EXPECT_EQ(count("NOT_KNOWN"), 1);
+  first.set_bandwidth_probes(0);
+  EXPECT_EQ(count("NOT_KNOWN"), 0) << "its turn has not come yet: a round may take hours";
+  first.set_bandwidth_busy(1);
+  EXPECT_EQ(count("NOT_KNOWN"), 1) << "it came, and the port was taken";
+  first.set_state(v1::PATH_STATE_DEGRADED);
+  EXPECT_EQ(count("NOT_KNOWN"), 0) << "that is another alert's";
+  first.set_bandwidth_state(v1::BANDWIDTH_STATE_FAILED);
+  EXPECT_EQ(count("FAILED"), 1);
+  first.set_state(v1::PATH_STATE_OK);
+  for (auto& [id, result] : state.engine.results) result.set_bandwidth_life_ms(0);
+  EXPECT_EQ(count("NOT_KNOWN"), std::nullopt) << "bandwidth is off";
   EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_worst_seconds{" + kLayer + "}"), 70e-6);
   EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_median_seconds{" + kLayer + "}"), 70e-6);
 }

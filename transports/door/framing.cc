@@ -3,6 +3,7 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "transports/frame.h"
 #include "transports/socket.h"
 
 namespace netsense {
@@ -20,8 +21,7 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
 absl::StatusOr<uint32_t> DecodeFrameLength(std::span<const uint8_t, kFramePrefixBytes> prefix) {
   uint32_t size = uint32_t{prefix[0]} << 24 | uint32_t{prefix[1]} << 16 | uint32_t{prefix[2]} << 8 | prefix[3];
   if (size > kMaxFrameBytes)
-    return absl::UnavailableError(absl::StrCat("the peer breaks the protocol: a message of ", size,
-                                               " bytes announced; the limit is ", kMaxFrameBytes));
+    return BrokenProtocol(absl::StrCat("a message of ", size, " bytes announced; the limit is ", kMaxFrameBytes));
   return size;
 }
 
@@ -41,8 +41,7 @@ absl::Status ReadFrame(int fd, google::protobuf::MessageLite* message, Monotonic
   if (auto status = ReadExactly(fd, {reinterpret_cast<uint8_t*>(body.data()), body.size()}, deadline, stop);
       !status.ok())
     return status;
-  if (!message->ParseFromString(body))
-    return absl::UnavailableError("the peer breaks the protocol: bytes that are no message");
+  if (!message->ParseFromString(body)) return BrokenProtocol("bytes that are no message");
   return absl::OkStatus();
 }
 

@@ -154,8 +154,7 @@ class GrpcResponder {
 
   // Of a pong.
   uint64_t Value(MonotonicTime received_at) const {
-    const uint32_t retransmits = Retransmits(watch_.get());
-    return PackPong((MonotonicNow() - received_at).count(), false, retransmits);
+    return PackPong((MonotonicNow() - received_at).count(), false, retransmits_);
   }
 
   // ---- unary calls
@@ -169,6 +168,7 @@ class GrpcResponder {
     if (limits_.hold_pings.count() > 0) std::this_thread::sleep_for(limits_.hold_pings);
     ping_.reply.set_value(Value(received_at));
     ping_.writer->Finish(ping_.reply, grpc::Status::OK, Tag(kPingAnswered));
+    retransmits_ = Retransmits(watch_.get());
   }
 
   void AnswerProbe(MonotonicTime received_at) {
@@ -226,6 +226,7 @@ class GrpcResponder {
     frame.header.kind = FrameKind::kPong;
     frame.header.value = Value(received_at);
     Write(frame.ToMessage());
+    retransmits_ = Retransmits(watch_.get());
   }
 
   void StartStream(const RawFrame& frame) {
@@ -302,7 +303,8 @@ class GrpcResponder {
   grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_{&stream_context_};
   grpc::ByteBuffer incoming_;
   StreamMeter meter_{std::chrono::milliseconds(100), 0};
-  uint64_t moved_ = 0;  // by the unary stream, either way
+  uint32_t retransmits_ = 0;  // after the last echo: not while a ping is timed
+  uint64_t moved_ = 0;        // by the unary stream, either way
   bool counting_ = false;
   bool write_pending_ = false;
   bool over_ = false;

@@ -128,7 +128,7 @@ class TcpResponder {
       MonotonicTime deadline = std::min(end_, MonotonicNow() + limits_.idle);
       channel_.SetTimeout(deadline);
       auto status = channel_.ReceiveFrame(kMaxPingPayload, last_frame_bytes_, deadline, stop_, &frame);
-      if (absl::IsUnavailable(status)) return absl::OkStatus();  // the prober left
+      if (ProberLeft(status)) return absl::OkStatus();
       if (status.ok()) status = Answer(frame);
       if (!status.ok()) {
         ResetOnClose(channel_.fd());
@@ -159,17 +159,18 @@ class TcpResponder {
     if (limits_.hold_pings.count() > 0) SleepUnlessStopped(stop_, limits_.hold_pings);
     header.value = ValueOf(frame);
     EncodeHeader(header, reply_.data());
-    return channel_.Send(reply_, stop_);
+    auto status = channel_.Send(reply_, stop_);
+    retransmits_ = Retransmits(channel_.fd());
+    return status;
   }
 
   uint64_t ValueOf(const Channel::Frame& frame) const {
-    const uint32_t retransmits = Retransmits(channel_.fd());
     const int64_t hold = (MonotonicNow() - frame.received_at).count();
-    if (frame.arrival == 0) return PackPong(hold, false, retransmits);  // no stamp
+    if (frame.arrival == 0) return PackPong(hold, false, retransmits_);  // no stamp
     const int64_t since_arrival = RealtimeNow() - frame.arrival;
     // It came before we saw it, and not long before: else the clock was set meanwhile.
-    if (since_arrival < hold || since_arrival > hold + kLongestWakeUp) return PackPong(hold, false, retransmits);
-    return PackPong(since_arrival, true, retransmits);
+    if (since_arrival < hold || since_arrival > hold + kLongestWakeUp) return PackPong(hold, false, retransmits_);
+    return PackPong(since_arrival, true, retransmits_);
   }
 
   absl::Status RunStream(const Channel::Frame& frame) {
@@ -197,6 +198,7 @@ class TcpResponder {
   const bool stream_allowed_;
   std::vector<uint8_t> reply_;
   size_t last_frame_bytes_ = kHeaderBytes;
+  uint32_t retransmits_ = 0;  // after the last echo: not while a ping is timed
 };
 
 class TcpTransport final : public Transport {

@@ -83,9 +83,9 @@ def _rank(arguments: argparse.Namespace) -> int:
               f"{'  (the worst link)' if link is ranking.worst_link else ''}")  # fmt: skip
     if ranking.unknown_pairs:
         print(f"left out: {len(ranking.unknown_pairs)} of {len(seen.nodes) * (len(seen.nodes) - 1)} pairs, which have no {arguments.by} on every rail")
-    if ranking.expired:
-        edge = ranking.expired[0]
-        print(f"too old: {len(ranking.expired)} bandwidths, as {name[edge.src_node_id]} to {name[edge.dst_node_id]}: {edge.why_no_figure('bandwidth')}")
+    if ranking.left_out:
+        edge = ranking.left_out[0]
+        print(f"left out: {len(ranking.left_out)} bandwidths, as {name[edge.src_node_id]} to {name[edge.dst_node_id]}: {edge.why_no_figure('bandwidth')}")
     if not ranking.exact:
         print("a better ring may exist: not all of so many can be looked at")
     return GOOD

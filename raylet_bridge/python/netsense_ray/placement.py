@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .programs import NetsenseError
-from .rails import Pair, expired, slowest_rails
+from .rails import Pair, bandwidth_not_known, slowest_rails
 from .ranking import NodeRanking, rank_nodes
 from .topology import Topology
 from .topology import topology as read_topology
@@ -138,7 +138,7 @@ class Links:
     def __init__(self, topology: Topology, peaks: Peaks | None = None):
         self.addresses = {node.node_id: node.address for node in topology.nodes}
         self.bandwidth, self.transport = _object_bandwidths(topology)  # pair -> bytes a second, 0 = unreachable
-        self.expired = expired(topology, _RAYS_OWN)
+        self.not_known = bandwidth_not_known(topology, _RAYS_OWN)
         if peaks is not None:
             peaks.lift(self.bandwidth)
         measured = sorted(value for value in self.bandwidth.values() if value > 0)
@@ -149,12 +149,12 @@ class Links:
         return self.addresses.get(node_id) or node_id[:8]
 
     def left_out(self) -> str:
-        """What is too old to go by, to be added to a reason; "" = nothing."""
-        if not self.expired:
+        """Which bandwidths are not known now, to be added to a reason; "" = none."""
+        if not self.not_known:
             return ""
-        edge = self.expired[0]
+        edge = self.not_known[0]
         way = f"{self.name(edge.src_node_id)} to {self.name(edge.dst_node_id)} over {edge.transport}"
-        return f"; bandwidths left out for their age: {len(self.expired)}, as {way}: {edge.why_no_figure('bandwidth')}"
+        return f"; bandwidths left out: {len(self.not_known)}, as {way}: {edge.why_no_figure('bandwidth')}"
 
     def fetch_seconds(self, stored: StoredObject, node_id: str) -> float:
         if node_id in stored.node_ids:

@@ -46,6 +46,6 @@ def slowest_rails(topology: Topology, by: By, transports: Container[str] | None 
     return found
 
 
-def expired(topology: Topology, transports: Container[str] | None = None) -> tuple[Edge, ...]:
-    """Edges whose bandwidth is past its life, so that nothing goes by it."""
-    return tuple(edge for edge in topology.edges if edge.bw_expired and (transports is None or edge.transport in transports))
+def bandwidth_not_known(topology: Topology, transports: Container[str] | None = None) -> tuple[Edge, ...]:
+    """Edges whose bandwidth is probed and not known now, so that nothing goes by it."""
+    return tuple(edge for edge in topology.edges if edge.bw_not_known and (transports is None or edge.transport in transports))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .programs import NetsenseError
-from .rails import By, Pair, expired, slowest_rails, worth
+from .rails import By, Pair, bandwidth_not_known, slowest_rails, worth
 from .ring import best_ring
 from .topology import Edge, Topology
 from .topology import topology as read_topology
@@ -32,7 +32,7 @@ class NodeRanking:
     worst_link: Edge
     exact: bool  # no other ring of so many nodes has a better worst link; False = none was found
     unknown_pairs: tuple[Pair, ...]  # among all alive nodes: not measured, or not on every rail, so not used
-    expired: tuple[Edge, ...] = ()  # whose bandwidth is past its life, so not used
+    left_out: tuple[Edge, ...] = ()  # whose bandwidth is probed and not known now, for its age, say: not used
 
     def strategies(self, soft: bool = False) -> list[NodeAffinitySchedulingStrategy]:
         """One scheduling strategy a node, in ring order."""
@@ -85,7 +85,7 @@ def rank_nodes(
         raise NetsenseError(_no_ring(topology, n, by, transport, len(best), unknown))
     order = tuple(nodes[i] for i in ring.order)
     links = tuple(best[a, b] for a, b in zip(order, order[1:] + order[:1], strict=True))
-    left_out = expired(topology, {transport} if transport else None) if by == "bandwidth" else ()
+    left_out = bandwidth_not_known(topology, {transport} if transport else None) if by == "bandwidth" else ()
     return NodeRanking(by, order, links, min(links, key=lambda edge: worth(edge, by)), ring.exact, unknown, left_out)
 
 
@@ -101,7 +101,7 @@ def _best_edges(topology: Topology, by: By, transport: str | None) -> dict[Pair,
 def _no_ring(topology: Topology, n: int, by: By, transport: str | None, known: int, unknown: Sequence[Pair]) -> str:
     over = f" over {transport}" if transport else ""
     edges = [edge for edge in topology.edges if not edge.cross_rail and transport in (None, edge.transport)]
-    if all(edge.figure(by) is None and not (by == "bandwidth" and edge.bw_expired) for edge in edges):
+    if all(edge.figure(by) is None and not (by == "bandwidth" and edge.bw_not_known) for edge in edges):
         setting = "network_sense_bw_enabled" if by == "bandwidth" else "network_sense_enabled"
         return f"no {by}{over} is measured: netsense-bridge config set {setting} true, or wait a little if it is"
     text = f"no ring of {n} nodes was found whose links all have a measured {by}{over}: of {known + len(unknown)} pairs {len(unknown)} have none"

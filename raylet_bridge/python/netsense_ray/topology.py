@@ -12,8 +12,6 @@ from typing import Any, Literal
 
 from .programs import NetsenseError, gcs_flags, run_bridge
 
-BW_LIFE_MS = 300_000  # of a bandwidth that does not say how long it counts
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -56,16 +54,16 @@ class Edge:
     cross_rail: bool = False  # between two different rails
     bw_state: str | None = None  # MEASURED, FAILED (the newest probes failed), NOT_KNOWN; only a measured one has figures
     bw_reason: str | None = None  # why it has none, or why the last probe gave none
-    bw_life_ms: int | None = None  # so long bw_p50_mbps counts, from its probe on; None = not said, and then BW_LIFE_MS
+    bw_life_ms: int | None = None  # so long bw_p50_mbps counts, from its probe on, and then is None; None = no bandwidth probes on this edge
 
     @property
-    def bw_expired(self) -> bool:
-        """Whether there is a bandwidth, of an edge that is OK, and it is too old to go by."""
-        return self.state == "OK" and self.bw_p50_mbps is not None and (self.bw_age_ms or 0) > (self.bw_life_ms or BW_LIFE_MS)
+    def bw_not_known(self) -> bool:
+        """Whether bandwidth is probed on this edge, which is OK, and has no figure that counts: bw_reason says why (too old, say)."""
+        return self.state == "OK" and self.bw_life_ms is not None and self.bw_p50_mbps is None
 
     def figure(self, by: Literal["bandwidth", "rtt"]) -> float | None:
-        """bw_p50_mbps or rtt_p50_ms where one may go by it: the edge is OK, and the bandwidth within its life. (Of round trips STALE says so.)"""
-        if self.state != "OK" or (by == "bandwidth" and self.bw_expired):
+        """bw_p50_mbps or rtt_p50_ms where one may go by it: the edge is OK. (What is past its life is None, or makes the edge STALE.)"""
+        if self.state != "OK":
             return None
         return self.bw_p50_mbps if by == "bandwidth" else self.rtt_p50_ms
 
@@ -73,8 +71,8 @@ class Edge:
         """In words; of an edge without one."""
         if self.state != "OK":
             return f"{self.state}: {self.reason or 'no figure'}"
-        if by == "bandwidth" and self.bw_expired:
-            return f"its bandwidth is {(self.bw_age_ms or 0) / 1000:.0f} s old and counts for {(self.bw_life_ms or BW_LIFE_MS) / 1000:.0f} s"
+        if by == "bandwidth" and self.bw_not_known:
+            return f"its bandwidth is not known: {self.bw_reason or 'not measured yet'}"
         return f"OK, and no {by} is measured"
 
 
