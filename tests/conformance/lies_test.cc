@@ -119,7 +119,7 @@ TEST_P(Conformance, FaultAnAnswerInDripsIsALostPing) {
   ASSERT_TRUE(Ping(**session).ok());
   relay.Drip();
   const Stopwatch watch;
-  auto sample = (*session)->Ping({.payload_bytes = 64}, Within(milliseconds(500)), {});
+  auto sample = (*session)->Ping({.payload_bytes = 1024}, Within(milliseconds(500)), {});
   EXPECT_TRUE(absl::IsDeadlineExceeded(sample.status())) << sample.status();
   EXPECT_TRUE(watch.Within(milliseconds(500) + kPrompt));
 }
