@@ -129,14 +129,7 @@ def test_a_node_is_forgotten_on_demand(cluster):
 
 def test_a_node_that_is_stopped_in_order_is_not_lost(cluster):
     assert cluster.stop_bridge(3) == 0
-
-    def gone():
-        shown = cluster.status()
-        assert shown["lost_nodes"] == []
-        return shown["num_nodes"] == 2
-
-    wait_until("two nodes", gone)
-    wait_until("a good cluster of two", lambda: cluster.status_run().returncode == 0)
+    cluster.wait_left_in_order(2)
 
 
 def test_a_pulled_cable(cluster):

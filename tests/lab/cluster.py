@@ -235,6 +235,17 @@ class Cluster:
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.what_is_wrong(with_bandwidth)}") from None
 
+    def wait_left_in_order(self, nodes):
+        """Until so many nodes are alive, all is good, and never was one of the others LOST."""
+
+        def gone():
+            shown = self.status()
+            assert shown["lost_nodes"] == []
+            return shown["num_nodes"] == nodes
+
+        wait_until(f"{nodes} nodes", gone)
+        wait_until(f"a good cluster of {nodes}", lambda: self.status_run().returncode == 0)
+
     def what_is_wrong(self, with_bandwidth):
         """For whoever reads a failed test: every edge that is not good, and how each bridge's log ends."""
         lines = [

@@ -160,14 +160,7 @@ def test_a_node_that_ray_stops_in_order_is_not_lost(cluster):
     bridge = cluster.bridges[3]
     os.kill(cluster.raylet_pid(3), signal.SIGTERM)
     wait_until("the bridge to leave", lambda: bridge.poll() is not None)
-
-    def gone():
-        shown = cluster.status()
-        assert shown["lost_nodes"] == []
-        return shown["num_nodes"] == 2
-
-    wait_until("two nodes", gone)
-    wait_until("a good cluster of two", lambda: cluster.status_run().returncode == 0)
+    cluster.wait_left_in_order(2)
     cluster.stop_bridge(3)
     cluster.join([3])
     cluster.start_bridge(3)

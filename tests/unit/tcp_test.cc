@@ -81,6 +81,24 @@ TEST(TcpFaults, HalfAnEchoBeforeTheDeadlineIsFinishedLater) {
   EXPECT_TRUE(sample.ok()) << sample.status();
 }
 
+// An answer that was lost is sent again by the responder's TCP: only that one can tell.
+TEST(TcpFaults, WhatTheResponderSentAgainIsCountedSinceTheLastAnswer) {
+  ScriptedPeer peer([&](int fd) {
+    for (uint32_t told : {65'534u, 1u, 1u}) {  // modulo 2^16
+      std::vector<uint8_t> payload;
+      FrameHeader ping = ScriptedPeer::ReadPing(fd, &payload);
+      ping.value = PackPong(1000, false, told);
+      ScriptedPeer::Reply(fd, ping, payload);
+    }
+  });
+  for (uint32_t since : {65'534u, 3u, 0u}) {
+    auto sample = peer.session->Ping({}, pace::Soon(), {});
+    ASSERT_TRUE(sample.ok()) << sample.status();
+    EXPECT_EQ(sample->retransmits, since);
+    EXPECT_EQ(sample->responder_hold, nanoseconds(1000));
+  }
+}
+
 TEST(TcpFaults, ADamagedEchoIsDataLoss) {
   ScriptedPeer peer([&](int fd) {
     std::vector<uint8_t> payload;
