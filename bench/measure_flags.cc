@@ -1,6 +1,7 @@
 #include "bench/measure_flags.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <iostream>
 
@@ -227,10 +228,11 @@ void PingInto(const TransportRegistry& transports, const PingRequest& request, u
 
 void BandwidthInto(const TransportRegistry& transports, const BandwidthRequest& request, uint32_t repeat,
                    const std::stop_token& stop, Results* results) {
-  auto result = [&] {
-    Progress progress(request.target.transport + " bandwidth", request.bounds.duration, results->for_people());
-    return MeasureBandwidth(transports, request, stop);
-  }();
+  const bool watched = results->for_people() && isatty(STDERR_FILENO) != 0;
+  auto result = MeasureBandwidth(transports, request, stop, [&](const BandwidthInterval& interval) {
+    if (watched) std::cerr << IntervalLine(request, interval) << std::flush;
+    results->AddInterval(IntervalRow(request, repeat, interval));
+  });
   if (stop.stop_requested() && absl::IsCancelled(result.status())) return;
   nlohmann::json row = result.ok() ? BandwidthRow(request, *result) : BandwidthFailureRow(request, result.status());
   row["repeat"] = repeat;

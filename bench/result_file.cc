@@ -130,6 +130,7 @@ absl::StatusOr<ResultFile> ReadLines(const std::string& path, Json head, std::is
       continue;
     }
     if (std::string why = BadRow(*parsed); !why.empty()) return Bad(path, absl::StrCat("line ", number, " ", why));
+    if (TextOf(*parsed, "kind") == kIntervalKind) continue;
     rows.push_back(*std::move(parsed));
   }
   if (earlier > 0) DropFailuresMeasuredSince(earlier, &rows);

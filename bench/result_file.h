@@ -18,6 +18,9 @@ struct ResultFile {
   bool is_lines = false;    // JSON Lines, that can be appended to
 };
 
+// Lines of this kind tell how a measurement went while it ran: whoever reads results drops them.
+inline constexpr char kIntervalKind[] = "interval";
+
 // Called for each row as soon as it is parsed, and may make it smaller: a matrix of 256 nodes has 130,000 rows.
 using RowFilter = std::function<void(nlohmann::json& row)>;
 

@@ -44,6 +44,8 @@ class Results {
   void Add(nlohmann::json row, const std::string& table = "");
   // A row with an error; also said on stderr. `usage`: the fault is in what was asked for.
   void AddFailure(nlohmann::json row, const absl::Status& status);
+  // What moved in a second of a measurement that runs: into the JSON Lines alone, and no row (kIntervalKind).
+  void AddInterval(const nlohmann::json& interval) { jsonl_.Write(interval); }
   // A line for people.
   void Say(const std::string& text);
   bool for_people() const { return for_people_; }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "bench/result_file.h"
 #include "transports/socket.h"
 
 namespace netsense {
@@ -220,6 +221,34 @@ nlohmann::json BandwidthRow(const BandwidthRequest& request, const BandwidthResu
               {"binding", BindingsJson(result.binding, result.peer.binding())},
               {"peer", PeerJson(result.peer)}});
   return row;
+}
+
+nlohmann::json IntervalRow(const BandwidthRequest& request, uint32_t repeat, const BandwidthInterval& interval) {
+  nlohmann::json row = Identity(kIntervalKind, request.target, {});
+  const double seconds = std::chrono::duration<double>(interval.length).count();
+  auto gbps = [&](const std::optional<uint64_t>& bytes) {
+    return bytes ? nlohmann::json(Gbps(static_cast<double>(*bytes) * 8 / seconds)) : nlohmann::json();
+  };
+  row.update({{"repeat", repeat},
+              {"since_start_s", std::chrono::duration<double>(interval.since_start).count()},
+              {"interval_s", seconds},
+              {"sent_gbps", gbps(interval.to_peer_bytes)},
+              {"received_gbps", gbps(interval.from_peer_bytes)},
+              {"counted_by", "this end"}});
+  return row;
+}
+
+std::string IntervalLine(const BandwidthRequest& request, const BandwidthInterval& interval) {
+  const double seconds = std::chrono::duration<double>(interval.length).count();
+  std::string line = fmt::format("{:>6.1f} s", std::chrono::duration<double>(interval.since_start).count());
+  for (Direction direction : request.directions) {
+    const bool to_peer = direction == Direction::kToPeer;
+    const std::optional<uint64_t> bytes = to_peer ? interval.to_peer_bytes : interval.from_peer_bytes;
+    line += to_peer ? "  sent " : "  received ";
+    line += bytes ? fmt::format("{:.3f} Gb/s", Gbps(static_cast<double>(*bytes) * 8 / seconds))
+                  : "what only the peer counts";
+  }
+  return line + "\n";
 }
 
 nlohmann::json PingFailureRow(const PingRequest& request, const absl::Status& status) {

@@ -15,6 +15,10 @@ nlohmann::json BandwidthRow(const BandwidthRequest& request, const BandwidthResu
 nlohmann::json PingFailureRow(const PingRequest& request, const absl::Status& status);
 nlohmann::json BandwidthFailureRow(const BandwidthRequest& request, const absl::Status& status);
 
+// A second of a measurement that runs: a line of JSON Lines that is no row, and a line for people.
+nlohmann::json IntervalRow(const BandwidthRequest& request, uint32_t repeat, const BandwidthInterval& interval);
+std::string IntervalLine(const BandwidthRequest& request, const BandwidthInterval& interval);
+
 std::string PingTable(const PingRequest& request, const PingResult& result);
 std::string BandwidthTable(const BandwidthRequest& request, const BandwidthResult& result);
 

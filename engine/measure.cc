@@ -1,6 +1,7 @@
 #include "engine/measure.h"
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <condition_variable>
 #include <latch>
@@ -9,6 +10,7 @@
 #include <random>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
@@ -136,12 +138,13 @@ namespace {
 class StreamRun {
  public:
   StreamRun(const TransportRegistry& transports, const Pinning& pinning, const BandwidthRequest& request,
-            Direction direction, uint64_t measurement)
+            Direction direction, uint64_t measurement, bool watched)
       : transports_(transports),
         pinning_(pinning),
         request_(request),
         direction_(direction),
-        measurement_(measurement) {}
+        measurement_(measurement),
+        watched_(watched) {}
 
   // `first_open`: counted down by the first stream. It waits for a busy port; the others follow it in. `stop` ends it
   // before it streams, and then in order; `abort`, for all streams, at once.
@@ -163,6 +166,7 @@ class StreamRun {
     if (!status_.ok()) return;
     StreamSpec spec = SpecOf(request_.bounds);
     spec.finish = stop;
+    if (watched_) spec.moved = &moved_;
     auto sample = opened_.session->Stream(spec, Deadline(spec), abort->get_token());
     if (sample.ok()) {
       sample_ = *sample;
@@ -176,6 +180,8 @@ class StreamRun {
   const absl::Status& status() const { return status_; }
   const ProbeSession& opened() const { return opened_; }
   BandwidthResult::Stream stream() const { return {direction_, sample_}; }
+  Direction direction() const { return direction_; }
+  uint64_t moved() const { return moved_; }
 
  private:
   absl::Status OpenSession(bool patient, const std::stop_token& stop) {
@@ -215,6 +221,8 @@ class StreamRun {
   const BandwidthRequest& request_;
   const Direction direction_;
   const uint64_t measurement_;
+  const bool watched_;
+  std::atomic<uint64_t> moved_ = 0;
   ProbeSession opened_;
   absl::Status status_;
   StreamSample sample_;
@@ -241,6 +249,25 @@ class AbortAfterStop {
   std::jthread thread_;
 };
 
+// Tells what moved, once a second until `over`.
+void Watch(const std::vector<std::unique_ptr<StreamRun>>& runs, const OnInterval& tell, const std::stop_token& over) {
+  const MonotonicTime start = MonotonicNow();
+  nanoseconds told{};
+  std::vector<uint64_t> before(runs.size());
+  while (!SleepUnlessStopped(over, start + told + std::chrono::seconds(1) - MonotonicNow())) {
+    BandwidthInterval interval;
+    interval.since_start = MonotonicNow() - start;
+    interval.length = interval.since_start - std::exchange(told, interval.since_start);
+    for (size_t i = 0; i < runs.size(); ++i) {
+      const uint64_t now = runs[i]->moved(), bytes = now - std::exchange(before[i], now);
+      if (now == kMovedNotKnown) continue;
+      auto& sum = runs[i]->direction() == Direction::kToPeer ? interval.to_peer_bytes : interval.from_peer_bytes;
+      sum = sum.value_or(0) + bytes;
+    }
+    tell(interval);
+  }
+}
+
 StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
   StreamSample total;
   for (const auto& [direction, sample] : streams) {
@@ -264,14 +291,15 @@ StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
 }  // namespace
 
 absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transports, const BandwidthRequest& request,
-                                                 std::stop_token stop) {
+                                                 std::stop_token stop, const OnInterval& on_interval) {
   auto pinning = Pinning::Create(request.target.pinning);
   if (!pinning.ok()) return pinning.status();
   const uint64_t measurement = std::random_device()() | uint64_t{std::random_device()()} << 32 | 1;
   std::vector<std::unique_ptr<StreamRun>> runs;
   for (Direction direction : request.directions)
     for (uint32_t i = 0; i < request.streams; ++i)
-      runs.push_back(std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement));
+      runs.push_back(std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement,
+                                                 on_interval != nullptr));
 
   std::stop_source abort;
   AbortAfterStop abort_after_stop(stop, &abort);
@@ -284,6 +312,7 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   std::latch first_open(1);
   std::barrier<> start(static_cast<std::ptrdiff_t>(runs.size()) + 1);
   {
+    std::jthread watch;  // ends after the streams
     std::vector<std::jthread> threads;
     for (auto& run : runs) {
       const bool first = run == runs.front();
@@ -301,6 +330,8 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
     start.arrive_and_wait();
     before = counters();
     start.arrive_and_wait();
+    if (on_interval)
+      watch = std::jthread([&](const std::stop_token& over) { Watch(runs, on_interval, over); });
   }
   // Of several failures the first that was not caused by another one.
   absl::Status failure;

@@ -91,11 +91,20 @@ struct BandwidthResult {
 // Share of the work that is done, 0 to 1.
 using OnProgress = std::function<void(double)>;
 
+// What all streams moved in about a second, as this end counts it: what it handed over, or received. For whoever watches;
+// the figures are what the receivers count.
+struct BandwidthInterval {
+  std::chrono::nanoseconds since_start{}, length{};  // at its end
+  std::optional<uint64_t> to_peer_bytes, from_peer_bytes;  // nothing: no such stream, or this end cannot know
+};
+using OnInterval = std::function<void(const BandwidthInterval&)>;
+
 // Codes as transport.h. A stop after the first sample gives what was measured so far, `interrupted`: a stream is ended
 // in order, within deadlines::kFinish, or is Cancelled.
 absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, const PingRequest& request,
                                        const OnProgress& progress, std::stop_token stop);
+// `on_interval`, from a thread of its own, once a second while the streams run.
 absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transports, const BandwidthRequest& request,
-                                                 std::stop_token stop);
+                                                 std::stop_token stop, const OnInterval& on_interval = {});
 
 }  // namespace netsense

@@ -70,6 +70,12 @@ TopologyLost ParseLost(const Json& object) {
       IntegerAt(object, "lost_age_ms").value_or(0)};
 }
 
+std::optional<SlowEdge> ParseSlow(const Json& object) {
+  if (!object.is_object()) return {};
+  return SlowEdge{NumberAt(object, "bw_times"), NumberAt(object, "rtt_times"),
+                  StringAt(object, "reason").value_or("")};
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<HostAndPort>> FindHeadApi(GcsClient& gcs) {
@@ -129,7 +135,7 @@ absl::StatusOr<Topology> ParseTopologyDocument(const std::string& body) {
   for (const TopologyNode& node : topology.nodes) known.insert(node.node.node_id);
   for (const Json& object : At(payload, "edges")) {
     TopologyEdge edge{StringAt(object, "src_node_id").value_or(""), IntegerAt(object, "report_ts_ms"),
-                      IntegerAt(object, "age_ms"), EdgeFromJson(object)};
+                      IntegerAt(object, "age_ms"), EdgeFromJson(object), ParseSlow(At(object, "slow"))};
     if (!known.contains(edge.src_node_id) || !known.contains(edge.edge.dst_node_id))
       return absl::InvalidArgumentError("an edge of the answer is between nodes that it does not name");
     topology.edges.push_back(std::move(edge));

@@ -34,6 +34,7 @@ bool FabricIsKnown(const std::string& fabric) { return !fabric.empty() && fabric
 template <typename Layer, typename Visit>
 void EachColumn(Layer& layer, Visit&& visit) {
   visit("state", "u8", layer.state, Matrix::kNoEdge);
+  visit("slow", "u8", layer.slow, uint8_t{0});
   visit("reason", "u16", layer.reason, uint16_t{0});
   visit("rtt_p50_ms", "f32", layer.rtt_p50_ms, kNaN);
   visit("network_rtt_p50_ms", "f32", layer.network_rtt_p50_ms, kNaN);
@@ -144,6 +145,7 @@ class Filler {
   }
 
   void Add(const JudgedEdge& edge) {
+    Count(edge);
     const size_t cell = edge.src_place * nodes_ + edge.dst_place;
     if (edge.reported == nullptr) {
       for (size_t layer : filled_)
@@ -159,6 +161,26 @@ class Filler {
   std::vector<std::string> TakeReasons() { return reasons_.Take(); }
 
  private:
+  void Count(const JudgedEdge& edge) {
+    if (edge.reported != nullptr && edge.reported->cross_rail) return;
+    const bool is_known = edge.reported != nullptr && FabricIsKnown(edge.reported->fabric);
+    // Neighbours mostly are of one layer.
+    if (is_known && last_ < matrix_->layers.size() && Belongs(*edge.reported, matrix_->layers[last_].name))
+      return CountIn(edge, matrix_->layers[last_]);
+    for (size_t layer = 0; layer < matrix_->layers.size(); ++layer) {
+      if (edge.reported != nullptr && !Belongs(*edge.reported, matrix_->layers[layer].name)) continue;
+      CountIn(edge, matrix_->layers[layer]);
+      last_ = layer;
+    }
+  }
+
+  static void CountIn(const JudgedEdge& edge, MatrixLayer& layer) {
+    layer.not_ok += edge.state != v1::PATH_STATE_OK && edge.state != v1::PATH_STATE_ISOLATED;
+    layer.slow_bandwidth += edge.slow.bandwidth_times > 0;
+    layer.slow_rtt += edge.slow.rtt_times > 0;
+    if (edge.reported != nullptr) layer.bw_life_ms = std::max(layer.bw_life_ms, edge.reported->bw_life_ms.value_or(0));
+  }
+
   static bool Belongs(const ReportEdge& edge, const MatrixLayerName& name) {
     if (edge.rail != name.rail || edge.transport != name.transport) return false;
     return edge.fabric == name.fabric || !FabricIsKnown(edge.fabric);
@@ -175,7 +197,9 @@ class Filler {
   void Put(const JudgedEdge& edge, size_t cell, MatrixLayer& layer) {
     if (layer.state[cell] != Matrix::kNoEdge) return;
     layer.state[cell] = static_cast<uint8_t>(edge.state);
-    layer.reason[cell] = reasons_.Place(edge.reason);
+    layer.reason[cell] = reasons_.Place(edge.slow.any() ? *edge.slow.words : edge.reason);
+    layer.slow[cell] = static_cast<uint8_t>((edge.slow.bandwidth_times > 0 ? Matrix::kSlowBandwidth : 0) |
+                                            (edge.slow.rtt_times > 0 ? Matrix::kSlowRtt : 0));
     if (edge.reported == nullptr) return;
     const ReportEdge& told = *edge.reported;
     const int64_t since_ms = edge.src.report_age_ms.value_or(0);
@@ -196,6 +220,7 @@ class Filler {
   const size_t nodes_;
   Matrix* const matrix_;
   std::vector<size_t> filled_;
+  size_t last_ = 0;  // the layer of the last edge that was counted
   std::vector<const DoorRecord*> doors_;  // by place; empty when no layer is a rail's
   Reasons reasons_;
 };
@@ -235,6 +260,10 @@ std::string LayersJson(const Matrix& matrix, size_t begin) {
     });
     Json entry = {{"transport", layer.name.transport}, {"fabric", layer.name.fabric}, {"rail", nullptr}};
     if (layer.name.rail) entry["rail"] = *layer.name.rail;
+    for (const auto& [name, number] : {std::pair("not_ok", layer.not_ok), {"slow_bandwidth", layer.slow_bandwidth},
+                                       {"slow_rtt", layer.slow_rtt}})
+      entry[name] = number;
+    entry["bw_life_ms"] = layer.bw_life_ms > 0 ? Json(layer.bw_life_ms) : Json(nullptr);
     entry["columns"] = std::move(columns);
     layers.push_back(std::move(entry));
   }

@@ -57,6 +57,7 @@ struct LayerEdges {
   // is bad for another reason is in none but FAILED. Nothing = bandwidth is not probed in this layer.
   std::optional<std::array<int64_t, v1::BandwidthState_ARRAYSIZE>> of_bandwidth_state;
   int64_t down = 0;  // between nodes that are reachable
+  int64_t slow_bandwidth = 0, slow_rtt = 0;
   std::vector<double> bandwidths_mbps, rtts_ms;
   std::optional<double> worst_percent;
   std::optional<int64_t> oldest_ok_ms, oldest_bandwidth_ms;
@@ -255,6 +256,8 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
     if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported)) layer_of_last = &FindLayer(edge.reported, layers);
     last = edge.reported;
     layer_of_last->Count(edge.state);
+    layer_of_last->slow_bandwidth += edge.slow.bandwidth_times > 0;
+    layer_of_last->slow_rtt += edge.slow.rtt_times > 0;
     if (IsDown(edge.state)) down.push_back({edge.src_place, edge.dst_place, layer_of_last});
   });
   for (const DownEdge& edge : down) edge.layer->down += nodes[edge.src].reachable && nodes[edge.dst].reachable ? 1 : 0;
@@ -288,6 +291,9 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
   page.Gauge("cluster_reporting_nodes", "nodes whose report is not stale", {}, static_cast<double>(reporting));
   for (const auto& [layer, edges] : layers) {
     AddStates("cluster_edges", "edges of the whole cluster, by state", layer, edges, page);
+    for (const auto& [figure, number] : {std::pair("bandwidth", edges.slow_bandwidth), {"rtt", edges.slow_rtt}})
+      page.Gauge("cluster_edges_slow", "OK edges that are slow beside others of their class, by what is slow",
+                 LabelsOf(layer) + Labels::value_type{"figure", figure}, static_cast<double>(number));
     page.Gauge("cluster_edges_down", "edges that are down, without those of nodes that most do not reach",
                LabelsOf(layer), static_cast<double>(edges.down));
   }

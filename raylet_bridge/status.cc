@@ -17,6 +17,7 @@ namespace netsense {
 namespace {
 
 constexpr size_t kManyNodes = 16;
+constexpr size_t kMostSlow = 16;  // edges that are listed
 constexpr size_t kShortId = 8;
 constexpr size_t kMaxLabel = 24;
 constexpr double kMicrosecondsBelowMs = 10;  // a matrix whose round trips all lie below is shown in microseconds
@@ -91,46 +92,30 @@ std::string ShortState(v1::PathState state) {
   return PathStateName(state);
 }
 
-// `value_of` gives the figure in the matrix's unit; `stands_out` compares it with the best one.
-template <typename ValueOf, typename StandsOut, typename Better>
-void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf value_of, Better better,
-                StandsOut stands_out) {
-  std::optional<double> best;
-  for (const TopologyEdge& edge : topology.edges)
-    if (auto value = value_of(edge.edge)) best = best ? better(*best, *value) : *value;
+// `value_of` gives the figure in the matrix's unit, `is_slow` whether it carries the mark.
+template <typename ValueOf, typename IsSlow>
+void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf value_of, IsSlow is_slow) {
   for (const TopologyEdge& edge : topology.edges) {
     std::pair key(edge.src_node_id, edge.edge.dst_node_id);
-    auto value = value_of(edge.edge);
-    bool out = value && stands_out(*value, *best);
     if (edge.edge.state != v1::PATH_STATE_OK) {
       matrix.cells[key] = ShortState(edge.edge.state);
       matrix.colors[key] = ColorOf(edge.edge.state);
-    } else {
-      matrix.cells[key] = value ? fmt::format("{:.{}f}{}", *value, digits, out ? "*" : "") : "?";
-      if (out) matrix.colors[key] = kYellow;
+      continue;
     }
-    if (out) matrix.legend = "stands out";
+    const std::optional<double> value = value_of(edge.edge);
+    const bool slow = value && edge.slow && is_slow(*edge.slow);
+    matrix.cells[key] = value ? fmt::format("{:.{}f}{}", *value, digits, slow ? "*" : "") : "?";
+    if (!slow) continue;
+    matrix.colors[key] = kYellow;
+    matrix.legend = "* slow beside others of its class";
   }
-}
-
-// What round trips of this transport differ by anyway: the usual jitter (p95 less p50), and no less than a few switches
-// and a longer cable make.
-double NoiseMs(const Topology& topology) {
-  constexpr double kLeastMs = 0.005;
-  std::vector<double> jitters;
-  for (const TopologyEdge& edge : topology.edges)
-    if (edge.edge.rtt_p50_ms && edge.edge.jitter_ms) jitters.push_back(*edge.edge.jitter_ms);
-  if (jitters.empty()) return kLeastMs;
-  const auto middle = jitters.begin() + static_cast<std::ptrdiff_t>((jitters.size() - 1) / 2);
-  std::nth_element(jitters.begin(), middle, jitters.end());
-  return std::max(kLeastMs, *middle);
 }
 
 Matrix RttMatrix(const Topology& topology, const std::string& transport) {
   bool small = true;
   for (const TopologyEdge& edge : topology.edges)
     small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
-  const double scale = small ? 1000 : 1, noise = NoiseMs(topology) * scale;
+  const double scale = small ? 1000 : 1;
   Matrix matrix{
       fmt::format("Round-trip time over {}, median, in {} (row measures column)", transport, small ? "µs" : "ms"),
       {},
@@ -142,10 +127,7 @@ Matrix RttMatrix(const Topology& topology, const std::string& transport) {
         if (!edge.rtt_p50_ms) return std::nullopt;
         return *edge.rtt_p50_ms * scale;
       },
-      [](double a, double b) { return std::min(a, b); },
-      [noise](double value, double best) { return value > 3 * best && value - best > noise; });
-  if (!matrix.legend.empty())
-    matrix.legend = "* more than three times the shortest, and longer by more than their jitter";
+      [](const SlowEdge& slow) { return slow.rtt_times.has_value(); });
   return matrix;
 }
 
@@ -160,8 +142,7 @@ std::optional<Matrix> BandwidthMatrix(const Topology& topology, const std::strin
         if (!edge.bw_p50_mbps) return std::nullopt;
         return *edge.bw_p50_mbps / 1000;
       },
-      [](double a, double b) { return std::max(a, b); }, [](double value, double best) { return value < best / 2; });
-  if (!matrix.legend.empty()) matrix.legend = "* less than half of the highest";
+      [](const SlowEdge& slow) { return slow.bw_times.has_value(); });
   return matrix;
 }
 
@@ -200,17 +181,50 @@ std::string RenderNode(const TopologyNode& node, const std::string& label, size_
   return text + "\n";
 }
 
+// "node1 -> node2 over tcp on rail 3".
+std::string NameOf(const TopologyEdge& edge, const std::map<std::string, std::string>& labels) {
+  const ReportEdge& e = edge.edge;
+  return fmt::format("{} -> {}{}", labels.at(edge.src_node_id), labels.at(e.dst_node_id),
+                     e.transport.empty() ? "" : " over " + WayOf(e) + Crossing(e));
+}
+
 std::string RenderBadEdge(const TopologyEdge& edge, const std::map<std::string, std::string>& labels,
                           const StatusStyle& style) {
   const ReportEdge& e = edge.edge;
-  std::string text = fmt::format("  {} -> {}{}  {}", labels.at(edge.src_node_id), labels.at(e.dst_node_id),
-                                 e.transport.empty() ? "" : " over " + WayOf(e) + Crossing(e),
-                                 Paint(PathStateName(e.state), ColorOf(e.state), style));
+  std::string text =
+      fmt::format("  {}  {}", NameOf(edge, labels), Paint(PathStateName(e.state), ColorOf(e.state), style));
   if (e.state_age_ms && e.state != v1::PATH_STATE_STALE) text += " for " + FormatAge(*e.state_age_ms);
   text += fmt::format(", last OK {}", e.last_ok_age_ms ? FormatAge(*e.last_ok_age_ms) + " ago" : "never");
   if (edge.age_ms) text += fmt::format(", report {} old", FormatAge(*edge.age_ms));
   if (!e.reason.empty()) text += ": " + Printable(e.reason);
   return text + "\n";
+}
+
+double TimesOf(const SlowEdge& slow) { return std::max(slow.bw_times.value_or(0), slow.rtt_times.value_or(0)); }
+
+// The slowest first, beside what is usual.
+std::string RenderSlowEdges(const Topology& topology, const std::map<std::string, std::string>& labels,
+                            const StatusStyle& style) {
+  std::vector<const TopologyEdge*> slow;
+  for (const TopologyEdge& edge : topology.edges)
+    if (edge.slow) slow.push_back(&edge);
+  std::stable_sort(slow.begin(), slow.end(),
+                   [](const auto* a, const auto* b) { return TimesOf(*a->slow) > TimesOf(*b->slow); });
+  const size_t shown = style.all ? slow.size() : std::min(slow.size(), kMostSlow);
+  std::string text;
+  for (size_t i = 0; i < shown; ++i) {
+    const TopologyEdge& edge = *slow[i];
+    std::string figures;
+    if (edge.slow->bw_times && edge.edge.bw_p50_mbps)
+      figures = fmt::format("{:.3f} Gb/s, {:.2g} times less", *edge.edge.bw_p50_mbps / 1000, *edge.slow->bw_times);
+    if (edge.slow->rtt_times && edge.edge.rtt_p50_ms)
+      figures += fmt::format("{}{:.1f} µs, {:.2g} times longer", figures.empty() ? "" : "; ",
+                             *edge.edge.rtt_p50_ms * 1000, *edge.slow->rtt_times);
+    text += fmt::format("  {}  {}  {}: {}\n", NameOf(edge, labels), Paint("slow", kYellow, style), figures,
+                        Printable(edge.slow->reason));
+  }
+  if (shown < slow.size()) text += fmt::format("  and {} more: --all shows them\n", slow.size() - shown);
+  return text;
 }
 
 // Edges that have bandwidth probes and no figure, though their round trips are good.
@@ -271,11 +285,13 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
   size_t width = 0;
   for (const auto& [id, label] : labels) width = std::max(width, label.size());
   const bool good = StatusExitCode(topology, style) == 0;
+  const int64_t slow = topology.num_slow_edges();
 
   std::string text = Paint(fmt::format("{}/{} reachable", topology.num_reachable_nodes(), topology.nodes.size()),
                            good ? kGreen : kRed, style);
   if (!topology.lost.empty()) text += fmt::format(", {} LOST", topology.lost.size());
   text += fmt::format(", {} of {} edges OK", topology.num_ok_edges(), topology.edges.size());
+  if (slow > 0) text += fmt::format(", {} of them slow", slow);
   if (topology.num_isolated_edges() > 0)
     text += fmt::format(", {} between rails that do not reach each other", topology.num_isolated_edges());
   const auto unknown = std::count_if(topology.edges.begin(), topology.edges.end(), BandwidthUnknown);
@@ -293,6 +309,13 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
     return labels.at(node.node.node_id) == node.node.address;
   });
   for (const TopologyLost& lost : topology.lost) text += RenderLost(lost, by_name, width, style);
+  std::string bad;
+  for (const TopologyEdge& edge : topology.edges)
+    if (edge.edge.state != v1::PATH_STATE_OK && edge.edge.state != v1::PATH_STATE_ISOLATED)
+      bad += RenderBadEdge(edge, labels, style);
+  if (!bad.empty()) text += "\n" + Paint("Bad edges", kBold, style) + "\n" + bad;
+  if (slow > 0)
+    text += "\n" + Paint("Slow edges, the slowest first", kBold, style) + "\n" + RenderSlowEdges(topology, labels, style);
   if (everything && topology.nodes.size() > 1) {
     bool any_bandwidth = false;
     for (const auto& [way, part] : ByWay(topology)) {
@@ -304,11 +327,6 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
     if (!any_bandwidth && !style.rtt_only)
       text += "\nBandwidth: no probe was made yet (network_sense_bw_enabled turns them on)\n";
   }
-  std::string bad;
-  for (const TopologyEdge& edge : topology.edges)
-    if (edge.edge.state != v1::PATH_STATE_OK && edge.edge.state != v1::PATH_STATE_ISOLATED)
-      bad += RenderBadEdge(edge, labels, style);
-  if (!bad.empty()) text += "\n" + Paint("Bad edges", kBold, style) + "\n" + bad;
   if (unknown > 0)
     text += "\n" + Paint("Bandwidth not known", kBold, style) + "\n" + RenderUnknownBandwidth(topology, labels);
   if (!topology.warnings.empty()) text += "\n" + Paint("Warnings", kBold, style) + "\n";
@@ -330,7 +348,7 @@ int StatusExitCode(const Topology& topology, const StatusStyle& style) {
   bool known = topology.num_reachable_nodes() == static_cast<int64_t>(topology.nodes.size());
   bool complete =
       topology.message.empty() && !topology.nodes.empty() && topology.lost.empty() && !MissesNodes(topology, style);
-  return complete && all_ok && known ? 0 : 1;
+  return complete && all_ok && known && topology.num_slow_edges() == 0 ? 0 : 1;
 }
 
 }  // namespace netsense

@@ -16,15 +16,16 @@ struct StatusStyle {
   std::optional<int64_t> expected_nodes{};  // as many as must be alive
 };
 
-// `N/M reachable`, a line per node and per lost one, the matrices of medians (row measures column), and every bad edge
-// with state, age and reason. With more than 16 nodes only the bad nodes and edges. What other hosts wrote is escaped.
+// `N/M reachable`, a line per node and per lost one, every bad edge with state, age and reason, the slow ones with what
+// is usual, and the matrices of medians (row measures column). With more than 16 nodes only the bad nodes and edges. What
+// other hosts wrote is escaped.
 std::string RenderStatus(const Topology& topology, const StatusStyle& style);
 
 // PAYLOAD of docs/architecture.md and "reachable":{"n","m"}, nodes.
 std::string StatusJson(const Topology& topology);
 
-// 0: there are nodes (as many as are expected, or more), none is lost, and every edge is OK; 1: not so, or nothing is
-// known.
+// 0: there are nodes (as many as are expected, or more), none is lost, and every edge is OK and none slow; 1: not so,
+// or nothing is known.
 int StatusExitCode(const Topology& topology, const StatusStyle& style = {});
 
 // "312 ms", "12.3 s", "5 min 3 s", "2 h 5 min".

@@ -122,6 +122,10 @@ int64_t Topology::num_ok_edges() const {
                        [](const auto& edge) { return edge.edge.state == v1::PATH_STATE_OK; });
 }
 
+int64_t Topology::num_slow_edges() const {
+  return std::count_if(edges.begin(), edges.end(), [](const auto& edge) { return edge.slow.has_value(); });
+}
+
 int64_t Topology::num_isolated_edges() const {
   return std::count_if(edges.begin(), edges.end(),
                        [](const auto& edge) { return edge.edge.state == v1::PATH_STATE_ISOLATED; });
@@ -145,6 +149,18 @@ class Judge {
       nodes_.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
       no_door_.push_back(nodes_.back().door ? "" : "destination: " + WhyNone(view.doors, node.node_id, "door record"));
     }
+  }
+
+  // Before edges are visited, where it matters which of them are slow.
+  void FindWhatIsUsual() {
+    for (size_t src = 0; src < nodes_.size(); ++src) {
+      const Report* report = Find(view_.reports, nodes_[src].node.node_id);
+      if (report == nullptr || nodes_[src].state != v1::PATH_STATE_OK) continue;
+      for (const ReportEdge& edge : report->edges)
+        if (auto dst = PlaceOf(edge.dst_node_id); dst && *dst != src && edge.state == v1::PATH_STATE_OK)
+          slow_.Add(edge, src, *dst, nodes_[src].report_age_ms.value_or(0));
+    }
+    slow_.Conclude();
   }
 
   std::optional<size_t> PlaceOf(const std::string& node_id) const {
@@ -172,11 +188,14 @@ class Judge {
       for (; next != told.end() && next->first == dst; ++next) {
         const ReportEdge& edge = *next->second;
         states_.push_back(good ? edge.state : of_source);
-        visit({nodes_[src], nodes_[dst], src, dst, states_.back(), good ? edge.reason : why_not, &edge});
+        const SlowMark slow = states_.back() == v1::PATH_STATE_OK
+                                  ? slow_.Of(edge, nodes_[src].report_age_ms.value_or(0))
+                                  : SlowMark{};
+        visit({nodes_[src], nodes_[dst], src, dst, states_.back(), good ? edge.reason : why_not, &edge, slow});
       }
       if (states_.empty()) {
         const std::string& reason = !silent.empty() ? silent : !no_door_[dst].empty() ? no_door_[dst] : kNotYet;
-        visit({nodes_[src], nodes_[dst], src, dst, v1::PATH_STATE_UNKNOWN, reason, nullptr});
+        visit({nodes_[src], nodes_[dst], src, dst, v1::PATH_STATE_UNKNOWN, reason, nullptr, {}});
       }
       votes_[dst].Count(states_);
     }
@@ -200,6 +219,7 @@ class Judge {
   std::vector<std::string> no_door_;  // why the pairs to a node can't be measured; empty when they can
   std::vector<Votes> votes_;
   std::vector<v1::PathState> states_;
+  SlowMarks slow_;
 };
 
 }  // namespace
@@ -207,6 +227,7 @@ class Judge {
 std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
                                        MonotonicTime now, const Visit& visit) {
   Judge judge(view, settings, now_epoch_ms, now);
+  judge.FindWhatIsUsual();
   for (size_t src = 0; src < view.nodes.size(); ++src) judge.VisitSource(src, visit);
   return judge.TakeNodes();
 }
@@ -216,6 +237,7 @@ std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std
                                        MonotonicTime now) {
   std::vector<TopologyEdge> edges;
   Judge judge(view, settings, now_epoch_ms, now);
+  judge.FindWhatIsUsual();
   const auto src = judge.PlaceOf(src_node_id), dst = judge.PlaceOf(dst_node_id);
   if (src && dst)
     judge.VisitSource(*src, [&](const JudgedEdge& edge) {
@@ -225,7 +247,7 @@ std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std
 }
 
 TopologyEdge CopyOf(const JudgedEdge& judged) {
-  TopologyEdge made{judged.src.node.node_id, judged.src.report_ts_ms, judged.src.report_age_ms, {}};
+  TopologyEdge made{judged.src.node.node_id, judged.src.report_ts_ms, judged.src.report_age_ms, {}, {}};
   if (judged.reported != nullptr) {
     made.edge = *judged.reported;
     AddToAges(made.edge, judged.src.report_age_ms.value_or(0));
@@ -234,6 +256,10 @@ TopologyEdge CopyOf(const JudgedEdge& judged) {
   made.edge.state = judged.state;
   made.edge.reason = judged.reason;
   if (judged.state != v1::PATH_STATE_OK) ClearFigures(made.edge);
+  if (judged.slow.any()) {
+    auto times = [](double value) { return value > 0 ? std::optional(value) : std::nullopt; };
+    made.slow = {times(judged.slow.bandwidth_times), times(judged.slow.rtt_times), *judged.slow.words};
+  }
   return made;
 }
 

@@ -17,6 +17,7 @@
 #include "raylet_bridge/node_roster.h"
 #include "raylet_bridge/report.h"
 #include "raylet_bridge/settings.h"
+#include "raylet_bridge/slow_marks.h"
 
 namespace netsense {
 
@@ -55,10 +56,17 @@ struct TopologyLost {
   int64_t age_ms = 0;  // since it was noticed
 };
 
+// An OK edge that is slow beside others (slow_marks.h).
+struct SlowEdge {
+  std::optional<double> bw_times, rtt_times;  // how many times worse than usual
+  std::string reason;                         // beside what
+};
+
 struct TopologyEdge {
   std::string src_node_id;
   std::optional<int64_t> report_ts_ms, age_ms;  // of the report it comes from; nothing = nobody reported it
   ReportEdge edge;                              // ages as of generated_at_ms
+  std::optional<SlowEdge> slow{};               // nothing = it is not, or nobody can tell
 };
 
 // Ordered pairs of alive nodes: each has at least one edge, and one per transport and rail where there are rails.
@@ -73,6 +81,7 @@ struct Topology {
 
   int64_t num_reports() const;
   int64_t num_ok_edges() const;
+  int64_t num_slow_edges() const;      // of those that are OK
   int64_t num_isolated_edges() const;  // between rails without a route: no fault
   int64_t num_reachable_nodes() const;
 };
@@ -84,6 +93,7 @@ struct JudgedEdge {
   v1::PathState state;
   const std::string& reason;
   const ReportEdge* reported;  // null: nobody reported this pair. Its figures count only while `state` is OK
+  SlowMark slow;
 };
 
 // What BuildTopology is made of: gives back the nodes, after it has called `visit` for each edge in the topology's

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -34,6 +35,18 @@ Json LostNodesToJson(const std::vector<TopologyLost>& lost) {
   return list;
 }
 
+namespace {
+
+Json SlowToJson(const std::optional<SlowEdge>& slow) {
+  if (!slow) return nullptr;
+  auto rounded = [](const std::optional<double>& times) {
+    return times ? Json(std::round(100 * *times) / 100) : Json(nullptr);
+  };
+  return {{"bw_times", rounded(slow->bw_times)}, {"rtt_times", rounded(slow->rtt_times)}, {"reason", slow->reason}};
+}
+
+}  // namespace
+
 Json TopologyEdgeToJson(const TopologyEdge& edge) {
   auto or_null = [](const std::optional<int64_t>& value) { return value ? Json(*value) : Json(nullptr); };
   Json object = {{"src_node_id", edge.src_node_id},
@@ -41,6 +54,7 @@ Json TopologyEdgeToJson(const TopologyEdge& edge) {
                  {"report_ts_ms", or_null(edge.report_ts_ms)},
                  {"age_ms", or_null(edge.age_ms)}};
   object.update(EdgeToJson(edge.edge));
+  object["slow"] = SlowToJson(edge.slow);
   return object;
 }
 
@@ -49,10 +63,11 @@ namespace {
 // How many edges there are of each kind.
 struct EdgeCount {
   size_t all = 0;
-  int64_t ok = 0, isolated = 0;
+  int64_t ok = 0, slow = 0, isolated = 0;
 
-  void Add(v1::PathState state) {
+  void Add(v1::PathState state, bool is_slow) {
     ++all;
+    slow += is_slow;
     ok += state == v1::PATH_STATE_OK;
     isolated += state == v1::PATH_STATE_ISOLATED;
   }
@@ -69,6 +84,7 @@ Json WithoutEdges(const Topology& topology, const EdgeCount& count) {
           {"num_nodes", topology.nodes.size()},
           {"num_edges", count.all},
           {"num_ok_edges", count.ok},
+          {"num_slow_edges", count.slow},
           {"num_isolated_edges", count.isolated},
           {"num_reachable_nodes", topology.num_reachable_nodes()},
           {"num_lost_nodes", topology.lost.size()},
@@ -89,7 +105,7 @@ absl::Status TooManyEdges(const std::string& number, size_t nodes) {
 
 Json TopologyToJson(const Topology& topology) {
   EdgeCount count;
-  for (const TopologyEdge& edge : topology.edges) count.Add(edge.edge.state);
+  for (const TopologyEdge& edge : topology.edges) count.Add(edge.edge.state, edge.slow.has_value());
   Json object = WithoutEdges(topology, count);
   for (const TopologyEdge& edge : topology.edges) object["edges"].push_back(TopologyEdgeToJson(edge));
   return object;
@@ -106,7 +122,8 @@ absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Sett
   Topology topology;
   topology.generated_at_ms = now_epoch_ms;
   topology.nodes =
-      JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) { count.Add(edge.state); });
+      JudgeCluster(view, settings, now_epoch_ms, now,
+                   [&](const JudgedEdge& edge) { count.Add(edge.state, edge.slow.any()); });
   if (with_edges && count.all > kMaxTopologyDocumentEdges)
     return TooManyEdges(fmt::format("{}", count.all), view.nodes.size());
   topology.lost = LostNodes(view, now);

@@ -35,7 +35,7 @@ absl::StatusOr<StreamSample::Sent> SendStream(FrameCarrier& carrier, uint64_t no
   SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, carrier.usual_chunk());
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = nonce};
-  SendMeter meter;
+  SendMeter meter(spec.moved);
   for (; bounds.GoesOn(); ++header.sequence) {
     header.payload_bytes = bounds.Next(message_bytes);
     if (auto status = carrier.SendChunk(header, deadline, stop); !status.ok()) return status;
@@ -49,7 +49,7 @@ absl::StatusOr<StreamSample::Sent> SendStream(FrameCarrier& carrier, uint64_t no
 
 absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec,
                                            uint64_t max_bytes, MonotonicTime deadline, const std::stop_token& stop) {
-  StreamMeter meter(spec.window, spec.bytes);
+  StreamMeter meter(spec.window, spec.bytes, spec.moved);
   while (!spec.finish.stop_requested()) {
     const MonotonicTime until = std::min(deadline, meter.look_at());
     auto frame = carrier.Receive(until, stop);
@@ -139,6 +139,8 @@ class FrameSession final : public Session {
       auto sent = SendStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop);
       if (!sent.ok()) return sent.status();
       ours = *sent;
+    } else if (spec.moved != nullptr) {
+      spec.moved->store(kMovedNotKnown);
     }
     absl::StatusOr<FrameCarrier::Incoming> frame;
     do {

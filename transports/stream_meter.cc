@@ -16,8 +16,9 @@ std::chrono::nanoseconds Nanoseconds(uint64_t count) {
 
 }  // namespace
 
-StreamMeter::StreamMeter(std::chrono::nanoseconds window, uint64_t payload)
+StreamMeter::StreamMeter(std::chrono::nanoseconds window, uint64_t payload, std::atomic<uint64_t>* moved)
     : window_(std::max(window, std::chrono::nanoseconds(1'000'000))),
+      moved_(moved),
       least_(payload == 0 ? 1 : std::clamp<uint64_t>(payload / 100, 1, 64 << 10)),
       look_at_(MonotonicNow() + deadlines::kStreamStall()) {}
 
@@ -33,6 +34,7 @@ absl::Status StreamMeter::Look(MonotonicTime now) {
 }
 
 void StreamMeter::Add(uint64_t bytes, MonotonicTime now) {
+  if (moved_ != nullptr) moved_->fetch_add(bytes, std::memory_order_relaxed);
   now = std::max(now, last_);  // receipts of several messages may be noted in another order
   // What is found at the same instant as the first is part of the first receipt.
   const bool first = sample_.bytes == 0 || now == first_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -18,8 +19,8 @@ namespace netsense {
 // Turns receipts into a sample. The first receipt starts the clock, its bytes came before it.
 class StreamMeter {
  public:
-  // `payload`: bytes that are to come; 0 = not known.
-  StreamMeter(std::chrono::nanoseconds window, uint64_t payload);
+  // `payload`: bytes that are to come; 0 = not known. `moved` as in StreamSpec.
+  StreamMeter(std::chrono::nanoseconds window, uint64_t payload, std::atomic<uint64_t>* moved = nullptr);
 
   void Add(uint64_t bytes, MonotonicTime now);
   uint64_t bytes() const { return sample_.bytes; }
@@ -33,6 +34,7 @@ class StreamMeter {
 
  private:
   std::chrono::nanoseconds window_;
+  std::atomic<uint64_t>* moved_;
   StreamSample sample_;
   MonotonicTime first_{}, last_{}, window_start_{};
   uint64_t window_bytes_ = 0;
@@ -49,15 +51,20 @@ inline constexpr uint64_t kMostBuffered = 64 << 20;
 // What the sender of a stream hands over.
 class SendMeter {
  public:
+  // As in StreamSpec.
+  explicit SendMeter(std::atomic<uint64_t>* moved = nullptr) : moved_(moved) {}
+
   // After the call that took them.
   void Add(uint64_t bytes, MonotonicTime now) {
     if (sent_.bytes < kMostBuffered) past_buffers_at_ = now;
     sent_.bytes += bytes;
     sent_.past_buffers = now - past_buffers_at_;
+    if (moved_ != nullptr) moved_->fetch_add(bytes, std::memory_order_relaxed);
   }
   const StreamSample::Sent& sent() const { return sent_; }
 
  private:
+  std::atomic<uint64_t>* moved_;
   StreamSample::Sent sent_;
   MonotonicTime past_buffers_at_{};
 };

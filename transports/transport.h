@@ -27,6 +27,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -86,7 +87,11 @@ struct StreamSpec {
   // Ends the stream in order, as its bounds do: what was moved until then is counted and told. A stream that the
   // receiver fetches (verbs, mode "read", to the peer) goes on to its bounds.
   std::stop_token finish = {};
+  // While the stream runs: payload that this end has handed over or received so far, for whoever watches; in no sample.
+  // kMovedNotKnown where the peer fetches it.
+  std::atomic<uint64_t>* moved = nullptr;
 };
+inline constexpr uint64_t kMovedNotKnown = UINT64_MAX;
 
 // Fewer receipts, or a shorter time between the first and the last one, tell how the receiver's host wakes up and not
 // what the network carries.

@@ -18,7 +18,7 @@ struct Flags {
   DoorFlags door;
   NodeSources sources;
   Settings settings;
-  Rules rules;
+  SlowRules rules;
   double slow_below_percent = 50;
   uint32_t timeout_ms = 2000;
   uint32_t repeat = 1;

@@ -23,7 +23,7 @@ int OtherEnd(const Pair& pair, int node) { return pair.a == node ? pair.b : pair
 
 }  // namespace
 
-Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks)
+Verdict::Verdict(Metric metric, SlowRules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks)
     : metric_(metric), rules_(rules), names_(std::move(names)), pairs_of_(names_.size()), bad_of_(names_.size()) {
   const References references(metric, looks);
   std::map<std::string, size_t> short_pairs;
@@ -58,8 +58,7 @@ Verdict::Verdict(Metric metric, Rules rules, std::vector<std::string> names, con
 }
 
 bool Verdict::IsWorse(double value, double usual, double usual_p90_us) const {
-  if (metric_ == Metric::kBandwidth) return value < rules_.slow_below * usual;
-  return usual > 0 && value > rules_.rtt_factor * usual && value > usual_p90_us && value >= usual + rules_.least_rtt_us;
+  return metric_ == Metric::kBandwidth ? rules_.IsSlow(value, usual) : rules_.IsLate(value, usual, usual_p90_us);
 }
 
 bool Verdict::IsBad(const Known& known, const Look& look) const {

@@ -26,19 +26,12 @@
 #include <string>
 #include <vector>
 
+#include "base/slow_rules.h"
 #include "bench/matrix/looks.h"
 #include "bench/matrix/plan.h"
 #include "bench/matrix/reference.h"
 
 namespace netsense::matrix {
-
-// A round trip is bad when it is `rtt_factor` times the usual one, *and* longer than what 9 of 10 pings of a usual
-// pair take: the noise of the class itself, some us by RDMA and hundreds by gRPC on a busy host.
-struct Rules {
-  double slow_below = 0.5;  // bandwidth: this share of the usual, or of the expected rate
-  double rtt_factor = 3;    // round trip: this many times the usual ...
-  double least_rtt_us = 5;  // ... and at least so much more, which a few switches and a longer cable explain
-};
 
 enum class Blame { kNode, kLink, kPath };
 
@@ -52,7 +45,7 @@ struct Suspect {
 class Verdict {
  public:
   // `names` of all nodes, by index.
-  Verdict(Metric metric, Rules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks);
+  Verdict(Metric metric, SlowRules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks);
 
   // The pair to be looked at next, alone; none when the verdict stands. Each is answered by Add(), Drop() or Forget().
   std::optional<Pair> NextLook() const { return next_; }
@@ -110,7 +103,7 @@ class Verdict {
   Suspect Blaming(Blame what, std::vector<int> nodes, const std::vector<Pair>& pairs) const;
 
   const Metric metric_;
-  const Rules rules_;
+  const SlowRules rules_;
   const std::vector<std::string> names_;
   std::map<Pair, Known> pairs_;
   std::map<int, Partner> partners_;  // looks with a good partner, by the node in question

@@ -34,6 +34,39 @@ TEST_P(Conformance, StreamCountsEveryByteBothWays) {
   }
 }
 
+TEST_P(Conformance, StreamTellsHowFarItIsWhileItRuns) {
+  Peer peer;
+  auto session = Open(peer, StreamRequest());
+  for (Direction direction : Directions()) {
+    std::atomic<uint64_t> moved = 0;
+    std::stop_source finish;
+    std::atomic<bool> over = false;
+    absl::StatusOr<StreamSample> sample = absl::UnknownError("none yet");
+    std::jthread stream([&] {
+      sample = session->Stream({.direction = direction, .duration = Within(seconds(30)) - MonotonicNow(),
+                                .finish = finish.get_token(), .moved = &moved},
+                               Within(seconds(60)), {});
+      over = true;
+    });
+    const MonotonicTime until = Within(seconds(20));
+    auto wait = [&](auto what) {
+      while (!what() && !over && MonotonicNow() < until) std::this_thread::sleep_for(milliseconds(1));
+      return what();
+    };
+    EXPECT_TRUE(wait([&] { return moved > 0; }));
+    const uint64_t first = moved;
+    EXPECT_TRUE(first == kMovedNotKnown || wait([&] { return moved > first; })) << "it goes on";
+    EXPECT_FALSE(over);
+    finish.request_stop();
+    stream.join();
+    ASSERT_TRUE(sample.ok()) << sample.status();
+    const bool to_peer = direction == Direction::kToPeer;
+    EXPECT_EQ(moved == kMovedNotKnown, to_peer && !sample->sent) << "known where this end counts";
+    if (moved == kMovedNotKnown) return;  // such a stream runs to its bounds
+    EXPECT_LE(moved, to_peer ? sample->sent->bytes : sample->bytes);
+  }
+}
+
 TEST_P(Conformance, StreamInMessagesOfTheSizeAskedFor) {
   const uint32_t most = capabilities().max_message_bytes;
   ASSERT_GE(most, 65'536u);

@@ -3,8 +3,10 @@
 NETSENSE_BIN is the folder with the three programs.
 """
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -223,6 +225,39 @@ def test_ctrl_c_keeps_the_bandwidth_until_then():
     assert bw.returncode == 0
     row = document["results"][0]
     assert row["interrupted"] is True and row["bw_gbps"]["avg"] > 0 and 0 < row["elapsed_s"] < 59
+
+
+@pytest.mark.parametrize("transport", ["tcp", "grpc", "ucx"])
+def test_a_line_a_second_while_it_runs(transport, tmp_path):
+    """In the JSON Lines, where they are no rows; on a terminal; and not in a pipe."""
+    lines = tmp_path / "lines.jsonl"
+    with Server() as server:
+        command = [BIN / "netsense-bench", "bw", server.address, "-t", transport, "-D", "3.5", "-b"]
+        done = subprocess.run([*command, "--jsonl", lines], capture_output=True, text=True, timeout=pace.hangs_after())
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        master, slave = pty.openpty()
+        with os.fdopen(master) as terminal:
+            shown = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, text=True, timeout=pace.hangs_after())
+            os.close(slave)
+            told = []
+            with contextlib.suppress(OSError):  # the terminal's end
+                for line in terminal:
+                    told.append(line.strip())
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    intervals = [row for row in rows if row.get("kind") == "interval"]
+    (measured,) = [row for row in rows if row.get("kind") == "bw"]
+    assert rows.index(intervals[-1]) < rows.index(measured) and 2 <= len(intervals) <= 4 * pace.scale()
+    for i, row in enumerate(intervals):
+        assert row["transport"] == transport and row["since_start_s"] >= i + 1 and row["interval_s"] >= 1
+    moved = sum(row["interval_s"] * (row["sent_gbps"] + row["received_gbps"]) for row in intervals) / 8 * 1e9
+    assert 0 < moved and all(row["sent_gbps"] + row["received_gbps"] > 0 for row in intervals)
+    # A stream to the peer is counted where it arrives: what buffers hold is ahead.
+    assert moved <= measured["bytes"] + 2 * 64 * 2**20
+    assert shown.returncode == 0 and "interval" not in shown.stdout
+    assert sum("sent" in line and "received" in line and "Gb/s" in line for line in told) >= 2, told
+    # Whoever reads results counts the row alone.
+    same = run("netsense-bench", "compare", lines, lines, "--json")
+    assert same.returncode == 0 and len(json.loads(same.stdout)["rows"]) == 1, same.stdout + same.stderr
 
 
 def test_a_peer_that_dies_in_the_middle_leaves_what_was_measured():

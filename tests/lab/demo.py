@@ -162,7 +162,8 @@ def main():
             return 1
         status = cluster.status_run()
         print(status.stdout, end="", flush=True)
-        return status.returncode
+        seen = cluster.status()  # `status` ends with 1 for the link that is slow
+        return 0 if seen is not None and seen["num_ok_edges"] == seen["num_edges"] else 1
 
 
 if __name__ == "__main__":

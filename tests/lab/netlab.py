@@ -179,6 +179,10 @@ class NetLab:
         self._tc(self.namespace(i), "qdisc", "replace", "dev", "e0", "root", *self._tbf(rate, bucket_ms))
         self._tc(self._bridge, "qdisc", "replace", "dev", f"v{i}", "root", *self._tbf(rate, bucket_ms))
 
+    def stop_shaping(self, i):
+        for namespace, device in ((self.namespace(i), "e0"), (self._bridge, f"v{i}")):
+            self._tc(namespace, "qdisc", "del", "dev", device, "root")
+
     def slow_down(self, a, b, rate, others=None):
         """Only what passes between nodes a and b, both ways, at `rate`; what they send to others at `others`, if given."""
         self._between(a, b, self._tbf(rate), others and self._tbf(others))

@@ -286,6 +286,42 @@ TEST(Matrix, HostileTextIsText) {
   EXPECT_THAT(document.Reason(layer, 0, 1), HasSubstr("onerror"));
 }
 
+TEST(Matrix, SlowEdgesCarryAMarkAndEachLayerIsCounted) {
+  auto edge = [](const std::string& dst, const std::string& transport, double mbps) {
+    ReportEdge made = Edge(dst, transport);
+    made.bw_samples = made.bw_window = 3;
+    made.bw_mbps = made.bw_p50_mbps = mbps;
+    return made;
+  };
+  auto to = [&](const std::string& dst, double grpc) {
+    return std::vector<ReportEdge>{edge(dst, "grpc", grpc), edge(dst, "tcp", 9000)};
+  };
+  auto both = [](std::vector<ReportEdge> a, const std::vector<ReportEdge>& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+  };
+  Cluster cluster({kA, kB, kC});
+  ReportEdge down = BadEdge(kA, v1::PATH_STATE_UNREACHABLE, "connection refused");
+  cluster.Reports(kA, both(to(kB, 500), to(kC, 4000)));
+  cluster.Reports(kB, both(to(kA, 4000), to(kC, 4000)));
+  cluster.Reports(kC, {down, edge(kA, "grpc", 4000), edge(kB, "grpc", 4000), edge(kB, "tcp", 9000)});
+  const Document document = Read(cluster, 0);
+  const auto& tcp = document.header["layers"][0];
+  const auto& grpc = document.header["layers"][1];
+  EXPECT_EQ(tcp["not_ok"], 1);
+  EXPECT_EQ(tcp["slow_bandwidth"], 0);
+  EXPECT_EQ(grpc["not_ok"], 0);
+  EXPECT_EQ(grpc["slow_bandwidth"], 1) << "although its columns were not asked for";
+  EXPECT_EQ(grpc["slow_rtt"], 0);
+  EXPECT_EQ(grpc["bw_life_ms"], 60'000);
+  const Document of_grpc = Read(cluster, 1);
+  EXPECT_EQ(of_grpc.At<uint8_t>(1, "slow", 0, 1), Matrix::kSlowBandwidth);
+  EXPECT_EQ(of_grpc.At<uint8_t>(1, "slow", 1, 0), 0);
+  EXPECT_EQ(of_grpc.State(1, 0, 1), "OK") << "its figure is true";
+  EXPECT_EQ(of_grpc.At<float>(1, "bw_p50_mbps", 0, 1), 500);
+  EXPECT_EQ(of_grpc.Reason(1, 0, 1), "bandwidth below 50 % of the best of its class, 4 Gb/s");
+}
+
 TEST(Matrix, AllLayersOfALargeClusterAreBounded) {
   std::vector<std::string> ids;
   for (int i = 0; i < 1500; ++i) ids.push_back(absl::StrFormat("%056x", i));
@@ -293,7 +329,7 @@ TEST(Matrix, AllLayersOfALargeClusterAreBounded) {
   cluster.Reports(ids[0], {Edge(ids[1]), Edge(ids[1], "grpc")});
   const Matrix matrix = cluster.Build();
   EXPECT_TRUE(matrix.layers[0].filled());
-  EXPECT_FALSE(matrix.layers[1].filled()) << "1500 x 1500 x 31 bytes are as much as one document holds";
+  EXPECT_FALSE(matrix.layers[1].filled()) << "1500 x 1500 x 32 bytes are as much as one document holds";
   EXPECT_THAT(matrix.warnings.back(), HasSubstr("1 of 2 layers"));
   EXPECT_TRUE(cluster.Build(1).layers[1].filled());
 }

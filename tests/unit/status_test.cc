@@ -78,31 +78,29 @@ TEST(Status, LongRoundTripsAreInMilliseconds) {
   EXPECT_TRUE(Has(text, "in ms") && Has(text, " 12.346")) << text;
 }
 
-TEST(Status, SlowLinkStandsOut) {
+TEST(Status, SlowEdgesAreCountedAndListedFirstAndNoSuccess) {
   Topology topology = GoodTopology(3);
   EXPECT_FALSE(Has(RenderStatus(topology, {}), "*"));
+  topology.edges[1].slow = {2.5, {}, "bandwidth below 50 % of the median of its class, 9.42 Gb/s"};
+  topology.edges[1].edge.bw_p50_mbps = 3768;
+  topology.edges[0].slow = {94.2, 70.2, "bandwidth below 50 % of ...; round trip over ..."};
   topology.edges[0].edge.bw_p50_mbps = 100;
   topology.edges[0].edge.rtt_p50_ms = 5;
-  std::string text = RenderStatus(topology, {});
-  EXPECT_TRUE(Has(text, "0.100*") && Has(text, "5000.0*")) << text;
-  EXPECT_TRUE(Has(text, "less than half of the highest")) << text;
+  const std::string text = RenderStatus(topology, {});
+  EXPECT_TRUE(Has(text, "3/3 reachable, 6 of 6 edges OK, 2 of them slow\n")) << text;
+  EXPECT_TRUE(Has(text, "0.100*") && Has(text, "5000.0*") && Has(text, "3.768*") && !Has(text, "71.2*")) << text;
+  const size_t worst = text.find("node1 -> node2  slow  0.100 Gb/s, 94 times less; 5000.0 µs, 70 times longer: ");
+  const size_t next = text.find("node1 -> node3  slow  3.768 Gb/s, 2.5 times less: bandwidth below 50 % of the median");
+  EXPECT_TRUE(worst < next && next < text.find("Round-trip time")) << text;
+  EXPECT_EQ(StatusExitCode(topology), 1);
 }
 
-TEST(Status, RoundTripsStandOutByTheNoiseOfTheirOwnFabric) {
-  auto stars = [](double usual_us, double jitter_us, double slow_us) {
-    Topology topology = GoodTopology(3);
-    for (TopologyEdge& edge : topology.edges) {
-      edge.edge.rtt_p50_ms = usual_us / 1000;
-      edge.edge.jitter_ms = jitter_us / 1000;
-    }
-    topology.edges[0].edge.rtt_p50_ms = slow_us / 1000;
-    return Has(RenderStatus(topology, {}), "*");
-  };
-  EXPECT_TRUE(stars(2, 1, 90)) << "RDMA";
-  EXPECT_FALSE(stars(2, 1, 6.5)) << "a few switches more";
-  EXPECT_TRUE(stars(60, 50, 240));
-  EXPECT_FALSE(stars(60, 190, 240)) << "as others jitter";
-  EXPECT_FALSE(stars(60, 10, 150)) << "2.5 times";
+TEST(Status, OfManySlowEdgesTheSlowestAreListed) {
+  Topology topology = GoodTopology(20);
+  for (size_t i = 0; i < 38; ++i) topology.edges[i].slow = {2.0 + static_cast<double>(i), {}, "bandwidth"};
+  EXPECT_TRUE(Has(RenderStatus(topology, {}), "39 times less")) << "the slowest";
+  EXPECT_TRUE(Has(RenderStatus(topology, {}), "and 22 more: --all shows them"));
+  EXPECT_FALSE(Has(RenderStatus(topology, {.all = true}), "more: --all"));
 }
 
 TEST(Status, BadEdgesHaveStateAgeAndReason) {

@@ -280,14 +280,23 @@ TEST(TopologyDocument, IsReadBackAsItWasWritten) {
   view.reports[kA]->edges[0].rail = 3;
   view.reports[kA]->edges[0].counters = {{"symbol_error", 2}};
   view.reports[kB]->edges[0].state = v1::PATH_STATE_UNREACHABLE;
+  ReportEdge& slow = view.reports[kC]->edges[0];
+  slow.bw_samples = slow.bw_window = 3;
+  slow.bw_mbps = slow.bw_p50_mbps = 1000;
   view.lost.push_back(
       {{.node_id = std::string(56, 'd'), .address = "10.0.0.9", .hostname = "nine"}, "gone", kNow - 5000, {}});
   const std::string document = DocumentOf(view, kNow + 100, "the GCS has not answered for 9 s");
   const auto topology = ParseTopologyDocument(document);
   ASSERT_TRUE(topology.ok()) << topology.status();
   EXPECT_EQ(topology->message, "the GCS has not answered for 9 s");
+  EXPECT_EQ(topology->num_slow_edges(), 1);
   const auto payload = nlohmann::json::parse(document)["data"]["result"];
   EXPECT_EQ(nlohmann::json(TopologyToJson(*topology)), payload);
+  EXPECT_EQ(payload["num_slow_edges"], 1);
+  const auto edges = EdgesBetween(kC, kA, view, Settings(), kNow, {});
+  ASSERT_EQ(edges.size(), 1u);
+  ASSERT_TRUE(edges[0].slow) << "as every reader has it";
+  EXPECT_NEAR(*edges[0].slow->bw_times, 9.42, 0.01);
   for (const char* bad : {"", "[]", "{}", R"({"data":7})", R"({"data":{"result":{"schema_version":1,"nodes":[]}}})",
                           R"({"data":{"result":{"schema_version":2,"nodes":[],"edges":[]}}})",
                           R"({"data":{"result":{"schema_version":1,"nodes":[],"edges":[{"src_node_id":"x"}]}}})"})

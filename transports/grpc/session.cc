@@ -119,7 +119,7 @@ class GrpcSession final : public Session {
                                            const std::stop_token& stop) {
     const bool to_peer = spec.direction == Direction::kToPeer;
     SendBounds bounds = BoundsOf(spec, max_stream_bytes_, deadline);
-    StreamMeter meter(spec.window, spec.bytes);
+    StreamMeter meter(spec.window, spec.bytes, spec.moved);
     SendMeter sent;
     v1::NetBandwidthProbeRequest request;
     request.set_nonce(grant_.session_nonce());
@@ -206,7 +206,7 @@ class GrpcSession final : public Session {
     if (!status.ok()) return status;
     SendBounds bounds = BoundsOf(spec, max_stream_bytes_, deadline);
     const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
-    SendMeter sent;
+    SendMeter sent(spec.moved);
     for (uint64_t sequence = 0; bounds.GoesOn(); ++sequence) {
       const uint32_t bytes = bounds.Next(message_bytes);
       status = Write(ChunkMessage(grant_.session_nonce(), sequence, bytes), deadline, stop, true);
@@ -228,7 +228,7 @@ class GrpcSession final : public Session {
   absl::StatusOr<StreamSample> StreamFromPeer(const StreamSpec& spec, MonotonicTime deadline,
                                               const std::stop_token& stop) {
     if (auto status = SendOrder(spec, deadline, stop); !status.ok()) return status;
-    StreamMeter meter(spec.window, spec.bytes);
+    StreamMeter meter(spec.window, spec.bytes, spec.moved);
     while (!spec.finish.stop_requested()) {
       RawFrame frame;
       MonotonicTime received_at;

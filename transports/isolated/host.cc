@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <csignal>
 #include <iostream>
 #include <list>
@@ -52,19 +53,31 @@ v1::ChildOutcome OutcomeOf(const absl::StatusOr<StreamSample>& sample) {
   return outcome;
 }
 
-// While alive: whatever else comes on the session's socket is the order to finish the stream that runs.
-class FinishWatch {
+// While alive: tells how far the stream is that runs, where somebody watches it (`moved`); and whatever else comes on the
+// session's socket is the order to finish it.
+class StreamWatch {
  public:
-  explicit FinishWatch(int socket) : over_(eventfd(0, EFD_CLOEXEC)) {
-    if (!over_) return;  // no descriptor left: then it runs to its bounds
-    thread_ = std::thread([this, socket] {
-      pollfd wait[] = {{over_.get(), POLLIN, 0}, {socket, POLLIN, 0}};
-      while (poll(wait, 2, -1) < 0) {
+  StreamWatch(int socket, const std::atomic<uint64_t>* moved) : over_(eventfd(0, EFD_CLOEXEC)) {
+    if (!over_) return;  // no descriptor left: then it runs to its bounds, and nobody sees how far it is
+    thread_ = std::thread([this, socket, moved] {
+      constexpr int kTellMs = 100;
+      pollfd over{over_.get(), POLLIN, 0}, order{socket, POLLIN, 0};
+      while (over.revents == 0) {
+        pollfd wait[] = {over, order};
+        const bool finishing = source_.stop_requested();
+        const int ready = poll(wait, finishing ? 1 : 2, moved == nullptr ? -1 : kTellMs);
+        if (ready < 0) continue;
+        over.revents = wait[0].revents;
+        if (!finishing && wait[1].revents != 0) source_.request_stop();
+        if (over.revents == 0 && moved != nullptr) {
+          v1::ChildOutcome told;
+          told.set_moved_bytes(moved->load(std::memory_order_relaxed));
+          (void)SendPacket(socket, told);
+        }
       }
-      if (wait[0].revents == 0) source_.request_stop();
     });
   }
-  ~FinishWatch() {
+  ~StreamWatch() {
     if (!thread_.joinable()) return;
     eventfd_write(over_.get(), 1);
     thread_.join();
@@ -134,8 +147,10 @@ class HostedSession {
     if (!call.has_stream()) return OutcomeOf(Ping(session, call));
     auto spec = SpecOf(call.stream());
     if (!spec.ok()) return OutcomeOf(spec.status());
-    std::optional<FinishWatch> watch;
-    if (call.may_finish()) spec->finish = watch.emplace(socket_.get()).token();
+    std::atomic<uint64_t> moved = 0;
+    if (call.watched()) spec->moved = &moved;
+    std::optional<StreamWatch> watch;
+    if (call.may_finish() || call.watched()) spec->finish = watch.emplace(socket_.get(), spec->moved).token();
     return OutcomeOf(session.Stream(*spec, TimeOf(call.deadline_ns()), stop_.get_token()));
   }
 

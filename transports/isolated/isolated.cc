@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
@@ -68,13 +69,14 @@ class IsolatedSession final : public Session {
     v1::ChildCall call;
     *call.mutable_stream() = netsense::OrderOf(spec);
     call.set_may_finish(spec.finish.stop_possible());
+    call.set_watched(spec.moved != nullptr);
     v1::ChildOutcome outcome;
     std::stop_callback finish(spec.finish, [this] {
       v1::ChildCall order;
       order.set_finish(true);
       (void)SendPacket(socket_.get(), order);
     });
-    if (auto status = Call(&call, deadline, stop, &outcome); !status.ok()) return status;
+    if (auto status = Call(&call, deadline, stop, &outcome, spec.moved); !status.ok()) return status;
     auto sample = SampleOf(outcome.stream().report());
     if (sample.ok() && outcome.stream().has_sent_bytes())
       sample->sent = StreamSample::Sent{outcome.stream().sent_bytes(),
@@ -86,8 +88,8 @@ class IsolatedSession final : public Session {
   SessionDetails details() const override { return details_; }
 
  private:
-  absl::Status Call(v1::ChildCall* call, MonotonicTime deadline, const std::stop_token& stop,
-                    v1::ChildOutcome* outcome) {
+  absl::Status Call(v1::ChildCall* call, MonotonicTime deadline, const std::stop_token& stop, v1::ChildOutcome* outcome,
+                    std::atomic<uint64_t>* moved = nullptr) {
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, socket_.get());
     call->set_deadline_ns(CountOf(deadline));
@@ -95,7 +97,10 @@ class IsolatedSession final : public Session {
     if (stop.stop_requested()) {
       status = absl::CancelledError("stopped");
     } else {
-      status = status.ok() ? AwaitOutcome(*child_, socket_.get(), Later(deadline), stop, outcome) : child_->WhyGone();
+      auto await = [&] { return AwaitOutcome(*child_, socket_.get(), Later(deadline), stop, outcome); };
+      status = status.ok() ? await() : child_->WhyGone();
+      for (; status.ok() && outcome->has_moved_bytes(); status = await())
+        if (moved != nullptr) moved->store(outcome->moved_bytes(), std::memory_order_relaxed);
     }
     // A lost ping and a spec outside the limits leave the session in the child alive; everything else ended it there.
     bool lives =

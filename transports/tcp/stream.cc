@@ -49,7 +49,7 @@ absl::StatusOr<StreamSample::Sent> SendStream(Channel& channel, const StreamSpec
                                               MonotonicTime deadline, const std::stop_token& stop) {
   channel.SetTimeout(deadline);
   channel.SetBlocking(false);
-  SendMeter meter;
+  SendMeter meter(spec.moved);
   auto status = SendChunks(channel, spec, max_bytes, deadline, stop, &meter);
   channel.SetBlocking(true);
   if (!status.ok()) return status;
@@ -73,7 +73,7 @@ absl::Status WhileItMoves(StreamMeter& meter, MonotonicTime deadline, const Rece
 
 absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes,
                                            MonotonicTime deadline, const std::stop_token& stop) {
-  StreamMeter meter(spec.window, spec.bytes);
+  StreamMeter meter(spec.window, spec.bytes, spec.moved);
   uint64_t announced = 0;
   while (true) {
     if (spec.finish.stop_requested()) return meter.Finish();

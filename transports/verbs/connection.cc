@@ -452,7 +452,7 @@ absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t m
                                               const std::stop_token& stop) {
   SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
-  StreamMeter meter(spec.window, spec.bytes);
+  StreamMeter meter(spec.window, spec.bytes, spec.moved);
   fetched_.clear();
   while (true) {
     while (transfers_under_way_ < read_depth_ && bounds.GoesOn()) {

@@ -1,7 +1,7 @@
 // What the person chooses: layer, metric, order of nodes, pause.
 
 import { button, make, setText } from "./dom.ts";
-import { layerTitle, type LayerName } from "./matrix.ts";
+import { countsInWords, layerTitle, type Matrix } from "./matrix.ts";
 import { METRICS } from "./metrics.ts";
 import { layerKey, type View } from "./view.ts";
 
@@ -29,12 +29,16 @@ export class Controls {
       make("fieldset", { class: "metrics" }, make("legend", { class: "spoken" }, "Figure"), ...radios), labelled("Nodes ", this.#sort), this.#pause);
   }
 
-  show(view: View, layers: LayerName[], paused: boolean): void {
-    const known = JSON.stringify(layers);
+  show(view: View, matrix: Pick<Matrix, "layerNames" | "layerCounts">, paused: boolean): void {
+    const known = JSON.stringify(matrix.layerNames);
     if (known !== this.#layers) {
       this.#layers = known;
-      this.#layer.replaceChildren(...layers.map((layer) => make("option", { value: layerKey(layer) }, layerTitle(layer))));
+      this.#layer.replaceChildren(...matrix.layerNames.map((layer) => make("option", { value: layerKey(layer) })));
     }
+    matrix.layerNames.forEach((layer, i) => {
+      const counts = countsInWords(matrix.layerCounts[i]!);
+      setText(this.#layer.options[i]!, counts === "" ? layerTitle(layer) : `${layerTitle(layer)} (${counts})`);
+    });
     this.#layer.value = view.layer;
     this.#sort.value = view.sort;
     for (const input of this.#metrics) input.checked = input.value === view.metric;

@@ -36,11 +36,17 @@ function probes(edge: Json): string {
   return isNumber(edge.bw_probes) ? `${count(edge.bw_probes)} done, ${number("bw_busy")(edge)} busy, ${number("bw_deferred")(edge)} put off` : NOT_KNOWN;
 }
 
+function slow(edge: Json): string {
+  if (!edge.slow) return "–";
+  const times = [[edge.slow.bw_times, "less"], [edge.slow.rtt_times, "longer"]].filter(([value]) => isNumber(value)).map(([value, what]) => `${Number(value).toPrecision(2)} times ${what}`);
+  return `${times.join(", ")}: ${edge.slow.reason}`;
+}
+
 const crossesRails = (path: Json) => path.cross_rail === true;
 
 const GROUPS: [title: string, rows: [label: string, show: Show][]][] = [
   ["State", [
-    ["state", words("state")], ["reason", words("reason")], ["for", of("state_age_ms", age)], ["last OK", (edge) => (isNumber(edge.last_ok_age_ms) ? `${age(edge.last_ok_age_ms)} ago` : "never")],
+    ["state", words("state")], ["reason", words("reason")], ["slow", slow], ["for", of("state_age_ms", age)], ["last OK", (edge) => (isNumber(edge.last_ok_age_ms) ? `${age(edge.last_ok_age_ms)} ago` : "never")],
     ["report's age", of("age_ms", age)],
   ]],
   ["Round trip", [

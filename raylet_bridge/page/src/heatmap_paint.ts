@@ -3,9 +3,11 @@
 
 import type { Board } from "./board.ts";
 import { cssColour } from "./dom.ts";
+import { age } from "./format.ts";
 import { NO_EDGE } from "./matrix.ts";
+import { ofBandwidth } from "./metrics.ts";
 import { drawSign, type Inks } from "./patterns.ts";
-import { inkOn, shade } from "./scale.ts";
+import { faded, inkOn, shade } from "./scale.ts";
 import { isOk, lookOf, NO_FIGURE, type StateLook } from "./states.ts";
 
 const PATTERN_FROM = 6, LINES_FROM = 8, SIGN_FROM = 15, FIGURE_FROM = 54, NAMES_FROM = 11; // pixels of a cell
@@ -30,6 +32,12 @@ function lookAt(board: Board, cell: number): { value: number; look: StateLook | 
   return Number.isNaN(value) || board.scale === null ? { value, look: NO_FIGURE } : { value, look: null };
 }
 
+/** How much of its colour a bandwidth keeps: all for a round of probes (a third of its life), then less, and a third at its end. */
+export function freshness(ageMs: number, lifeMs: number): number {
+  const share = ageMs / lifeMs;
+  return Number.isNaN(share) ? 1 : Math.max(1 / 3, Math.min(1, 4 / 3 - share));
+}
+
 /** One pixel a cell. `patterned`: with the states' patterns, for cells too small to draw them. */
 export function makePixels(board: Board, inks: Inks, patterned: boolean): OffscreenCanvas {
   const n = board.order.length, { matrix, order, scale, keep } = board;
@@ -40,6 +48,7 @@ export function makePixels(board: Board, inks: Inks, patterned: boolean): Offscr
   const ok = matrix.states.findIndex(isOk);
   const looks = matrix.states.map(lookOf), unknown = lookOf("UNKNOWN");
   const column = board.metric.column === null ? null : matrix.layer.figures[board.metric.column];
+  const ages = ofBandwidth(board.metric) ? matrix.layer.figures.bw_age_ms : null, life = matrix.layer.bwLifeMs;
   for (let row = 0, at = 0; row < n; ++row) {
     const base = order[row]! * n;
     for (let col = 0; col < n; ++col, ++at) {
@@ -48,7 +57,8 @@ export function makePixels(board: Board, inks: Inks, patterned: boolean): Offscr
       else if (of === NO_EDGE || (keep !== null && !keep(cell))) pixels[at] = inks.paper;
       else if (of === ok && column !== null) {
         const value = column[cell]!;
-        pixels[at] = scale === null || Number.isNaN(value) ? inks.pixel(NO_FIGURE, row, col, patterned) : shade(scale, value);
+        pixels[at] = scale === null || Number.isNaN(value) ? inks.pixel(NO_FIGURE, row, col, patterned)
+          : ages === null ? shade(scale, value) : faded(shade(scale, value), inks.paper, freshness(ages[cell]!, life));
       } else pixels[at] = inks.pixel(looks[of] ?? unknown, row, col, patterned);
     }
   }
@@ -108,7 +118,7 @@ function paintCells(context: CanvasRenderingContext2D, board: Board, inks: Inks,
       const x = left + (col - firstColumn) * cell, y = top + (row - firstRow) * cell;
       const { value, look } = lookAt(board, at);
       if (look === null) {
-        if (cell >= FIGURE_FROM) paintFigure(context, board, value, x, y, cell);
+        if (cell >= FIGURE_FROM) paintFigure(context, board, inks.paper, at, value, x, y, cell);
         continue;
       }
       const ink = inks.of(look);
@@ -121,15 +131,18 @@ function paintCells(context: CanvasRenderingContext2D, board: Board, inks: Inks,
     }
 }
 
-function paintFigure(context: CanvasRenderingContext2D, board: Board, value: number, x: number, y: number, cell: number): void {
+function paintFigure(context: CanvasRenderingContext2D, board: Board, paper: number, at: number, value: number, x: number, y: number, cell: number): void {
   const [figure = "", ...unit] = board.metric.show(value).split(" ");
-  context.fillStyle = inkOn(board.scale!.place(value));
+  const layer = board.matrix.layer!, old = layer.figures.bw_age_ms[at]!, ages = ofBandwidth(board.metric) && !Number.isNaN(old);
+  const pixel = shade(board.scale!, value);
+  context.fillStyle = inkOn(ages ? faded(pixel, paper, freshness(old, layer.bwLifeMs)) : pixel);
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.font = `600 ${Math.min(22, Math.round(cell / 4.5))}px ${FONT}`;
   context.fillText(figure, x + cell / 2, y + cell * 0.42, cell - 6);
   context.font = `${Math.min(14, Math.round(cell / 7))}px ${FONT}`;
-  context.fillText(unit.join(" "), x + cell / 2, y + cell * 0.66, cell - 6);
+  context.fillText(unit.join(" "), x + cell / 2, y + cell * 0.64, cell - 6);
+  if (ages) context.fillText(`${age(old)} old`, x + cell / 2, y + cell * 0.82, cell - 6);
 }
 
 /** The state's name in a large cell. */

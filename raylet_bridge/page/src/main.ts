@@ -9,7 +9,8 @@ import { EdgePanel } from "./edge_panel.ts";
 import { HeatMap } from "./heatmap.ts";
 import { legend } from "./legend.ts";
 import { Liveness } from "./liveness.ts";
-import { decodeMatrix, type Matrix } from "./matrix.ts";
+import { decodeMatrix, worstLayer, type Matrix } from "./matrix.ts";
+import { worstMetric } from "./metrics.ts";
 import { NodePanel } from "./node_panel.ts";
 import { NodesList } from "./nodes_list.ts";
 import { Poller } from "./polling.ts";
@@ -94,7 +95,7 @@ function close(): void {
 async function ask(): Promise<boolean> {
   try {
     matrix = await fetchMatrix();
-    if (view.layer === "" && matrix.layer !== null) view.layer = layerKey(matrix.layer);
+    openOnTheWorst(matrix);
     liveness.answered(matrix.generatedAtMs, matrix.message);
     render();
     await showPanel(false);
@@ -105,9 +106,18 @@ async function ask(): Promise<boolean> {
   }
 }
 
+/** What the address does not say is chosen once: it stays while one looks. */
+function openOnTheWorst({ layer, layerNames, layerCounts }: Matrix): void {
+  if (layer === null) return;
+  if (view.layer === "") view.layer = layerKey(layer);
+  const counts = layerCounts[layerNames.findIndex((name) => layerKey(name) === layerKey(layer))];
+  if (view.metric === "" && counts !== undefined) view.metric = worstMetric(counts);
+}
+
 async function fetchMatrix(): Promise<Matrix> {
-  const place = (names: Matrix["layerNames"]) => Math.max(0, names.findIndex((layer) => layerKey(layer) === view.layer));
-  const asked = place(matrix?.layerNames ?? []);
+  const place = (known: Pick<Matrix, "layerNames" | "layerCounts"> | null) =>
+    known === null ? 0 : view.layer === "" ? worstLayer(known.layerCounts) : Math.max(0, known.layerNames.findIndex((layer) => layerKey(layer) === view.layer));
+  const asked = place(matrix);
   let answer: ArrayBuffer;
   try {
     answer = await getMatrix(asked);
@@ -116,7 +126,7 @@ async function fetchMatrix(): Promise<Matrix> {
     if (!(error instanceof ApiError) || error.status !== 400 || asked === 0) throw error;
     answer = await getMatrix(0);
   }
-  const got = decodeMatrix(answer), wanted = place(got.layerNames);
+  const got = decodeMatrix(answer), wanted = place(got);
   if (got.layer === null || layerKey(got.layer) === layerKey(got.layerNames[wanted]!)) return got;
   return decodeMatrix(await getMatrix(wanted));
 }
@@ -150,7 +160,7 @@ function askForToken(wrong: boolean): void {
 /** The layer is the one whose figures stand there; another one that was chosen comes with its figures. */
 function showControls(): void {
   const layer = matrix?.layer ? layerKey(matrix.layer) : view.layer;
-  controls.show({ ...view, layer }, matrix?.layerNames ?? [], pausedByHand);
+  controls.show({ ...view, layer }, matrix ?? { layerNames: [], layerCounts: [] }, pausedByHand);
 }
 
 function makeBoard(): Board | null {

@@ -35,10 +35,22 @@ export interface LayerName {
   rail: number | null;
 }
 
+/** What is to be said of a layer's edges before its figures are here. */
+export interface LayerCounts {
+  not_ok: number;
+  slow_bandwidth: number;
+  slow_rtt: number;
+}
+
+/** Bits of Layer.slow. */
+export const SLOW_BANDWIDTH = 1, SLOW_RTT = 2;
+
 /** One transport over one fabric and rail. NaN = not known. */
 export interface Layer extends LayerName {
   state: Uint8Array; // indexes Matrix.states; NO_EDGE
-  reason: Uint16Array; // indexes Matrix.reasons; 0 = none
+  slow: Uint8Array; // of OK edges: SLOW_BANDWIDTH, SLOW_RTT, or both; 0 = not slow
+  reason: Uint16Array; // indexes Matrix.reasons; 0 = none; of a slow edge: beside what
+  bwLifeMs: number; // so old a bandwidth may become; NaN = none is probed
   figures: Record<FigureName, Float32Array>;
 }
 
@@ -54,6 +66,7 @@ export interface Matrix {
   states: string[];
   reasons: string[];
   layerNames: LayerName[];
+  layerCounts: LayerCounts[]; // of each of them
   /** Only the layer that was asked for is here; null = the document has no figures. */
   layer: Layer | null;
 }
@@ -76,16 +89,16 @@ function view(bytes: ArrayBuffer, column: Column, length: number): Uint8Array | 
   return new Float32Array(bytes, column.offset, length);
 }
 
-function decodeLayer(bytes: ArrayBuffer, name: LayerName, columns: Column[], n: number): Layer {
+function decodeLayer(bytes: ArrayBuffer, name: LayerName, columns: Column[], bwLifeMs: number, n: number): Layer {
   const found = new Map(columns.map((column) => [column.name, view(bytes, column, n * n)]));
-  const state = found.get("state"), reason = found.get("reason");
+  const state = found.get("state"), slow = found.get("slow"), reason = found.get("reason");
   if (!(state instanceof Uint8Array)) throw new Error("the document has no column of states");
   const figures = {} as Record<FigureName, Float32Array>;
   for (const each of FIGURES) {
     const column = found.get(each);
     figures[each] = column instanceof Float32Array ? column : new Float32Array(n * n).fill(NaN);
   }
-  return { ...name, state, reason: reason instanceof Uint16Array ? reason : new Uint16Array(n * n), figures };
+  return { ...name, state, slow: slow instanceof Uint8Array ? slow : new Uint8Array(n * n), bwLifeMs, reason: reason instanceof Uint16Array ? reason : new Uint16Array(n * n), figures };
 }
 
 /** Throws what is wrong with a document that is not one. */
@@ -96,7 +109,7 @@ export function decodeMatrix(bytes: ArrayBuffer): Matrix {
   if (8 + headerBytes > bytes.byteLength) throw new Error("the document is cut off");
   const header = parseJson(new Uint8Array(bytes, 8, headerBytes));
   if (header.schema_version !== 1) throw new Error(`the document has schema version ${header.schema_version}, this page reads 1: reload the page`);
-  const nodes: MatrixNode[] = header.nodes, layers: (LayerName & { columns: Column[] })[] = header.layers;
+  const nodes: MatrixNode[] = header.nodes, layers: (LayerName & Partial<LayerCounts> & { columns: Column[]; bw_life_ms?: number | null })[] = header.layers;
   const filled = layers.find((layer) => layer.columns.length > 0);
   const nameOf = ({ transport, fabric, rail }: LayerName): LayerName => ({ transport, fabric, rail: rail ?? null });
   return {
@@ -109,7 +122,8 @@ export function decodeMatrix(bytes: ArrayBuffer): Matrix {
     states: header.states,
     reasons: header.reasons,
     layerNames: layers.map(nameOf),
-    layer: filled === undefined ? null : decodeLayer(bytes, nameOf(filled), filled.columns, nodes.length),
+    layerCounts: layers.map(({ not_ok = 0, slow_bandwidth = 0, slow_rtt = 0 }) => ({ not_ok, slow_bandwidth, slow_rtt })),
+    layer: filled === undefined ? null : decodeLayer(bytes, nameOf(filled), filled.columns, filled.bw_life_ms ?? NaN, nodes.length),
   };
 }
 
@@ -118,4 +132,16 @@ export function layerTitle(layer: LayerName): string {
   const parts = [layer.transport, layer.fabric || "fabric not known"];
   if (layer.rail !== null) parts.push(`rail ${layer.rail}`);
   return parts.join(" · ");
+}
+
+/** The place of the layer with most edges that are not OK, or else slow; the first where all are good. */
+export function worstLayer(counts: LayerCounts[]): number {
+  const badness = counts.map(({ not_ok, slow_bandwidth, slow_rtt }) => not_ok * 1e6 + slow_bandwidth + slow_rtt);
+  return Math.max(0, badness.indexOf(Math.max(...badness)));
+}
+
+/** "3 not OK, 6 slow"; empty where there is nothing to say. */
+export function countsInWords({ not_ok, slow_bandwidth, slow_rtt }: LayerCounts): string {
+  const parts = [[not_ok, "not OK"], [slow_bandwidth, "slow"], [slow_rtt, "slow to answer"]] as const;
+  return parts.filter(([edges]) => edges > 0).map(([edges, what]) => `${edges} ${what}`).join(", ");
 }

@@ -1,7 +1,7 @@
 // The figures that the heat map can show.
 
 import { age, percent, rate, time } from "./format.ts";
-import type { FigureName } from "./matrix.ts";
+import type { FigureName, LayerCounts } from "./matrix.ts";
 
 export interface Metric {
   id: string;
@@ -23,6 +23,14 @@ export const METRICS: Metric[] = [
   { id: "bw-age", label: "Age of bandwidth", explains: "since the newest bandwidth probe", column: "bw_age_ms", lowIsWorse: false, logarithmic: true, show: age },
   { id: "state", label: "State", explains: "what is known of the edge", column: null, lowIsWorse: false, logarithmic: false, show: String },
 ];
+
+/** Of bandwidth, which grows old between its probes. */
+export const ofBandwidth = ({ id }: Metric) => id === "bandwidth" || id === "percent";
+
+/** What to open with: bandwidth where more edges are slow by it than by their round trips. */
+export function worstMetric({ slow_bandwidth, slow_rtt }: LayerCounts): string {
+  return slow_bandwidth > slow_rtt ? "bandwidth" : "rtt";
+}
 
 export function metricOf(id: string): Metric {
   return METRICS.find((metric) => metric.id === id) ?? METRICS[0]!;

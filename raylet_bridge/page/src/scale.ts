@@ -74,8 +74,21 @@ export function shade(scale: Scale, value: number): number {
   return PALETTE[Math.round(scale.place(value) * (SHADES - 1))]!;
 }
 
-/** Black or white, whichever can be read on a colour of the scale. */
-export function inkOn(place: number): string {
-  const [red, green, blue] = viridis(place);
+function unpacked(pixel: number): [number, number, number] {
+  const [red = 0, green = 0, blue = 0] = new Uint8Array(new Uint32Array([pixel]).buffer);
+  return [red, green, blue];
+}
+
+/** A colour of which `kept` (0 to 1) is left, on paper of another. */
+export function faded(pixel: number, paper: number, kept: number): number {
+  if (kept >= 1) return pixel;
+  const ink = unpacked(pixel), under = unpacked(paper);
+  const mix = (c: 0 | 1 | 2) => Math.round(under[c] + kept * (ink[c] - under[c]));
+  return packed(mix(0), mix(1), mix(2));
+}
+
+/** Black or white, whichever can be read on a colour. */
+export function inkOn(pixel: number): string {
+  const [red, green, blue] = unpacked(pixel);
   return 0.21 * red + 0.72 * green + 0.07 * blue > 120 ? "#000" : "#fff";
 }

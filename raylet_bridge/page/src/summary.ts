@@ -18,10 +18,12 @@ export function summary(board: Board): HTMLElement {
   const wrong = total((state) => !isOk(state) && !isUnsure(state));
   const unknown = survey.byState.get("UNKNOWN") ?? 0, stale = survey.byState.get("STALE") ?? 0;
   const lost = matrix.lost.length === 0 ? [] : [fact(count(matrix.lost.length), "LOST", "state-bad")];
+  const slow = survey.slow === 0 ? [] : [fact(count(survey.slow), "of them slow", "state-warn")];
   const facts = [
     ...lost,
     fact(`${count(reachable)}/${count(matrix.nodes.length)}`, "nodes reachable", reachable < matrix.nodes.length ? "state-bad" : ""),
-    fact(`${count(total(isOk))} of ${count(survey.edges)}`, "edges OK"),
+    fact(`${count(total(isOk))} of ${count(survey.edges)}`, survey.slow > 0 ? "edges OK," : "edges OK"),
+    ...slow,
     fact(count(wrong), "not OK", wrong > 0 ? "state-bad" : ""),
     fact(count(unknown), "unknown", unknown > 0 ? `state-${lookOf("UNKNOWN").colour}` : ""),
     fact(count(stale), "stale", stale > 0 ? `state-${lookOf("STALE").colour}` : ""),

@@ -7,6 +7,7 @@ import { isOk } from "./states.ts";
 export interface Survey {
   edges: number;
   byState: Map<string, number>;
+  slow: number; // of the OK ones
   /** Of OK edges; low > high when none has the figure. */
   low: number;
   high: number;
@@ -15,13 +16,14 @@ export interface Survey {
 
 export function survey(matrix: Matrix, metric: Metric): Survey {
   const counts = new Array<number>(256).fill(0);
-  let low = Infinity, high = -Infinity, withFigure = 0;
+  let low = Infinity, high = -Infinity, withFigure = 0, slowInAll = 0;
   if (matrix.layer !== null) {
-    const { state, figures } = matrix.layer;
+    const { state, slow, figures } = matrix.layer;
     const ok = matrix.states.findIndex(isOk);
     const column = metric.column === null ? null : figures[metric.column];
     for (let cell = 0; cell < state.length; ++cell) {
       counts[state[cell]!]!++;
+      if (slow[cell] !== 0) ++slowInAll;
       if (column === null || state[cell] !== ok) continue;
       const value = column[cell]!;
       if (Number.isNaN(value)) continue;
@@ -38,5 +40,5 @@ export function survey(matrix: Matrix, metric: Metric): Survey {
     byState.set(name, (byState.get(name) ?? 0) + counts[i]!);
     edges += counts[i]!;
   }
-  return { edges, byState, low, high, withFigure };
+  return { edges, byState, slow: slowInAll, low, high, withFigure };
 }

@@ -3,8 +3,8 @@
 import type { LayerName } from "./matrix.ts";
 
 export interface View {
-  layer: string; // layerKey(); "" = the first
-  metric: string;
+  layer: string; // layerKey(); "" = the worst
+  metric: string; // "" = what is worst where one comes in
   sort: "name" | "worst";
   src: string; // node ids of the selected cell; "" = none
   dst: string;
@@ -14,7 +14,7 @@ export interface View {
   reason: string; // and of this reason, as reasons.ts words it
 }
 
-const DEFAULTS: View = { layer: "", metric: "rtt", sort: "name", src: "", dst: "", open: "", node: "", state: "", reason: "" };
+const DEFAULTS: View = { layer: "", metric: "", sort: "name", src: "", dst: "", open: "", node: "", state: "", reason: "" };
 
 export function layerKey({ transport, fabric, rail }: LayerName): string {
   return [transport, fabric, rail ?? ""].join("/");

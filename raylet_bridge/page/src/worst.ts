@@ -1,4 +1,4 @@
-// The worst edges of a layer: first what is not OK, then the worst figures. One pass, and no list of all cells.
+// The worst edges of a layer: first what is not OK, then what is slow beside its class, then the worst figures. One pass, and no list of all cells.
 
 import type { Matrix } from "./matrix.ts";
 import type { Metric } from "./metrics.ts";
@@ -6,6 +6,7 @@ import { isOk, lookOf } from "./states.ts";
 
 // So many edges of one cause, and of one state, come before the first of a milder one is left out.
 const A_CAUSE = 3, A_STATE = 6;
+const BEFORE_ALL_FIGURES = 1e9; // what carries the mark comes before what does not
 
 export interface WorstEdge {
   src: number; // indexes Matrix.nodes
@@ -41,7 +42,7 @@ class Least {
 export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number) => boolean) | null, limit: number): Worst {
   const none: Worst = { notOk: [], notOkInAll: 0, slow: [] };
   if (matrix.layer === null) return none;
-  const { state, reason, figures } = matrix.layer;
+  const { state, slow: marks, reason, figures } = matrix.layer;
   const n = matrix.nodes.length;
   const ranks = matrix.states.map((name) => lookOf(name).rank); // NaN: no fault
   const rank = (of: number) => (Number.isFinite(ranks[of]!) ? ranks[of]! : 99);
@@ -56,7 +57,8 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
     if (keep !== null && !keep(cell)) continue;
     if (of === ok) {
       const value = column === null ? NaN : column[cell]!;
-      if (!Number.isNaN(value)) slow.add(cell, metric.lowIsWorse ? value : -value);
+      const marked = marks[cell] !== 0;
+      if (!Number.isNaN(value) || marked) slow.add(cell, (marked ? -BEFORE_ALL_FIGURES : 0) + (Number.isNaN(value) ? 0 : metric.lowIsWorse ? value : -value));
     } else if (of < ranks.length && Number.isFinite(ranks[of]!)) {
       ++notOkInAll;
       const cause = of * 65536 + reason[cell]!, before = seen.get(cause) ?? 0;

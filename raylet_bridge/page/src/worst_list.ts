@@ -34,9 +34,8 @@ class Row {
     const state = matrix.states[layer.state[edge.cell]!] ?? "UNKNOWN", ok = isOk(state);
     const value = metric.column === null ? NaN : layer.figures[metric.column][edge.cell]!;
     setText(this.#figure, ok && !Number.isNaN(value) ? metric.show(value) : state);
-    this.element.className = ok ? "" : `state-${lookOf(state).colour}`;
-    const ofBandwidth = metric.column?.startsWith("bw_") === true;
-    const old = (ofBandwidth ? layer.figures.bw_age_ms : layer.figures.rtt_age_ms)[edge.cell]!;
+    this.element.className = ok ? (layer.slow[edge.cell] !== 0 ? "state-warn" : "") : `state-${lookOf(state).colour}`;
+    const old = (metric.column?.startsWith("bw_") === true ? layer.figures.bw_age_ms : layer.figures.rtt_age_ms)[edge.cell]!;
     setText(this.#age, Number.isNaN(old) ? "–" : age(old));
     setText(this.#why, matrix.reasons[layer.reason[edge.cell]!] ?? "");
   }

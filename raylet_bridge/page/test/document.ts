@@ -4,6 +4,7 @@ import { FIGURES, type FigureName, type LayerName } from "../src/matrix.ts";
 
 export interface CellSpec {
   state?: number;
+  slow?: number;
   reason?: number;
   figures?: Partial<Record<FigureName, number>>;
 }
@@ -13,7 +14,7 @@ export const REASONS = ["", "connection refused", "its report is 7031 ms old", "
 
 /** `cell` says what stands at a row and column; a diagonal and undefined are no edge. */
 export function document(n: number, layer: LayerName, cell: (row: number, column: number) => CellSpec | undefined, changes = {}): ArrayBuffer {
-  const columns = [{ name: "state", type: "u8" }, { name: "reason", type: "u16" }, ...FIGURES.map((name) => ({ name, type: "f32" }))];
+  const columns = [{ name: "state", type: "u8" }, { name: "slow", type: "u8" }, { name: "reason", type: "u16" }, ...FIGURES.map((name) => ({ name, type: "f32" }))];
   const sizes: Record<string, number> = { u8: 1, u16: 2, f32: 4 };
   const nodes = Array.from({ length: n }, (_, i) => ({ node_id: `${i}`, address: `10.0.0.${i + 1}`, hostname: "", is_head: i === 0, state: "OK", reason: "", reachable: true, report_age_ms: 1 }));
   let offset = 4096 + n * 200;
@@ -32,8 +33,9 @@ export function document(n: number, layer: LayerName, cell: (row: number, column
     for (let column = 0; column < n; ++column) {
       const at = row * n + column, spec = row === column ? undefined : cell(row, column);
       data.setUint8(placed[0]!.offset + at, spec === undefined ? 255 : spec.state ?? 1);
-      data.setUint16(placed[1]!.offset + 2 * at, spec?.reason ?? 0, true);
-      FIGURES.forEach((name, i) => data.setFloat32(placed[i + 2]!.offset + 4 * at, spec?.figures?.[name] ?? NaN, true));
+      data.setUint8(placed[1]!.offset + at, spec?.slow ?? 0);
+      data.setUint16(placed[2]!.offset + 2 * at, spec?.reason ?? 0, true);
+      FIGURES.forEach((name, i) => data.setFloat32(placed[i + 3]!.offset + 4 * at, spec?.figures?.[name] ?? NaN, true));
     }
   return bytes;
 }

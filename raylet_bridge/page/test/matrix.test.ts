@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeMatrix, NO_EDGE } from "../src/matrix.ts";
-import { METRICS, metricOf } from "../src/metrics.ts";
+import { freshness } from "../src/heatmap_paint.ts";
+import { countsInWords, decodeMatrix, NO_EDGE, SLOW_BANDWIDTH, worstLayer } from "../src/matrix.ts";
+import { METRICS, metricOf, worstMetric } from "../src/metrics.ts";
 import { filterCells, groupReasons } from "../src/reasons.ts";
 import { survey } from "../src/survey.ts";
 import { worstEdges } from "../src/worst.ts";
@@ -75,4 +76,30 @@ test("every metric has a column of the document or none", () => {
 test("names cannot turn or break the text around them", () => {
   const warnings = ["a\u202eb\u0000c\nd <img src=x>"];
   assert.deepEqual(decodeMatrix(document(1, TCP, () => ({}), { warnings })).warnings, ["a\ufffdb\ufffdc d <img src=x>"]);
+});
+
+test("what is slow beside its class is counted, and comes before what has the worst figure by chance", () => {
+  const matrix = decodeMatrix(document(4, TCP, (row, column) =>
+    row === 2 && column === 1 ? { slow: SLOW_BANDWIDTH, figures: { rtt_p50_ms: 1, bw_p50_mbps: 90 } } : { figures: { rtt_p50_ms: 2 + row, bw_p50_mbps: 80 } }));
+  assert.equal(survey(matrix, rtt).slow, 1);
+  for (const metric of [rtt, bandwidth]) assert.deepEqual([worstEdges(matrix, metric, null, 5).slow[0]!.src, worstEdges(matrix, metric, null, 5).slow[0]!.dst], [2, 1]);
+});
+
+test("the page opens on the layer and the figure that are worst", () => {
+  const good = { not_ok: 0, slow_bandwidth: 0, slow_rtt: 0 };
+  assert.equal(worstLayer([]), 0);
+  assert.equal(worstLayer([good, good]), 0);
+  assert.equal(worstLayer([good, { ...good, slow_bandwidth: 6 }, { ...good, slow_rtt: 2 }]), 1);
+  assert.equal(worstLayer([good, { ...good, slow_bandwidth: 6 }, { ...good, not_ok: 1 }]), 2);
+  assert.equal(worstMetric(good), "rtt");
+  assert.equal(worstMetric({ ...good, slow_bandwidth: 6 }), "bandwidth");
+  assert.equal(countsInWords(good), "");
+  assert.equal(countsInWords({ not_ok: 3, slow_bandwidth: 6, slow_rtt: 0 }), "3 not OK, 6 slow");
+});
+
+test("a bandwidth fades with its age, from its first round on", () => {
+  assert.deepEqual([0, 20_000].map((age) => freshness(age, 60_000)), [1, 1]);
+  assert.ok(freshness(40_000, 60_000) < 0.7 && freshness(60_000, 60_000) < 0.34);
+  assert.equal(freshness(NaN, 60_000), 1);
+  assert.equal(freshness(5, NaN), 1);
 });

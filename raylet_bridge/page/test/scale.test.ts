@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { age, rate, time } from "../src/format.ts";
-import { inkOn, makeScale, round125, viridis } from "../src/scale.ts";
+import { inkOn, makeScale, PALETTE, round125, viridis } from "../src/scale.ts";
 import { formatView, parseView } from "../src/view.ts";
 import { bands, joined, type History } from "../src/history.ts";
 
@@ -17,7 +17,7 @@ test("brighter is worse, whichever end is worse", () => {
   assert.equal(slow.at(0), slow.best);
   assert.ok(Math.abs(slow.place(slow.at(0.3)) - 0.3) < 1e-9);
   assert.deepEqual([viridis(0), viridis(1), viridis(7)], [[68, 1, 84], [253, 231, 37], [253, 231, 37]]);
-  assert.deepEqual([inkOn(0), inkOn(1)], ["#fff", "#000"]);
+  assert.deepEqual([inkOn(PALETTE[0]!), inkOn(PALETTE.at(-1)!)], ["#fff", "#000"]);
 });
 
 test("a scale makes no picture of noise, takes odd values, and knows when there is none", () => {

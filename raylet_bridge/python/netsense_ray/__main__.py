@@ -61,7 +61,7 @@ def _topology(arguments: argparse.Namespace) -> int:
         rail = "-" if edge.rail is None else edge.rail
         print(f"{name[edge.src_node_id]:<15}  {name[edge.dst_node_id]:<15}  {edge.transport or '-':<5}  {rail:<4}  {edge.state:<16}  "
               f"{_scaled(edge.rtt_p50_ms, 1e3, 1):>9}  {_scaled(edge.bw_p50_mbps, 1e-3, 3):>8}  {_scaled(edge.rtt_age_ms, 1e-3, 1):>6}"
-              f"{'  ' + edge.reason if edge.reason else ''}")  # fmt: skip
+              f"{'  ' + edge.reason if edge.reason else ''}{'  slow: ' + edge.slow.reason if edge.slow else ''}")  # fmt: skip
     return GOOD
 
 

@@ -28,6 +28,15 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """A mark on an OK edge: slow beside others of its class. Its figures are true."""
+
+    bw_times: float | None  # how many times less bandwidth than usual; None = as usual
+    rtt_times: float | None  # how many times longer round trips
+    reason: str  # beside what, in words
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """One direction between two nodes, by one transport and rail. None = not known: never taken for good, never for zero.
 
@@ -55,6 +64,7 @@ class Edge:
     bw_state: str | None = None  # MEASURED, FAILED (the newest probes failed), NOT_KNOWN; only a measured one has figures
     bw_reason: str | None = None  # why it has none, or why the last probe gave none
     bw_life_ms: int | None = None  # so long bw_p50_mbps counts, from its probe on, and then is None; None = no bandwidth probes on this edge
+    slow: Slow | None = None
 
     @property
     def bw_not_known(self) -> bool:
@@ -91,7 +101,7 @@ class Topology:
         return cls(
             generated_at_ms=payload["generated_at_ms"],
             nodes=tuple(_row(Node, node) for node in payload["nodes"]),
-            edges=tuple(_row(Edge, edge) for edge in payload["edges"]),
+            edges=tuple(_row(Edge, {**edge, "slow": _row(Slow, slow) if (slow := edge.get("slow")) else None}) for edge in payload["edges"]),
             warnings=tuple(payload.get("warnings", ())),
         )
 

@@ -1,0 +1,130 @@
+#include "raylet_bridge/slow_marks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <optional>
+
+namespace netsense {
+namespace {
+
+// Others may write what they like into their reports: classes beyond these are not judged.
+constexpr size_t kMostClasses = 512;
+constexpr double kUsPerMs = 1000;
+
+std::string RateWords(double mbps) {
+  return mbps >= 1000 ? fmt::format("{:.3g} Gb/s", mbps / 1000) : fmt::format("{:.3g} Mb/s", mbps);
+}
+std::string TimeWords(double ms) {
+  return ms >= 10 ? fmt::format("{:.3g} ms", ms) : fmt::format("{:.3g} µs", ms * kUsPerMs);
+}
+
+struct Range {
+  double low, high;
+};
+
+// Of the window's median and its smoothed figure; nothing where it does not count.
+std::optional<Range> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
+  if (!edge.bw_p50_mbps || !BandwidthCounts(edge, since_ms)) return {};
+  if (edge.bw_samples < std::min(SlowMarks::kFewestProbes, edge.bw_window)) return {};
+  const double newest = edge.bw_mbps.value_or(*edge.bw_p50_mbps);
+  return Range{std::min(newest, *edge.bw_p50_mbps), std::max(newest, *edge.bw_p50_mbps)};
+}
+
+std::optional<Range> RttOf(const ReportEdge& edge) {
+  if (!edge.rtt_p50_ms || !edge.rtt_distribution_ms || edge.rtt_distribution_ms->count < SlowMarks::kFewestPings)
+    return {};
+  const double newest = edge.rtt_ms.value_or(*edge.rtt_p50_ms);
+  return Range{std::min(newest, *edge.rtt_p50_ms), std::max(newest, *edge.rtt_p50_ms)};
+}
+
+}  // namespace
+
+void SlowMarks::Usual::Add(double figure, size_t src, size_t dst) {
+  values.push_back(static_cast<float>(figure));
+  ++edges_of[src];
+  ++edges_of[dst];
+}
+
+void SlowMarks::Usual::Conclude(bool high_is_better) {
+  if (values.size() < 2) return;  // alone in its class
+  size_t most = 0;
+  for (const auto& [node, edges] : edges_of) most = std::max(most, edges);
+  // Between two nodes the other way is all that there is to compare with.
+  is_best = 2 * most > values.size();
+  const size_t place = is_best ? 0 : (values.size() - 1) / 2;  // of an even number the better one of the two
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
+  if (high_is_better)
+    std::nth_element(values.begin(), at, values.end(), std::greater<>());
+  else
+    std::nth_element(values.begin(), at, values.end());
+  value = *at;
+  values = {};
+  edges_of = {};
+}
+
+SlowMarks::Key SlowMarks::KeyOf(const ReportEdge& edge) {
+  return {edge.transport, edge.fabric, edge.cross_rail, edge.bw_expected_mbps.value_or(0)};
+}
+
+const SlowMarks::Class* SlowMarks::Find(const ReportEdge& edge) const {
+  auto found = classes_.find(KeyOf(edge));
+  return found == classes_.end() ? nullptr : &found->second;
+}
+
+void SlowMarks::Add(const ReportEdge& edge, size_t src, size_t dst, int64_t since_ms) {
+  if (last_edge_ == nullptr || last_edge_->transport != edge.transport || last_edge_->fabric != edge.fabric ||
+      last_edge_->cross_rail != edge.cross_rail || last_edge_->bw_expected_mbps != edge.bw_expected_mbps) {
+    const Key key = KeyOf(edge);
+    if (classes_.size() >= kMostClasses && !classes_.contains(key)) return;
+    last_class_ = &classes_[key];
+    last_edge_ = &edge;
+  }
+  Class& of = *last_class_;
+  if (const auto bandwidth = BandwidthOf(edge, since_ms)) {
+    of.bandwidth_mbps.Add(bandwidth->low, src, dst);
+    if (edge.bw_expected_mbps && !rules_.IsSlow(bandwidth->low, *edge.bw_expected_mbps)) of.reaches_expected = true;
+  }
+  if (const auto rtt = RttOf(edge)) {
+    of.rtt_ms.Add(rtt->high, src, dst);
+    of.noise_ms.Add(edge.rtt_distribution_ms->p90, src, dst);
+  }
+}
+
+void SlowMarks::Conclude() {
+  for (auto& [key, of] : classes_) {
+    of.bandwidth_mbps.Conclude(/*high_is_better=*/true);
+    of.rtt_ms.Conclude(/*high_is_better=*/false);
+    of.noise_ms.Conclude(/*high_is_better=*/false);
+    const std::string share = fmt::format("{:.0f} %", 100 * rules_.slow_below);
+    of.slow_words = fmt::format("bandwidth below {} of the {} of its class, {}", share, of.bandwidth_mbps.Name(),
+                                RateWords(of.bandwidth_mbps.value));
+    if (const double expected = std::get<double>(key); of.reaches_expected && expected > of.bandwidth_mbps.value) {
+      of.bandwidth_mbps.value = expected;
+      of.slow_words = fmt::format("bandwidth below {} of what its ports could carry, {}, and others do", share,
+                                  RateWords(expected));
+    }
+    of.late_words = fmt::format("round trip over {:g} times the {} of its class, {}", rules_.rtt_factor,
+                                of.rtt_ms.Name(), TimeWords(of.rtt_ms.value));
+    of.both_words = of.slow_words + "; " + of.late_words;
+  }
+}
+
+SlowMark SlowMarks::Of(const ReportEdge& edge, int64_t since_ms) const {
+  const Class* of = Find(edge);
+  if (of == nullptr) return {};
+  SlowMark mark;
+  const double usual = of->bandwidth_mbps.value, usual_ms = of->rtt_ms.value;
+  if (const auto bandwidth = BandwidthOf(edge, since_ms); bandwidth && rules_.IsSlow(bandwidth->high, usual))
+    mark.bandwidth_times = bandwidth->high > 0 ? usual / bandwidth->high : std::numeric_limits<float>::max();
+  if (const auto rtt = RttOf(edge);
+      rtt && rules_.IsLate(rtt->low * kUsPerMs, usual_ms * kUsPerMs, of->noise_ms.value * kUsPerMs))
+    mark.rtt_times = rtt->low / usual_ms;
+  if (mark.bandwidth_times > 0 || mark.rtt_times > 0)
+    mark.words = mark.rtt_times == 0 ? &of->slow_words : mark.bandwidth_times == 0 ? &of->late_words : &of->both_words;
+  return mark;
+}
+
+}  // namespace netsense
