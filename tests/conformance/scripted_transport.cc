@@ -93,7 +93,8 @@ class ScriptedSession final : public Session {
     ComposeMessage(FrameKind::kStreamOrder, wire_.nonce, ++sequence_, OrderOf(spec), &message_);
     if (auto status = wire_.Send(message_, deadline, stop); !status.ok()) return status;
     if (spec.direction == Direction::kFromPeer) return wire_.ReceiveStream(spec, deadline, stop);
-    if (auto status = wire_.SendStream(spec, max_stream_bytes_, deadline, stop); !status.ok()) return status;
+    const auto sent = wire_.SendStream(spec, max_stream_bytes_, deadline, stop);
+    if (!sent.ok()) return sent.status();
     WireFrame frame;
     do {
       if (auto status = wire_.Receive(&frame, deadline, stop); !status.ok()) return status;
@@ -101,7 +102,9 @@ class ScriptedSession final : public Session {
     v1::StreamReport report;
     if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(frame.payload, &report))
       return absl::DataLossError("not the peer's count");
-    return SampleOf(report);
+    auto sample = SampleOf(report);
+    if (sample.ok()) sample->sent = *sent;
+    return sample;
   }
 
   absl::Status Over(absl::Status status) {
@@ -180,7 +183,7 @@ class ScriptedResponder {
     if (!ParsePayload(frame.payload, &order)) return absl::InvalidArgumentError("not a stream order");
     auto spec = SpecOf(order);
     if (!spec.ok()) return spec.status();
-    if (spec->direction == Direction::kFromPeer) return wire_.SendStream(*spec, max_stream_bytes_, end, stop_);
+    if (spec->direction == Direction::kFromPeer) return wire_.SendStream(*spec, max_stream_bytes_, end, stop_).status();
     auto sample = wire_.ReceiveStream(*spec, end, stop_);
     if (!sample.ok()) return sample.status();
     ComposeMessage(FrameKind::kStreamReport, wire_.nonce, frame.header.sequence, ReportOf(*sample), &reply_);

@@ -46,8 +46,9 @@ class ScriptedWire {
     return absl::OkStatus();
   }
 
-  absl::Status SendStream(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
-                          const std::stop_token& stop) const {
+  absl::StatusOr<StreamSample::Sent> SendStream(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
+                                                const std::stop_token& stop) const {
+    SendMeter meter(spec.moved);
     const std::vector<uint8_t> data(kChunkBytes);
     SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
     std::vector<uint8_t> message;
@@ -56,21 +57,24 @@ class ScriptedWire {
       ComposeFrame({.kind = FrameKind::kChunk, .nonce = nonce}, std::span(data).first(size), &message);
       if (auto status = Send(message, deadline, stop); !status.ok()) return status;
       bounds.left -= size;
+      meter.Add(size, MonotonicNow());
     }
     ComposeFrame({.kind = FrameKind::kStreamEnd, .nonce = nonce}, {}, &message);
-    return Send(message, deadline, stop);
+    if (auto status = Send(message, deadline, stop); !status.ok()) return status;
+    return meter.sent();
   }
 
   absl::StatusOr<StreamSample> ReceiveStream(const StreamSpec& spec, MonotonicTime deadline,
                                              const std::stop_token& stop) {
-    StreamMeter meter(spec.window, 0);
+    StreamMeter meter(spec.window, 0, spec.moved);
     WireFrame frame;
-    while (true) {
+    while (!spec.finish.stop_requested()) {
       if (auto status = Receive(&frame, deadline, stop); !status.ok()) return status;
       if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
-      if (frame.header.kind == FrameKind::kStreamEnd) return meter.Finish();
+      if (frame.header.kind == FrameKind::kStreamEnd) break;
       if (frame.header.kind == FrameKind::kChunk) meter.Add(frame.payload.size(), frame.received_at);
     }
+    return meter.Finish();
   }
 
   const UniqueFd fd;
