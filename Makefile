@@ -60,7 +60,10 @@ test-rdma: build vm  ## all of the RDMA tests, of which `make test` has the main
 test-timing: build venv  ## the tests that judge time, 20 times in a row, beside a busy loop on each core
 	NETSENSE_TIMING_ONLY=1 tests/lab/under_load.sh ctest --preset dev --no-tests=error -L timing --repeat until-fail:20 -j $(JOBS)
 
-nightly: test test-rdma demo-rdma test-timing asan tsan  ## everything, for hours
+healthy: programs  ## a healthy cluster for an hour beside two busy loops a core: every look must be good
+	@tests/lab/healthy.py --bin build/dev/bin
+
+nightly: test test-rdma demo-rdma test-timing healthy asan tsan  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:
@@ -119,4 +122,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help doctor deps build programs page venv wheel vm test test-rdma test-timing nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
+.PHONY: help doctor deps build programs page venv wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean

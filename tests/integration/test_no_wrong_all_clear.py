@@ -95,6 +95,23 @@ def test_loss_that_tcp_hides_is_seen(mended, receiver, sender):
     assert figure(metrics(cluster, 1), "ray_network_sense_ping_retransmits_total") >= 4
 
 
+def test_loss_that_tcp_hides_is_seen_over_grpc(namespaces, bin_dir, directory):
+    """Its connections are gRPC's own, and tell all the same."""
+    settings = {"transports": "grpc"} | EmbeddedCluster.patient(rtt_ttl_ms=6000, lease_ms=6000)
+    with NetLab(2) as lab, EmbeddedCluster(lab, bin_dir, directory, settings=settings) as cluster:
+        for receiver, sender in ((2, 1), (1, 2)):
+            cluster.wait_all_ok()
+            before = cluster.edge(1, 2)["retransmits"]
+            lab.drop(receiver, f"ip saddr {lab.address(sender)} numgen random mod 10 == 0")
+
+            def degraded(before=before):
+                edge = cluster.edge(1, 2)
+                return edge and edge["state"] == "DEGRADED" and edge["retransmits"] >= before + 4
+
+            wait_until("edge 1 -> 2 DEGRADED", degraded, every=0.5)
+            lab.stop_dropping(receiver)
+
+
 def test_slow_is_a_mark_on_a_good_edge(mended):
     """One node far below the others: once "6 of 6 edges OK", exit code 0."""
     cluster = mended

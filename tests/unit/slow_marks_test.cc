@@ -136,8 +136,9 @@ TEST(SlowMarks, RoundTripsByTheNoiseOfTheirOwnClass) {
   auto one_late = [](double usual, double p90, double late) {
     return Mesh(4,
                 [=](size_t src, size_t dst, ReportEdge& edge) {
-                  edge.rtt_ms = edge.rtt_p50_ms = src == 0 && dst == 1 ? late : usual;
-                  edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = usual, .p90 = p90};
+                  const double ms = src == 0 && dst == 1 ? late : usual;
+                  edge.rtt_ms = edge.rtt_p50_ms = ms;
+                  edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = ms, .p90 = p90};
                 })
         .Slow();
   };
@@ -154,6 +155,7 @@ TEST(SlowMarks, OneFigureByChanceMakesNobodySlow) {
               if (src == 1 && dst == 0) edge.bw_p50_mbps = 900;
               if (src == 2 && dst == 0) edge.rtt_ms = 7;
               if (src == 0 && dst == 2) edge.rtt_p50_ms = 7;
+              if (src == 2 && dst == 1) edge.rtt_ms = edge.rtt_p50_ms = 7;  // ten seconds of ten minutes
               if (src == 3) {
                 edge.bw_samples = SlowMarks::kFewestProbes - 1;
                 Carry(edge, 900);
