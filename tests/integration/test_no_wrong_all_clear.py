@@ -95,20 +95,21 @@ def test_loss_that_tcp_hides_is_seen(mended, receiver, sender):
     assert figure(metrics(cluster, 1), "ray_network_sense_ping_retransmits_total") >= 4
 
 
-def test_loss_that_tcp_hides_is_seen_over_grpc(namespaces, bin_dir, directory):
+def test_loss_that_tcp_hides_is_seen_over_grpc(namespaces, bin_dir):
     """Its connections are gRPC's own, and tell all the same."""
-    settings = {"transports": "grpc"} | EmbeddedCluster.patient(rtt_ttl_ms=6000, lease_ms=6000)
-    with NetLab(2) as lab, EmbeddedCluster(lab, bin_dir, directory, settings=settings) as cluster:
+    settings = {"transports": "tcp,grpc"} | EmbeddedCluster.patient(rtt_ttl_ms=6000, lease_ms=6000)
+    with tempfile.TemporaryDirectory(prefix="nst-") as folder, NetLab(2) as lab, EmbeddedCluster(lab, bin_dir, folder, settings=settings) as cluster:
+        way = (lab.address(1), lab.address(2), "grpc")
         for receiver, sender in ((2, 1), (1, 2)):
             cluster.wait_all_ok()
-            before = cluster.edge(1, 2)["retransmits"]
+            before = cluster.paths()[way]["retransmits"]
             lab.drop(receiver, f"ip saddr {lab.address(sender)} numgen random mod 10 == 0")
 
             def degraded(before=before):
-                edge = cluster.edge(1, 2)
+                edge = cluster.paths().get(way)
                 return edge and edge["state"] == "DEGRADED" and edge["retransmits"] >= before + 4
 
-            wait_until("edge 1 -> 2 DEGRADED", degraded, every=0.5)
+            wait_until("the edge over gRPC DEGRADED", degraded, every=0.5)
             lab.stop_dropping(receiver)
 
 
