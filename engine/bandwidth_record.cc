@@ -47,7 +47,8 @@ void BandwidthRecord::Measured(const StreamSample& sample, MonotonicTime now) {
   using Seconds = std::chrono::duration<double>;
   const double longer = sample.elapsed.count() > 0 ? Seconds(kShortestTimed) / Seconds(sample.elapsed) : 4;
   // A busy host takes much at a time.
-  const double oftener = sample.receipts > 0 ? static_cast<double>(kFewestReceipts) / static_cast<double>(sample.receipts) : 4;
+  const double oftener =
+      sample.receipts > 0 ? static_cast<double>(kFewestReceipts) / static_cast<double>(sample.receipts) : 4;
   const double times = std::max(longer, oftener);
   wanted_ = static_cast<uint64_t>(static_cast<double>(std::max(tried_, sample.bytes)) * kMargin *
                                   std::clamp(times, 1.0, 16.0));

@@ -298,8 +298,8 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   std::vector<std::unique_ptr<StreamRun>> runs;
   for (Direction direction : request.directions)
     for (uint32_t i = 0; i < request.streams; ++i)
-      runs.push_back(std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement,
-                                                 on_interval != nullptr));
+      runs.push_back(
+          std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement, on_interval != nullptr));
 
   std::stop_source abort;
   AbortAfterStop abort_after_stop(stop, &abort);
@@ -330,8 +330,7 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
     start.arrive_and_wait();
     before = counters();
     start.arrive_and_wait();
-    if (on_interval)
-      watch = std::jthread([&](const std::stop_token& over) { Watch(runs, on_interval, over); });
+    if (on_interval) watch = std::jthread([&](const std::stop_token& over) { Watch(runs, on_interval, over); });
   }
   // Of several failures the first that was not caused by another one.
   absl::Status failure;

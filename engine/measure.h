@@ -91,10 +91,10 @@ struct BandwidthResult {
 // Share of the work that is done, 0 to 1.
 using OnProgress = std::function<void(double)>;
 
-// What all streams moved in about a second, as this end counts it: what it handed over, or received. For whoever watches;
-// the figures are what the receivers count.
+// What all streams moved in about a second, as this end counts it: what it handed over, or received. For whoever
+// watches; the figures are what the receivers count.
 struct BandwidthInterval {
-  std::chrono::nanoseconds since_start{}, length{};  // at its end
+  std::chrono::nanoseconds since_start{}, length{};        // at its end
   std::optional<uint64_t> to_peer_bytes, from_peer_bytes;  // nothing: no such stream, or this end cannot know
 };
 using OnInterval = std::function<void(const BandwidthInterval&)>;

@@ -72,8 +72,7 @@ TopologyLost ParseLost(const Json& object) {
 
 std::optional<SlowEdge> ParseSlow(const Json& object) {
   if (!object.is_object()) return {};
-  return SlowEdge{NumberAt(object, "bw_times"), NumberAt(object, "rtt_times"),
-                  StringAt(object, "reason").value_or("")};
+  return SlowEdge{NumberAt(object, "bw_times"), NumberAt(object, "rtt_times"), StringAt(object, "reason").value_or("")};
 }
 
 }  // namespace

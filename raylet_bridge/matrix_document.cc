@@ -220,7 +220,7 @@ class Filler {
   const size_t nodes_;
   Matrix* const matrix_;
   std::vector<size_t> filled_;
-  size_t last_ = 0;  // the layer of the last edge that was counted
+  size_t last_ = 0;                       // the layer of the last edge that was counted
   std::vector<const DoorRecord*> doors_;  // by place; empty when no layer is a rail's
   Reasons reasons_;
 };
@@ -260,8 +260,8 @@ std::string LayersJson(const Matrix& matrix, size_t begin) {
     });
     Json entry = {{"transport", layer.name.transport}, {"fabric", layer.name.fabric}, {"rail", nullptr}};
     if (layer.name.rail) entry["rail"] = *layer.name.rail;
-    for (const auto& [name, number] : {std::pair("not_ok", layer.not_ok), {"slow_bandwidth", layer.slow_bandwidth},
-                                       {"slow_rtt", layer.slow_rtt}})
+    for (const auto& [name, number] :
+         {std::pair("not_ok", layer.not_ok), {"slow_bandwidth", layer.slow_bandwidth}, {"slow_rtt", layer.slow_rtt}})
       entry[name] = number;
     entry["bw_life_ms"] = layer.bw_life_ms > 0 ? Json(layer.bw_life_ms) : Json(nullptr);
     entry["columns"] = std::move(columns);

@@ -29,7 +29,7 @@ struct MatrixLayer {
   MatrixLayerName name;
   // Of all its edges, whether the columns are filled in or not.
   int64_t not_ok = 0, slow_bandwidth = 0, slow_rtt = 0;
-  int64_t bw_life_ms = 0;  // so old may a bandwidth of this layer become; 0 = none is probed
+  int64_t bw_life_ms = 0;        // so old may a bandwidth of this layer become; 0 = none is probed
   std::vector<uint8_t> state;    // v1::PathState, or kNoEdge
   std::vector<uint8_t> slow;     // 0, or kSlowBandwidth, kSlowRtt, or both
   std::vector<uint16_t> reason;  // place in Matrix.reasons; of an edge that is slow: beside what

@@ -25,8 +25,8 @@ struct Range {
   double low, high;
 };
 
-// Of the window's median, the smoothed figure, and for round trips the median of the last minutes; nothing where it does
-// not count.
+// Of the window's median, the smoothed figure, and for round trips the median of the last minutes; nothing where it
+// does not count.
 std::optional<Range> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
   if (!edge.bw_p50_mbps || !BandwidthCounts(edge, since_ms)) return {};
   if (edge.bw_samples < std::min(SlowMarks::kFewestProbes, edge.bw_window)) return {};
@@ -37,8 +37,8 @@ std::optional<Range> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
 std::optional<Range> RttOf(const ReportEdge& edge) {
   if (!edge.rtt_p50_ms || !edge.rtt_distribution_ms || edge.rtt_distribution_ms->count < SlowMarks::kFewestPings)
     return {};
-  const auto [low, high] = std::minmax({*edge.rtt_p50_ms, edge.rtt_ms.value_or(*edge.rtt_p50_ms),
-                                        edge.rtt_distribution_ms->p50});
+  const auto [low, high] =
+      std::minmax({*edge.rtt_p50_ms, edge.rtt_ms.value_or(*edge.rtt_p50_ms), edge.rtt_distribution_ms->p50});
   return Range{low, high};
 }
 

@@ -7,10 +7,10 @@
 //   alone could spoil the median: then against the best one;
 //   what its ports could carry, where another edge of the class reaches that share of it: one TCP stream rarely fills a
 //   fast port, and where none does nobody is slow for it.
-// One figure by chance makes nobody slow: a bandwidth counts from kFewestProbes on (or a whole window), a round trip from
-// kFewestPings on. Of its window's median and the smoothed figure (and of round trips the median of the last ten minutes,
-// for a window of five tells how busy a host was) an edge is judged by the better, and the others, which it is compared
-// with, by the worse. A round trip is late only beyond what 9 of 10 of a usual edge's take anyway.
+// One figure by chance makes nobody slow: a bandwidth counts from kFewestProbes on (or a whole window), a round trip
+// from kFewestPings on. Of its window's median and the smoothed figure (and of round trips the median of the last ten
+// minutes, for a window of five tells how busy a host was) an edge is judged by the better, and the others, which it is
+// compared with, by the worse. A round trip is late only beyond what 9 of 10 of a usual edge's take anyway.
 #pragma once
 
 #include <cstddef>

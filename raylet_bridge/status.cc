@@ -315,7 +315,8 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
       bad += RenderBadEdge(edge, labels, style);
   if (!bad.empty()) text += "\n" + Paint("Bad edges", kBold, style) + "\n" + bad;
   if (slow > 0)
-    text += "\n" + Paint("Slow edges, the slowest first", kBold, style) + "\n" + RenderSlowEdges(topology, labels, style);
+    text +=
+        "\n" + Paint("Slow edges, the slowest first", kBold, style) + "\n" + RenderSlowEdges(topology, labels, style);
   if (everything && topology.nodes.size() > 1) {
     bool any_bandwidth = false;
     for (const auto& [way, part] : ByWay(topology)) {

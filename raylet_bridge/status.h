@@ -17,8 +17,8 @@ struct StatusStyle {
 };
 
 // `N/M reachable`, a line per node and per lost one, every bad edge with state, age and reason, the slow ones with what
-// is usual, and the matrices of medians (row measures column). With more than 16 nodes only the bad nodes and edges. What
-// other hosts wrote is escaped.
+// is usual, and the matrices of medians (row measures column). With more than 16 nodes only the bad nodes and edges.
+// What other hosts wrote is escaped.
 std::string RenderStatus(const Topology& topology, const StatusStyle& style);
 
 // PAYLOAD of docs/architecture.md and "reachable":{"n","m"}, nodes.

@@ -188,9 +188,8 @@ class Judge {
       for (; next != told.end() && next->first == dst; ++next) {
         const ReportEdge& edge = *next->second;
         states_.push_back(good ? edge.state : of_source);
-        const SlowMark slow = states_.back() == v1::PATH_STATE_OK
-                                  ? slow_.Of(edge, nodes_[src].report_age_ms.value_or(0))
-                                  : SlowMark{};
+        const SlowMark slow =
+            states_.back() == v1::PATH_STATE_OK ? slow_.Of(edge, nodes_[src].report_age_ms.value_or(0)) : SlowMark{};
         visit({nodes_[src], nodes_[dst], src, dst, states_.back(), good ? edge.reason : why_not, &edge, slow});
       }
       if (states_.empty()) {

@@ -121,9 +121,8 @@ absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Sett
   EdgeCount count;
   Topology topology;
   topology.generated_at_ms = now_epoch_ms;
-  topology.nodes =
-      JudgeCluster(view, settings, now_epoch_ms, now,
-                   [&](const JudgedEdge& edge) { count.Add(edge.state, edge.slow.any()); });
+  topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now,
+                                [&](const JudgedEdge& edge) { count.Add(edge.state, edge.slow.any()); });
   if (with_edges && count.all > kMaxTopologyDocumentEdges)
     return TooManyEdges(fmt::format("{}", count.all), view.nodes.size());
   topology.lost = LostNodes(view, now);

@@ -43,8 +43,8 @@ TEST_P(Conformance, StreamTellsHowFarItIsWhileItRuns) {
     std::stop_source finish, abort;
     absl::StatusOr<StreamSample> sample = absl::UnknownError("none yet");
     std::jthread stream([&] {
-      const StreamSpec spec{.direction = direction, .duration = Scaled(seconds(60)), .finish = finish.get_token(),
-                            .moved = &moved};
+      const StreamSpec spec{
+          .direction = direction, .duration = Scaled(seconds(60)), .finish = finish.get_token(), .moved = &moved};
       sample = session->Stream(spec, Within(seconds(90)), abort.get_token());
       over = true;
     });

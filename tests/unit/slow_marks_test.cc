@@ -80,9 +80,11 @@ TEST(SlowMarks, ANodeAtAFifthOfTheOthersIsFoundAmongAnyNumber) {
 }
 
 TEST(SlowMarks, BetweenTwoNodesTheOtherWayTells) {
-  EXPECT_EQ(Mesh(2, [](size_t src, size_t, ReportEdge& edge) {
-              if (src == 1) Carry(edge, 900);
-            }).Slow(),
+  EXPECT_EQ(Mesh(2,
+                 [](size_t src, size_t, ReportEdge& edge) {
+                   if (src == 1) Carry(edge, 900);
+                 })
+                .Slow(),
             "1>0:bw");
 }
 
@@ -125,10 +127,12 @@ TEST(SlowMarks, OneRailIsJudgedBesideTheOthers) {
 }
 
 TEST(SlowMarks, WhatLiesBetweenTwoRailsIsAClassOfItsOwn) {
-  EXPECT_EQ(Mesh(6, [](size_t src, size_t dst, ReportEdge& edge) {
-              edge.cross_rail = (src + dst) % 2 == 1;
-              if (edge.cross_rail) Take(edge, 0.5);
-            }).Slow(),
+  EXPECT_EQ(Mesh(6,
+                 [](size_t src, size_t dst, ReportEdge& edge) {
+                   edge.cross_rail = (src + dst) % 2 == 1;
+                   if (edge.cross_rail) Take(edge, 0.5);
+                 })
+                .Slow(),
             "");
 }
 
@@ -150,35 +154,42 @@ TEST(SlowMarks, RoundTripsByTheNoiseOfTheirOwnClass) {
 }
 
 TEST(SlowMarks, OneFigureByChanceMakesNobodySlow) {
-  EXPECT_EQ(Mesh(4, [](size_t src, size_t dst, ReportEdge& edge) {
-              if (src == 0 && dst == 1) edge.bw_mbps = 900;  // the smoothed figure alone
-              if (src == 1 && dst == 0) edge.bw_p50_mbps = 900;
-              if (src == 2 && dst == 0) edge.rtt_ms = 7;
-              if (src == 0 && dst == 2) edge.rtt_p50_ms = 7;
-              if (src == 2 && dst == 1) edge.rtt_ms = edge.rtt_p50_ms = 7;  // ten seconds of ten minutes
-              if (src == 3) {
-                edge.bw_samples = SlowMarks::kFewestProbes - 1;
-                Carry(edge, 900);
-                Take(edge, 7);
-                edge.rtt_distribution_ms->count = SlowMarks::kFewestPings - 1;
-              }
-            }).Slow(),
+  EXPECT_EQ(Mesh(4,
+                 [](size_t src, size_t dst, ReportEdge& edge) {
+                   if (src == 0 && dst == 1) edge.bw_mbps = 900;  // the smoothed figure alone
+                   if (src == 1 && dst == 0) edge.bw_p50_mbps = 900;
+                   if (src == 2 && dst == 0) edge.rtt_ms = 7;
+                   if (src == 0 && dst == 2) edge.rtt_p50_ms = 7;
+                   if (src == 2 && dst == 1) edge.rtt_ms = edge.rtt_p50_ms = 7;  // ten seconds of ten minutes
+                   if (src == 3) {
+                     edge.bw_samples = SlowMarks::kFewestProbes - 1;
+                     Carry(edge, 900);
+                     Take(edge, 7);
+                     edge.rtt_distribution_ms->count = SlowMarks::kFewestPings - 1;
+                   }
+                 })
+                .Slow(),
             "");
 }
 
 TEST(SlowMarks, ABandwidthPastItsLifeIsNeitherSlowNorUsual) {
-  EXPECT_EQ(Mesh(4, [](size_t src, size_t, ReportEdge& edge) {
-              if (src != 0) return;
-              Carry(edge, 900);
-              edge.bw_age_ms = 60'001;
-            }).Slow(),
+  EXPECT_EQ(Mesh(4,
+                 [](size_t src, size_t, ReportEdge& edge) {
+                   if (src != 0) return;
+                   Carry(edge, 900);
+                   edge.bw_age_ms = 60'001;
+                 })
+                .Slow(),
             "");
 }
 
 TEST(SlowMarks, AStreamThatStandsStillHasANumber) {
-  EXPECT_GT(Mesh(4, [](size_t src, size_t dst, ReportEdge& edge) {
-              if (src == 0 && dst == 1) Carry(edge, 0);
-            }).Of(0).bandwidth_times,
+  EXPECT_GT(Mesh(4,
+                 [](size_t src, size_t dst, ReportEdge& edge) {
+                   if (src == 0 && dst == 1) Carry(edge, 0);
+                 })
+                .Of(0)
+                .bandwidth_times,
             1000);
 }
 

@@ -53,8 +53,8 @@ v1::ChildOutcome OutcomeOf(const absl::StatusOr<StreamSample>& sample) {
   return outcome;
 }
 
-// While alive: tells how far the stream is that runs, where somebody watches it (`moved`); and whatever else comes on the
-// session's socket is the order to finish it.
+// While alive: tells how far the stream is that runs, where somebody watches it (`moved`); and whatever else comes on
+// the session's socket is the order to finish it.
 class StreamWatch {
  public:
   StreamWatch(int socket, const std::atomic<uint64_t>* moved) : over_(eventfd(0, EFD_CLOEXEC)) {
