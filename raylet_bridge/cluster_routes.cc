@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -40,7 +41,8 @@ class ClusterApi {
     return Shared("application/json", topologies_.Get(edges ? "nodes" : "topology", MonotonicNow(), [this, &edges] {
       const BridgeState state = sources_.state();
       const MonotonicTime now = MonotonicNow();
-      return TopologyDocument(*state.view, state.settings, EpochMillis(), now, GcsProblem(state, now), !edges);
+      return TopologyDocument(*state.view, state.settings, EpochMillis(), now, GcsProblem(state, now), !edges,
+                              Marks(state, now).get());
     }));
   }
 
@@ -53,14 +55,14 @@ class ClusterApi {
       layer = number;
     }
     const std::string name = layer ? fmt::format("matrix {}", *layer) : "matrix";
-    return Shared("application/octet-stream",
-                  matrices_.Get(name, MonotonicNow(), [this, layer]() -> absl::StatusOr<std::string> {
-                    const BridgeState state = sources_.state();
-                    const MonotonicTime now = MonotonicNow();
-                    auto matrix = BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer);
-                    if (!matrix.ok()) return matrix.status();
-                    return MatrixToBytes(*matrix, GcsProblem(state, now));
-                  }));
+    return Shared(
+        "application/octet-stream", matrices_.Get(name, MonotonicNow(), [this, layer]() -> absl::StatusOr<std::string> {
+          const BridgeState state = sources_.state();
+          const MonotonicTime now = MonotonicNow();
+          auto matrix = BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer, Marks(state, now).get());
+          if (!matrix.ok()) return matrix.status();
+          return MatrixToBytes(*matrix, GcsProblem(state, now));
+        }));
   }
 
   HttpResponse Edge(const HttpRequest& request) {
@@ -72,7 +74,7 @@ class ClusterApi {
       if (!IsAlive(*state.view, node_id)) return NoSuchNode(node_id);
     const MonotonicTime now = MonotonicNow();
     const int64_t now_epoch_ms = EpochMillis();
-    const auto edges = EdgesBetween(src, dst, *state.view, state.settings, now_epoch_ms, now);
+    const auto edges = EdgesBetween(src, dst, *state.view, state.settings, now_epoch_ms, now, Marks(state, now).get());
     std::vector<EdgeHistory::Line> history;
     if (sources_.history != nullptr) history = sources_.history->Of(src, dst, now_epoch_ms, now);
     return {.body = EdgeDocument(edges, history, now_epoch_ms, GcsProblem(state, now))};
@@ -83,7 +85,7 @@ class ClusterApi {
     if (!IsNodeId(node_id)) return RefuseHttp(400, "node is the id of a node, 56 lower-case hex digits");
     const BridgeState state = sources_.state();
     const MonotonicTime now = MonotonicNow();
-    const auto nodes = JudgeCluster(*state.view, state.settings, EpochMillis(), now, [](const JudgedEdge&) {});
+    const auto nodes = JudgeCluster(*state.view, state.settings, EpochMillis(), now, nullptr, [](const JudgedEdge&) {});
     for (const TopologyNode& node : nodes)
       if (node.node.node_id == node_id)
         return {.body = NodeDocument(node, sources_.read_key(InventoryKey(node_id)), GcsProblem(state, now))};
@@ -91,6 +93,16 @@ class ClusterApi {
   }
 
  private:
+  // Once for each view.
+  std::shared_ptr<const SlowMarks> Marks(const BridgeState& state, MonotonicTime now) {
+    std::lock_guard lock(marks_mutex_);
+    if (marks_ == nullptr || marked_.lock() != state.view) {
+      marks_ = FindSlowMarks(*state.view, state.settings, EpochMillis(), now);
+      marked_ = state.view;
+    }
+    return marks_;
+  }
+
   static HttpResponse NoSuchNode(const std::string& node_id) {
     return RefuseHttp(404, fmt::format("no alive node of this cluster has the id {}", node_id));
   }
@@ -107,7 +119,10 @@ class ClusterApi {
 
   const ClusterSources sources_;
   std::atomic<int> topology_readers_ = 0;
-  DocumentCache topologies_, matrices_;  // apart: a topology takes longer to write
+  std::mutex marks_mutex_;
+  std::weak_ptr<const ClusterView> marked_;
+  std::shared_ptr<const SlowMarks> marks_;  // of `marked_`
+  DocumentCache topologies_, matrices_;     // apart: a topology takes longer to write
 };
 
 }  // namespace

@@ -139,6 +139,8 @@ absl::StatusOr<Topology> ParseTopologyDocument(const std::string& body) {
       return absl::InvalidArgumentError("an edge of the answer is between nodes that it does not name");
     topology.edges.push_back(std::move(edge));
   }
+  // A head of an earlier release does not judge.
+  if (!payload.contains("num_slow_edges")) MarkSlowEdges(&topology);
   if (At(payload, "lost_nodes").is_array())
     for (const Json& object : At(payload, "lost_nodes")) topology.lost.push_back(ParseLost(object));
   if (At(payload, "warnings").is_array())

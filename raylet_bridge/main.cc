@@ -90,6 +90,8 @@ void AddStatus(CLI::App* app, Arguments& arguments) {
       ->expected(0, 1)
       ->default_str("2")
       ->check(NumberBetween(0.1, 3600));
+  app->add_flag("--allow-slow", arguments.style.allow_slow,
+                "exit with 0 although edges are slow beside others, as where some nodes are farther away");
   app->add_option("--expect-nodes", arguments.style.expected_nodes, "exit with 1 where fewer nodes are alive")
       ->check(CLI::Range(1, 100000));
   app->footer(

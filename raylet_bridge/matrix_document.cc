@@ -136,7 +136,7 @@ class Filler {
     for (size_t layer = 0; layer < matrix->layers.size(); ++layer)
       if (matrix->layers[layer].filled()) filled_.push_back(layer);
     const bool rails =
-        std::any_of(filled_.begin(), filled_.end(), [&](size_t i) { return matrix->layers[i].name.rail; });
+        std::any_of(matrix->layers.begin(), matrix->layers.end(), [](const auto& layer) { return layer.name.rail; });
     if (!rails) return;
     for (const ClusterNode& node : view.nodes) {
       auto door = view.doors.find(node.node_id);
@@ -168,14 +168,19 @@ class Filler {
     if (is_known && last_ < matrix_->layers.size() && Belongs(*edge.reported, matrix_->layers[last_].name))
       return CountIn(edge, matrix_->layers[last_]);
     for (size_t layer = 0; layer < matrix_->layers.size(); ++layer) {
-      if (edge.reported != nullptr && !Belongs(*edge.reported, matrix_->layers[layer].name)) continue;
+      const MatrixLayer& of = matrix_->layers[layer];
+      if (edge.reported == nullptr ? LacksRail(edge.src_place, of) || LacksRail(edge.dst_place, of)
+                                   : !Belongs(*edge.reported, of.name))
+        continue;
       CountIn(edge, matrix_->layers[layer]);
       last_ = layer;
     }
   }
 
   static void CountIn(const JudgedEdge& edge, MatrixLayer& layer) {
-    layer.not_ok += edge.state != v1::PATH_STATE_OK && edge.state != v1::PATH_STATE_ISOLATED;
+    const bool unknown = edge.state == v1::PATH_STATE_UNKNOWN || edge.state == v1::PATH_STATE_STALE;
+    layer.unknown += unknown;
+    layer.not_ok += !unknown && edge.state != v1::PATH_STATE_OK && edge.state != v1::PATH_STATE_ISOLATED;
     layer.slow_bandwidth += edge.slow.bandwidth_times > 0;
     layer.slow_rtt += edge.slow.rtt_times > 0;
     if (edge.reported != nullptr) layer.bw_life_ms = std::max(layer.bw_life_ms, edge.reported->bw_life_ms.value_or(0));
@@ -260,8 +265,10 @@ std::string LayersJson(const Matrix& matrix, size_t begin) {
     });
     Json entry = {{"transport", layer.name.transport}, {"fabric", layer.name.fabric}, {"rail", nullptr}};
     if (layer.name.rail) entry["rail"] = *layer.name.rail;
-    for (const auto& [name, number] :
-         {std::pair("not_ok", layer.not_ok), {"slow_bandwidth", layer.slow_bandwidth}, {"slow_rtt", layer.slow_rtt}})
+    for (const auto& [name, number] : {std::pair("not_ok", layer.not_ok),
+                                       {"unknown", layer.unknown},
+                                       {"slow_bandwidth", layer.slow_bandwidth},
+                                       {"slow_rtt", layer.slow_rtt}})
       entry[name] = number;
     entry["bw_life_ms"] = layer.bw_life_ms > 0 ? Json(layer.bw_life_ms) : Json(nullptr);
     entry["columns"] = std::move(columns);
@@ -273,7 +280,7 @@ std::string LayersJson(const Matrix& matrix, size_t begin) {
 }  // namespace
 
 absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                   MonotonicTime now, std::optional<size_t> only) {
+                                   MonotonicTime now, std::optional<size_t> only, const SlowMarks* marks) {
   Matrix matrix;
   matrix.generated_at_ms = now_epoch_ms;
   matrix.layers = FindLayers(view, &matrix.warnings);
@@ -290,7 +297,7 @@ absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& sett
         fmt::format("{} of {} layers are filled in: ask for one by ?layer=N", fit, matrix.layers.size()));
   Filler filler(view, &matrix);
   matrix.nodes =
-      JudgeCluster(view, settings, now_epoch_ms, now, [&filler](const JudgedEdge& edge) { filler.Add(edge); });
+      JudgeCluster(view, settings, now_epoch_ms, now, marks, [&filler](const JudgedEdge& edge) { filler.Add(edge); });
   matrix.reasons = filler.TakeReasons();
   matrix.lost = LostNodes(view, now);
   for (std::string& warning : TopologyWarnings(matrix.nodes)) matrix.warnings.push_back(std::move(warning));

@@ -28,7 +28,7 @@ struct MatrixLayerName {
 struct MatrixLayer {
   MatrixLayerName name;
   // Of all its edges, whether the columns are filled in or not.
-  int64_t not_ok = 0, slow_bandwidth = 0, slow_rtt = 0;
+  int64_t not_ok = 0, unknown = 0, slow_bandwidth = 0, slow_rtt = 0;  // unknown: UNKNOWN and STALE, not in not_ok
   int64_t bw_life_ms = 0;        // so old may a bandwidth of this layer become; 0 = none is probed
   std::vector<uint8_t> state;    // v1::PathState, or kNoEdge
   std::vector<uint8_t> slow;     // 0, or kSlowBandwidth, kSlowRtt, or both
@@ -56,9 +56,10 @@ struct Matrix {
 // whose fabric is not known yet belongs to each fabric of its transport and rail; a pair that nobody reported is
 // UNKNOWN in each layer but those of a rail that one of the two nodes lacks; an edge between two rails is in none.
 // Fills in the layer `only`, else as many as kMaxColumnBytes hold. 32 bytes an element: 8.4 MB a layer of 512 nodes.
-// OutOfRange: there is no layer `only`.
+// OutOfRange: there is no layer `only`. `marks` as in JudgeCluster.
 absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                   MonotonicTime now, std::optional<size_t> only = std::nullopt);
+                                   MonotonicTime now, std::optional<size_t> only = std::nullopt,
+                                   const SlowMarks* marks = nullptr);
 
 // The document. `message` says why the data are not of now.
 std::string MatrixToBytes(const Matrix& matrix, const std::string& message);

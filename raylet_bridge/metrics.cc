@@ -252,14 +252,17 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
   std::vector<DownEdge> down;
   const ReportEdge* last = nullptr;
   LayerEdges* layer_of_last = nullptr;
-  const auto nodes = JudgeCluster(*state.view, state.settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
-    if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported)) layer_of_last = &FindLayer(edge.reported, layers);
-    last = edge.reported;
-    layer_of_last->Count(edge.state);
-    layer_of_last->slow_bandwidth += edge.slow.bandwidth_times > 0;
-    layer_of_last->slow_rtt += edge.slow.rtt_times > 0;
-    if (IsDown(edge.state)) down.push_back({edge.src_place, edge.dst_place, layer_of_last});
-  });
+  const auto marks = FindSlowMarks(*state.view, state.settings, now_epoch_ms, now);
+  const auto nodes =
+      JudgeCluster(*state.view, state.settings, now_epoch_ms, now, marks.get(), [&](const JudgedEdge& edge) {
+        if (layer_of_last == nullptr || !OfOneLayer(last, edge.reported))
+          layer_of_last = &FindLayer(edge.reported, layers);
+        last = edge.reported;
+        layer_of_last->Count(edge.state);
+        layer_of_last->slow_bandwidth += edge.slow.bandwidth_times > 0;
+        layer_of_last->slow_rtt += edge.slow.rtt_times > 0;
+        if (IsDown(edge.state)) down.push_back({edge.src_place, edge.dst_place, layer_of_last});
+      });
   for (const DownEdge& edge : down) edge.layer->down += nodes[edge.src].reachable && nodes[edge.dst].reachable ? 1 : 0;
   int64_t judged = 0, reachable = 0, reporting = 0;
   for (const TopologyNode& node : nodes) {

@@ -5,12 +5,15 @@
 // against
 //   the median of its class; where one node is an end of more than half of its edges, as among three nodes, that node
 //   alone could spoil the median: then against the best one;
-//   what its ports could carry, where another edge of the class reaches that share of it: one TCP stream rarely fills a
-//   fast port, and where none does nobody is slow for it.
+//   what its ports could carry, or the best of the class where that is less, where another edge of the class reaches
+//   its share of it: one TCP stream rarely fills a fast port, and where none does nobody is slow for it.
+// Between two nodes alone nothing is said of round trips: both ways are one wire.
+//
 // One figure by chance makes nobody slow: a bandwidth counts from kFewestProbes on (or a whole window), a round trip
 // from kFewestPings on. Of its window's median and the smoothed figure (and of round trips the median of the last ten
 // minutes, for a window of five tells how busy a host was) an edge is judged by the better, and the others, which it is
-// compared with, by the worse. A round trip is late only beyond what 9 of 10 of a usual edge's take anyway.
+// compared with, by the worse. A round trip is late only beyond what 9 of 10 of a usual edge's take anyway (where the
+// best one is the measure: of the second best's).
 #pragma once
 
 #include <cstddef>
@@ -18,7 +21,6 @@
 #include <map>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 #include <vector>
 
 #include "base/slow_rules.h"
@@ -34,15 +36,29 @@ struct SlowMark {
   bool any() const { return words != nullptr; }
 };
 
-// First every edge is shown to Add, then Conclude, then Of says what holds of each.
+// First every edge is shown to Add, then Conclude, then Lookups say what holds of each, from any thread.
 class SlowMarks {
+  struct Class;
+
  public:
   static constexpr int64_t kFewestProbes = 3, kFewestPings = 16;
 
   // Of an edge that is OK, between the nodes at these places. `since_ms`: how long ago it was reported.
   void Add(const ReportEdge& edge, size_t src, size_t dst, int64_t since_ms);
   void Conclude();
-  SlowMark Of(const ReportEdge& edge, int64_t since_ms) const;
+
+  // Used by one thread, and no longer than the SlowMarks and the edges that it is asked for.
+  class Lookup {
+   public:
+    explicit Lookup(const SlowMarks& marks) : marks_(marks) {}
+    SlowMark Of(const ReportEdge& edge, int64_t since_ms);
+
+   private:
+    const SlowMarks& marks_;
+    // Neighbours are mostly of one class.
+    const ReportEdge* last_edge_ = nullptr;
+    const Class* last_class_ = nullptr;
+  };
 
  private:
   // Transport, fabric, cross-rail, what it could carry in Mb/s (0 = not known).
@@ -51,12 +67,15 @@ class SlowMarks {
   // What is usual of one figure.
   struct Usual {
     std::vector<float> values;
-    std::unordered_map<size_t, size_t> edges_of;  // by node
-    double value = 0;                             // 0 = nothing to compare with
-    bool is_best = false;
+    std::vector<uint32_t> edges_of;  // by node
+    double value = 0;                // 0 = nothing to compare with
+    double best = 0;
+    bool is_best = false;      // `value` is
+    bool of_one_pair = false;  // of nodes
 
-    void Add(double value, size_t src, size_t dst);
-    void Conclude(bool high_is_better);
+    void Add(double figure, size_t src, size_t dst);
+    // `place_of_few`: which one counts, from the best on, where one node could spoil the median.
+    void Conclude(bool high_is_better, size_t place_of_few);
     const char* Name() const { return is_best ? "best" : "median"; }
   };
   struct Class {
@@ -66,11 +85,11 @@ class SlowMarks {
   };
 
   static Key KeyOf(const ReportEdge& edge);
-  const Class* Find(const ReportEdge& edge) const;
+  static bool OfOneClass(const ReportEdge& a, const ReportEdge& b);
+  SlowMark Judge(const ReportEdge& edge, const Class& of, int64_t since_ms) const;
 
   const SlowRules rules_;
   std::map<Key, Class> classes_;
-  // Neighbours are mostly of one class.
   const ReportEdge* last_edge_ = nullptr;
   Class* last_class_ = nullptr;
 };

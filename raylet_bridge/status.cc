@@ -349,7 +349,7 @@ int StatusExitCode(const Topology& topology, const StatusStyle& style) {
   bool known = topology.num_reachable_nodes() == static_cast<int64_t>(topology.nodes.size());
   bool complete =
       topology.message.empty() && !topology.nodes.empty() && topology.lost.empty() && !MissesNodes(topology, style);
-  return complete && all_ok && known && topology.num_slow_edges() == 0 ? 0 : 1;
+  return complete && all_ok && known && (style.allow_slow || topology.num_slow_edges() == 0) ? 0 : 1;
 }
 
 }  // namespace netsense

@@ -14,6 +14,7 @@ struct StatusStyle {
   bool all = false;                         // the matrices also where there are more than 16 nodes
   bool rtt_only = false;                    // no bandwidth matrix
   std::optional<int64_t> expected_nodes{};  // as many as must be alive
+  bool allow_slow = false;                  // edges that are slow are no failure
 };
 
 // `N/M reachable`, a line per node and per lost one, every bad edge with state, age and reason, the slow ones with what
@@ -24,8 +25,8 @@ std::string RenderStatus(const Topology& topology, const StatusStyle& style);
 // PAYLOAD of docs/architecture.md and "reachable":{"n","m"}, nodes.
 std::string StatusJson(const Topology& topology);
 
-// 0: there are nodes (as many as are expected, or more), none is lost, and every edge is OK and none slow; 1: not so,
-// or nothing is known.
+// 0: there are nodes (as many as are expected, or more), none is lost, and every edge is OK and none slow (or that is
+// allowed); 1: not so, or nothing is known.
 int StatusExitCode(const Topology& topology, const StatusStyle& style = {});
 
 // "312 ms", "12.3 s", "5 min 3 s", "2 h 5 min".

@@ -142,8 +142,10 @@ using Visit = std::function<void(const JudgedEdge&)>;
 // All nodes, and on demand the edges of one after the other.
 class Judge {
  public:
-  Judge(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now)
+  Judge(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now,
+        const SlowMarks* marks)
       : view_(view), votes_(view.nodes.size()) {
+    if (marks != nullptr) slow_.emplace(*marks);
     for (const ClusterNode& node : view.nodes) {
       places_.emplace(node.node_id, nodes_.size());
       nodes_.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
@@ -151,16 +153,17 @@ class Judge {
     }
   }
 
-  // Before edges are visited, where it matters which of them are slow.
-  void FindWhatIsUsual() {
+  std::shared_ptr<const SlowMarks> FindSlowMarks() const {
+    auto marks = std::make_shared<SlowMarks>();
     for (size_t src = 0; src < nodes_.size(); ++src) {
       const Report* report = Find(view_.reports, nodes_[src].node.node_id);
       if (report == nullptr || nodes_[src].state != v1::PATH_STATE_OK) continue;
       for (const ReportEdge& edge : report->edges)
         if (auto dst = PlaceOf(edge.dst_node_id); dst && *dst != src && edge.state == v1::PATH_STATE_OK)
-          slow_.Add(edge, src, *dst, nodes_[src].report_age_ms.value_or(0));
+          marks->Add(edge, src, *dst, nodes_[src].report_age_ms.value_or(0));
     }
-    slow_.Conclude();
+    marks->Conclude();
+    return marks;
   }
 
   std::optional<size_t> PlaceOf(const std::string& node_id) const {
@@ -188,8 +191,9 @@ class Judge {
       for (; next != told.end() && next->first == dst; ++next) {
         const ReportEdge& edge = *next->second;
         states_.push_back(good ? edge.state : of_source);
-        const SlowMark slow =
-            states_.back() == v1::PATH_STATE_OK ? slow_.Of(edge, nodes_[src].report_age_ms.value_or(0)) : SlowMark{};
+        const SlowMark slow = slow_ && states_.back() == v1::PATH_STATE_OK
+                                  ? slow_->Of(edge, nodes_[src].report_age_ms.value_or(0))
+                                  : SlowMark{};
         visit({nodes_[src], nodes_[dst], src, dst, states_.back(), good ? edge.reason : why_not, &edge, slow});
       }
       if (states_.empty()) {
@@ -218,31 +222,57 @@ class Judge {
   std::vector<std::string> no_door_;  // why the pairs to a node can't be measured; empty when they can
   std::vector<Votes> votes_;
   std::vector<v1::PathState> states_;
-  SlowMarks slow_;
+  std::optional<SlowMarks::Lookup> slow_;
 };
 
 }  // namespace
 
+std::shared_ptr<const SlowMarks> FindSlowMarks(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                               MonotonicTime now) {
+  return Judge(view, settings, now_epoch_ms, now, nullptr).FindSlowMarks();
+}
+
 std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                       MonotonicTime now, const Visit& visit) {
-  Judge judge(view, settings, now_epoch_ms, now);
-  judge.FindWhatIsUsual();
+                                       MonotonicTime now, const SlowMarks* marks, const Visit& visit) {
+  Judge judge(view, settings, now_epoch_ms, now, marks);
   for (size_t src = 0; src < view.nodes.size(); ++src) judge.VisitSource(src, visit);
   return judge.TakeNodes();
 }
 
 std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std::string& dst_node_id,
                                        const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                       MonotonicTime now) {
+                                       MonotonicTime now, const SlowMarks* marks) {
   std::vector<TopologyEdge> edges;
-  Judge judge(view, settings, now_epoch_ms, now);
-  judge.FindWhatIsUsual();
+  Judge judge(view, settings, now_epoch_ms, now, marks);
   const auto src = judge.PlaceOf(src_node_id), dst = judge.PlaceOf(dst_node_id);
   if (src && dst)
     judge.VisitSource(*src, [&](const JudgedEdge& edge) {
       if (edge.dst_place == *dst) edges.push_back(CopyOf(edge));
     });
   return edges;
+}
+
+namespace {
+
+std::optional<SlowEdge> ToSlowEdge(const SlowMark& mark) {
+  if (!mark.any()) return {};
+  auto times = [](double value) { return value > 0 ? std::optional(value) : std::nullopt; };
+  return SlowEdge{times(mark.bandwidth_times), times(mark.rtt_times), *mark.words};
+}
+
+}  // namespace
+
+void MarkSlowEdges(Topology* topology) {
+  std::map<std::string, size_t> places;
+  for (const TopologyNode& node : topology->nodes) places.emplace(node.node.node_id, places.size());
+  SlowMarks marks;
+  for (const TopologyEdge& edge : topology->edges)
+    if (edge.edge.state == v1::PATH_STATE_OK)
+      marks.Add(edge.edge, places[edge.src_node_id], places[edge.edge.dst_node_id], 0);
+  marks.Conclude();
+  SlowMarks::Lookup lookup(marks);
+  for (TopologyEdge& edge : topology->edges)
+    if (edge.edge.state == v1::PATH_STATE_OK) edge.slow = ToSlowEdge(lookup.Of(edge.edge, 0));
 }
 
 TopologyEdge CopyOf(const JudgedEdge& judged) {
@@ -255,10 +285,7 @@ TopologyEdge CopyOf(const JudgedEdge& judged) {
   made.edge.state = judged.state;
   made.edge.reason = judged.reason;
   if (judged.state != v1::PATH_STATE_OK) ClearFigures(made.edge);
-  if (judged.slow.any()) {
-    auto times = [](double value) { return value > 0 ? std::optional(value) : std::nullopt; };
-    made.slow = {times(judged.slow.bandwidth_times), times(judged.slow.rtt_times), *judged.slow.words};
-  }
+  made.slow = ToSlowEdge(judged.slow);
   return made;
 }
 
@@ -278,7 +305,8 @@ std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now) {
   Topology topology;
   topology.generated_at_ms = now_epoch_ms;
-  topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now,
+  const auto marks = FindSlowMarks(view, settings, now_epoch_ms, now);
+  topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now, marks.get(),
                                 [&topology](const JudgedEdge& edge) { topology.edges.push_back(CopyOf(edge)); });
   topology.lost = LostNodes(view, now);
   topology.warnings = TopologyWarnings(topology.nodes);

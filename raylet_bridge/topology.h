@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -96,16 +97,23 @@ struct JudgedEdge {
   SlowMark slow;
 };
 
+// What is usual among the cluster's edges. It looks at all of them, so one is made for all readers of a view.
+std::shared_ptr<const SlowMarks> FindSlowMarks(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
+                                               MonotonicTime now);
+
 // What BuildTopology is made of: gives back the nodes, after it has called `visit` for each edge in the topology's
-// order. The one place that says what holds of a node and an edge.
+// order. The one place that says what holds of a node and an edge. Without `marks` no edge is called slow.
 std::vector<TopologyNode> JudgeCluster(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                       MonotonicTime now, const std::function<void(const JudgedEdge&)>& visit);
+                                       MonotonicTime now, const SlowMarks* marks,
+                                       const std::function<void(const JudgedEdge&)>& visit);
 TopologyEdge CopyOf(const JudgedEdge& edge);
 // The edges of one ordered pair, as BuildTopology has them; it looks at the source's report alone. Empty when one of
 // the two is not in `view`.
 std::vector<TopologyEdge> EdgesBetween(const std::string& src_node_id, const std::string& dst_node_id,
                                        const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                       MonotonicTime now);
+                                       MonotonicTime now, const SlowMarks* marks);
+// Marks what is slow in a topology that comes from elsewhere, without marks.
+void MarkSlowEdges(Topology* topology);
 std::vector<TopologyLost> LostNodes(const ClusterView& view, MonotonicTime now);
 // Of the nodes' rails, as in Topology.
 std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes);

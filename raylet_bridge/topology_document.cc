@@ -114,14 +114,15 @@ Json TopologyToJson(const Topology& topology) {
 // The nodes and the counts come first in the document, so the cluster is judged twice: that is cheap beside the
 // writing, and nothing but the text is kept of the edges.
 absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                             MonotonicTime now, const std::string& message, bool with_edges) {
+                                             MonotonicTime now, const std::string& message, bool with_edges,
+                                             const SlowMarks* marks) {
   const size_t pairs = view.nodes.size() * (view.nodes.size() - (view.nodes.empty() ? 0 : 1));
   if (with_edges && pairs > kMaxTopologyDocumentEdges)
     return TooManyEdges(fmt::format("at least {}", pairs), view.nodes.size());
   EdgeCount count;
   Topology topology;
   topology.generated_at_ms = now_epoch_ms;
-  topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now,
+  topology.nodes = JudgeCluster(view, settings, now_epoch_ms, now, marks,
                                 [&](const JudgedEdge& edge) { count.Add(edge.state, edge.slow.any()); });
   if (with_edges && count.all > kMaxTopologyDocumentEdges)
     return TooManyEdges(fmt::format("{}", count.all), view.nodes.size());
@@ -132,7 +133,7 @@ absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Sett
   const std::string end = "]}}}";
   text.resize(text.size() - end.size());
   const char* separator = "";
-  JudgeCluster(view, settings, now_epoch_ms, now, [&](const JudgedEdge& edge) {
+  JudgeCluster(view, settings, now_epoch_ms, now, marks, [&](const JudgedEdge& edge) {
     text += separator;
     text += DumpJson(TopologyEdgeToJson(CopyOf(edge)));
     separator = ",";

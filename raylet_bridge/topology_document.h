@@ -22,8 +22,9 @@ nlohmann::ordered_json TopologyEdgeToJson(const TopologyEdge& edge);
 constexpr size_t kMaxTopologyDocumentEdges = 65'536;
 // The document that GET /api/v0/network_topology answers with: PAYLOAD of BuildTopology in its envelope, without a
 // second copy of the edges. ResourceExhausted for more edges than kMaxTopologyDocumentEdges, with what to ask instead.
-// Without edges they are counted, and `edges` is empty, however many there are.
+// Without edges they are counted, and `edges` is empty, however many there are. `marks` as in JudgeCluster.
 absl::StatusOr<std::string> TopologyDocument(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,
-                                             MonotonicTime now, const std::string& message, bool with_edges);
+                                             MonotonicTime now, const std::string& message, bool with_edges,
+                                             const SlowMarks* marks);
 
 }  // namespace netsense

@@ -77,7 +77,9 @@ struct Cluster {
     return *this;
   }
   Matrix Build(std::optional<size_t> only = std::nullopt) const {
-    return BuildMatrix(view, Settings(), kNow, MonotonicTime(), only).value();
+    return BuildMatrix(view, Settings(), kNow, MonotonicTime(), only,
+                       FindSlowMarks(view, Settings(), kNow, MonotonicTime()).get())
+        .value();
   }
 };
 
@@ -310,6 +312,7 @@ TEST(Matrix, SlowEdgesCarryAMarkAndEachLayerIsCounted) {
   const auto& grpc = document.header["layers"][1];
   EXPECT_EQ(tcp["not_ok"], 1);
   EXPECT_EQ(tcp["slow_bandwidth"], 0);
+  EXPECT_EQ(tcp["unknown"], 0);
   EXPECT_EQ(grpc["not_ok"], 0);
   EXPECT_EQ(grpc["slow_bandwidth"], 1) << "although its columns were not asked for";
   EXPECT_EQ(grpc["slow_rtt"], 0);

@@ -67,7 +67,8 @@ Topology Build(const ClusterView& view, int64_t now_epoch_ms = kNow, MonotonicTi
 }
 
 std::string DocumentOf(const ClusterView& view, int64_t now_epoch_ms = kNow, const std::string& message = "") {
-  auto document = TopologyDocument(view, Settings(), now_epoch_ms, MonotonicTime(), message, true);
+  auto document = TopologyDocument(view, Settings(), now_epoch_ms, MonotonicTime(), message, true,
+                                   FindSlowMarks(view, Settings(), now_epoch_ms, MonotonicTime()).get());
   EXPECT_TRUE(document.ok()) << document.status();
   return document.value_or("");
 }
@@ -245,14 +246,14 @@ TEST(Topology, OnePairIsAsInTheWhole) {
       auto wanted = nlohmann::ordered_json::array(), got = nlohmann::ordered_json::array();
       for (const TopologyEdge& edge : whole.edges)
         if (edge.src_node_id == src && edge.edge.dst_node_id == dst) wanted.push_back(TopologyEdgeToJson(edge));
-      for (const TopologyEdge& edge : EdgesBetween(src, dst, view, Settings(), kNow, {}))
+      for (const TopologyEdge& edge : EdgesBetween(src, dst, view, Settings(), kNow, {}, nullptr))
         got.push_back(TopologyEdgeToJson(edge));
       EXPECT_EQ(got, wanted);
       found += got.size();
     }
   EXPECT_EQ(found, whole.edges.size());
   EXPECT_EQ(found, 7u);
-  EXPECT_TRUE(EdgesBetween(kA, std::string(56, 'e'), view, Settings(), kNow, {}).empty());
+  EXPECT_TRUE(EdgesBetween(kA, std::string(56, 'e'), view, Settings(), kNow, {}, nullptr).empty());
 }
 
 TEST(Topology, TooManyEdgesForADocument) {
@@ -261,13 +262,13 @@ TEST(Topology, TooManyEdgesForADocument) {
   ClusterView paths = FullView();
   paths.reports[kA]->edges.assign(kMaxTopologyDocumentEdges, OkEdge(kB));
   for (const ClusterView& view : {many, paths}) {
-    const auto refused = TopologyDocument(view, Settings(), kNow, {}, "", true);
+    const auto refused = TopologyDocument(view, Settings(), kNow, {}, "", true, nullptr);
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
     for (const char* other : {"/api/v0/network_matrix", "/api/v0/network_edge"})
       EXPECT_NE(refused.status().message().find(other), std::string::npos);
   }
   EXPECT_EQ(Build(many).edges.size(), 257u * 256u) << "status has no such limit";
-  const auto nodes = TopologyDocument(many, Settings(), kNow, {}, "", false);
+  const auto nodes = TopologyDocument(many, Settings(), kNow, {}, "", false, nullptr);
   ASSERT_TRUE(nodes.ok()) << nodes.status();
   const auto payload = nlohmann::json::parse(*nodes)["data"]["result"];
   EXPECT_EQ(payload["nodes"].size(), 257u);
@@ -293,10 +294,18 @@ TEST(TopologyDocument, IsReadBackAsItWasWritten) {
   const auto payload = nlohmann::json::parse(document)["data"]["result"];
   EXPECT_EQ(nlohmann::json(TopologyToJson(*topology)), payload);
   EXPECT_EQ(payload["num_slow_edges"], 1);
-  const auto edges = EdgesBetween(kC, kA, view, Settings(), kNow, {});
+  const auto edges = EdgesBetween(kC, kA, view, Settings(), kNow, {}, FindSlowMarks(view, Settings(), kNow, {}).get());
   ASSERT_EQ(edges.size(), 1u);
   ASSERT_TRUE(edges[0].slow) << "as every reader has it";
   EXPECT_NEAR(*edges[0].slow->bw_times, 9.42, 0.01);
+  // A head of an earlier release has no marks: the reader makes them.
+  auto earlier = nlohmann::json::parse(document);
+  auto& result = earlier["data"]["result"];
+  result.erase("num_slow_edges");
+  for (auto& each : result["edges"]) each.erase("slow");
+  const auto marked = ParseTopologyDocument(earlier.dump());
+  ASSERT_TRUE(marked.ok()) << marked.status();
+  EXPECT_EQ(marked->num_slow_edges(), 1);
   for (const char* bad : {"", "[]", "{}", R"({"data":7})", R"({"data":{"result":{"schema_version":1,"nodes":[]}}})",
                           R"({"data":{"result":{"schema_version":2,"nodes":[],"edges":[]}}})",
                           R"({"data":{"result":{"schema_version":1,"nodes":[],"edges":[{"src_node_id":"x"}]}}})"})

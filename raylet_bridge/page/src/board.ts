@@ -89,7 +89,8 @@ export function tellCell(board: Board, src: number, dst: number): string[] {
     lines.push(`${metric.label}: ${Number.isNaN(value) ? "not measured" : metric.show(value)}`);
   }
   const reason = matrix.reasons[layer.reason[cell]!] ?? "";
-  lines.push(reason === "" ? state : `${state}: ${reason}`);
+  const mark = layer.slow[cell] === 0 ? "" : ", slow";
+  lines.push(reason === "" ? state : `${state}${mark}: ${reason}`);
   const ages = [["round trip", layer.figures.rtt_age_ms[cell]!], ["bandwidth", layer.figures.bw_age_ms[cell]!]] as const;
   const known = ages.filter(([, ms]) => !Number.isNaN(ms)).map(([what, ms]) => `${what} ${age(ms)} old`);
   lines.push(known.length > 0 ? known.join(", ") : "no figure now");

@@ -58,7 +58,7 @@ export function makePixels(board: Board, inks: Inks, patterned: boolean): Offscr
       else if (of === ok && column !== null) {
         const value = column[cell]!;
         pixels[at] = scale === null || Number.isNaN(value) ? inks.pixel(NO_FIGURE, row, col, patterned)
-          : ages === null ? shade(scale, value) : faded(shade(scale, value), inks.paper, freshness(ages[cell]!, life));
+          : ages === null ? shade(scale, value) : faded(shade(scale, value), freshness(ages[cell]!, life));
       } else pixels[at] = inks.pixel(looks[of] ?? unknown, row, col, patterned);
     }
   }
@@ -118,7 +118,7 @@ function paintCells(context: CanvasRenderingContext2D, board: Board, inks: Inks,
       const x = left + (col - firstColumn) * cell, y = top + (row - firstRow) * cell;
       const { value, look } = lookAt(board, at);
       if (look === null) {
-        if (cell >= FIGURE_FROM) paintFigure(context, board, inks.paper, at, value, x, y, cell);
+        if (cell >= FIGURE_FROM) paintFigure(context, board, at, value, x, y, cell);
         continue;
       }
       const ink = inks.of(look);
@@ -131,11 +131,11 @@ function paintCells(context: CanvasRenderingContext2D, board: Board, inks: Inks,
     }
 }
 
-function paintFigure(context: CanvasRenderingContext2D, board: Board, paper: number, at: number, value: number, x: number, y: number, cell: number): void {
+function paintFigure(context: CanvasRenderingContext2D, board: Board, at: number, value: number, x: number, y: number, cell: number): void {
   const [figure = "", ...unit] = board.metric.show(value).split(" ");
   const layer = board.matrix.layer!, old = layer.figures.bw_age_ms[at]!, ages = ofBandwidth(board.metric) && !Number.isNaN(old);
   const pixel = shade(board.scale!, value);
-  context.fillStyle = inkOn(ages ? faded(pixel, paper, freshness(old, layer.bwLifeMs)) : pixel);
+  context.fillStyle = inkOn(ages ? faded(pixel, freshness(old, layer.bwLifeMs)) : pixel);
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.font = `600 ${Math.min(22, Math.round(cell / 4.5))}px ${FONT}`;

@@ -229,7 +229,8 @@ async function showPanel(opened: boolean): Promise<void> {
 byId("head").append(make("div", { class: "title" }, make("h1", {}, "netsense"), facts, liveness.element), controls.element, notes);
 byId("main").append(content);
 window.addEventListener("popstate", () => {
-  view = parseView(location.hash);
+  const { layer, metric } = view, asked = parseView(location.hash);
+  view = { ...asked, layer: asked.layer || layer, metric: asked.metric || metric }; // what was chosen when one came in stays
   void poller.now();
 });
 document.addEventListener("keydown", (event) => {

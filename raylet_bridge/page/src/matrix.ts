@@ -37,7 +37,8 @@ export interface LayerName {
 
 /** What is to be said of a layer's edges before its figures are here. */
 export interface LayerCounts {
-  not_ok: number;
+  not_ok: number; // without what is unknown or stale
+  unknown: number;
   slow_bandwidth: number;
   slow_rtt: number;
 }
@@ -122,7 +123,7 @@ export function decodeMatrix(bytes: ArrayBuffer): Matrix {
     states: header.states,
     reasons: header.reasons,
     layerNames: layers.map(nameOf),
-    layerCounts: layers.map(({ not_ok = 0, slow_bandwidth = 0, slow_rtt = 0 }) => ({ not_ok, slow_bandwidth, slow_rtt })),
+    layerCounts: layers.map(({ not_ok = 0, unknown = 0, slow_bandwidth = 0, slow_rtt = 0 }) => ({ not_ok, unknown, slow_bandwidth, slow_rtt })),
     layer: filled === undefined ? null : decodeLayer(bytes, nameOf(filled), filled.columns, filled.bw_life_ms ?? NaN, nodes.length),
   };
 }
@@ -134,14 +135,15 @@ export function layerTitle(layer: LayerName): string {
   return parts.join(" · ");
 }
 
-/** The place of the layer with most edges that are not OK, or else slow; the first where all are good. */
+/** The place of the layer with most edges that are not OK, or else slow, or else unknown; the first where all are good. */
 export function worstLayer(counts: LayerCounts[]): number {
-  const badness = counts.map(({ not_ok, slow_bandwidth, slow_rtt }) => not_ok * 1e6 + slow_bandwidth + slow_rtt);
-  return Math.max(0, badness.indexOf(Math.max(...badness)));
+  const worse = (a: LayerCounts, b: LayerCounts) =>
+    a.not_ok - b.not_ok || a.slow_bandwidth + a.slow_rtt - b.slow_bandwidth - b.slow_rtt || a.unknown - b.unknown;
+  return counts.reduce((worst, each, i) => (worse(each, counts[worst]!) > 0 ? i : worst), 0);
 }
 
 /** "3 not OK, 6 slow"; empty where there is nothing to say. */
-export function countsInWords({ not_ok, slow_bandwidth, slow_rtt }: LayerCounts): string {
-  const parts = [[not_ok, "not OK"], [slow_bandwidth, "slow"], [slow_rtt, "slow to answer"]] as const;
+export function countsInWords({ not_ok, unknown, slow_bandwidth, slow_rtt }: LayerCounts): string {
+  const parts = [[not_ok, "not OK"], [slow_bandwidth, "slow"], [slow_rtt, "slow to answer"], [unknown, "unknown"]] as const;
   return parts.filter(([edges]) => edges > 0).map(([edges, what]) => `${edges} ${what}`).join(", ");
 }

@@ -74,21 +74,19 @@ export function shade(scale: Scale, value: number): number {
   return PALETTE[Math.round(scale.place(value) * (SHADES - 1))]!;
 }
 
-function unpacked(pixel: number): [number, number, number] {
-  const [red = 0, green = 0, blue = 0] = new Uint8Array(new Uint32Array([pixel]).buffer);
-  return [red, green, blue];
-}
+// Where red, green and blue lie in a pixel, in the machine's own byte order.
+const SHIFTS = packed(255, 0, 0) & 255 ? [0, 8, 16] as const : [24, 16, 8] as const;
+const channel = (pixel: number, c: 0 | 1 | 2) => (pixel >>> SHIFTS[c]) & 255;
+const GREY = 128, OPAQUE = packed(0, 0, 0);
 
-/** A colour of which `kept` (0 to 1) is left, on paper of another. */
-export function faded(pixel: number, paper: number, kept: number): number {
+/** A colour of which `kept` (0 to 1) is left; the rest is grey, which is neither better nor worse. */
+export function faded(pixel: number, kept: number): number {
   if (kept >= 1) return pixel;
-  const ink = unpacked(pixel), under = unpacked(paper);
-  const mix = (c: 0 | 1 | 2) => Math.round(under[c] + kept * (ink[c] - under[c]));
-  return packed(mix(0), mix(1), mix(2));
+  const mix = (c: 0 | 1 | 2) => Math.round(GREY + kept * (channel(pixel, c) - GREY)) << SHIFTS[c];
+  return (OPAQUE | mix(0) | mix(1) | mix(2)) >>> 0;
 }
 
 /** Black or white, whichever can be read on a colour. */
 export function inkOn(pixel: number): string {
-  const [red, green, blue] = unpacked(pixel);
-  return 0.21 * red + 0.72 * green + 0.07 * blue > 120 ? "#000" : "#fff";
+  return 0.21 * channel(pixel, 0) + 0.72 * channel(pixel, 1) + 0.07 * channel(pixel, 2) > 120 ? "#000" : "#fff";
 }

@@ -86,15 +86,17 @@ test("what is slow beside its class is counted, and comes before what has the wo
 });
 
 test("the page opens on the layer and the figure that are worst", () => {
-  const good = { not_ok: 0, slow_bandwidth: 0, slow_rtt: 0 };
+  const good = { not_ok: 0, unknown: 0, slow_bandwidth: 0, slow_rtt: 0 };
   assert.equal(worstLayer([]), 0);
   assert.equal(worstLayer([good, good]), 0);
   assert.equal(worstLayer([good, { ...good, slow_bandwidth: 6 }, { ...good, slow_rtt: 2 }]), 1);
   assert.equal(worstLayer([good, { ...good, slow_bandwidth: 6 }, { ...good, not_ok: 1 }]), 2);
+  assert.equal(worstLayer([good, { ...good, unknown: 90 }, { ...good, slow_rtt: 1 }]), 2);
+  assert.equal(worstLayer([good, { ...good, unknown: 90 }]), 1);
   assert.equal(worstMetric(good), "rtt");
   assert.equal(worstMetric({ ...good, slow_bandwidth: 6 }), "bandwidth");
   assert.equal(countsInWords(good), "");
-  assert.equal(countsInWords({ not_ok: 3, slow_bandwidth: 6, slow_rtt: 0 }), "3 not OK, 6 slow");
+  assert.equal(countsInWords({ not_ok: 3, unknown: 0, slow_bandwidth: 6, slow_rtt: 0 }), "3 not OK, 6 slow");
 });
 
 test("a bandwidth fades with its age, from its first round on", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { age, rate, time } from "../src/format.ts";
-import { inkOn, makeScale, PALETTE, round125, viridis } from "../src/scale.ts";
+import { faded, inkOn, makeScale, packed, PALETTE, round125, viridis } from "../src/scale.ts";
 import { formatView, parseView } from "../src/view.ts";
 import { bands, joined, type History } from "../src/history.ts";
 
@@ -52,4 +52,11 @@ test("an hour has gaps where nothing is known, and bands where it was not OK", (
   const flaps: History = { step_ms: 1000, points: [[1000, null, null, "STALE"], [2000, 1, 5, "OK"], [3000, null, null, "STALE"]] };
   assert.deepEqual(bands(flaps), [{ from: 1, to: 2, state: "STALE" }, { from: 3, to: 4, state: "STALE" }]);
   assert.deepEqual(bands(null), []);
+});
+
+test("what fades goes towards grey, and stays opaque", () => {
+  const yellow = packed(253, 231, 37);
+  assert.equal(faded(yellow, 1), yellow);
+  assert.equal(faded(yellow, 0), packed(128, 128, 128));
+  assert.equal(faded(yellow, 0.5), packed(191, 180, 83));
 });
