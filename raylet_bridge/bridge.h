@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "raylet_bridge/node_identity.h"
-#include "raylet_bridge/settings.h"
+#include "raylet_bridge/identity/node_identity.h"
+#include "raylet_bridge/records/settings.h"
 
 namespace netsense {
 

@@ -7,10 +7,10 @@
 #include "absl/status/statusor.h"
 #include "base/token.h"
 #include "raylet_bridge/bridge.h"
-#include "raylet_bridge/embedded_gcs.h"
-#include "raylet_bridge/gcs_client.h"
-#include "raylet_bridge/node_identity.h"
-#include "raylet_bridge/settings.h"
+#include "raylet_bridge/gcs/embedded_gcs.h"
+#include "raylet_bridge/gcs/gcs_client.h"
+#include "raylet_bridge/identity/node_identity.h"
+#include "raylet_bridge/records/settings.h"
 
 namespace netsense {
 

@@ -12,8 +12,8 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/bridge.h"
-#include "raylet_bridge/commands.h"
-#include "raylet_bridge/settings.h"
+#include "raylet_bridge/cli/commands.h"
+#include "raylet_bridge/records/settings.h"
 
 namespace netsense {
 namespace {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.h"
-#include "raylet_bridge/node_identity.h"
+#include "raylet_bridge/identity/node_identity.h"
 
 namespace netsense {
 

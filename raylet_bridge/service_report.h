@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/service_manager.h"
-#include "raylet_bridge/engine_driver.h"
+#include "raylet_bridge/engine_link/engine_driver.h"
 
 namespace netsense {
 

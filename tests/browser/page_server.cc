@@ -12,10 +12,10 @@
 
 #include "base/logging.h"
 #include "base/process.h"
-#include "raylet_bridge/edge_history.h"
-#include "raylet_bridge/http_api.h"
-#include "raylet_bridge/inventory_record.h"
-#include "raylet_bridge/kv_keys.h"
+#include "raylet_bridge/cluster/edge_history.h"
+#include "raylet_bridge/records/inventory_record.h"
+#include "raylet_bridge/records/kv_keys.h"
+#include "raylet_bridge/serve/http_api.h"
 #include "synthetic_cluster.h"
 
 namespace netsense {

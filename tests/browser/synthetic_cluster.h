@@ -8,7 +8,7 @@
 #include <string>
 
 #include "netsense/engine.pb.h"
-#include "raylet_bridge/topology.h"
+#include "raylet_bridge/cluster/topology.h"
 
 namespace netsense {
 

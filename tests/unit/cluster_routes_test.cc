@@ -1,5 +1,5 @@
 // The API of a head's bridge over HTTP, from a made-up cluster.
-#include "raylet_bridge/cluster_routes.h"
+#include "raylet_bridge/serve/cluster_routes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@
 #include <thread>
 #include <vector>
 
-#include "raylet_bridge/http_api.h"
-#include "raylet_bridge/inventory_record.h"
-#include "raylet_bridge/kv_keys.h"
+#include "raylet_bridge/records/inventory_record.h"
+#include "raylet_bridge/records/kv_keys.h"
+#include "raylet_bridge/serve/http_api.h"
 #include "synthetic_cluster.h"
 #include "tests/lab/pace.h"
 

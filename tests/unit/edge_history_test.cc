@@ -1,4 +1,4 @@
-#include "raylet_bridge/edge_history.h"
+#include "raylet_bridge/cluster/edge_history.h"
 
 #include <gtest/gtest.h>
 

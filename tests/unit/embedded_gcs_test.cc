@@ -1,5 +1,5 @@
 // What only the embedded GCS can be asked: tokens, heartbeats, bounds. That it answers as Ray's does: gcs_test.cc.
-#include "raylet_bridge/embedded_gcs.h"
+#include "raylet_bridge/gcs/embedded_gcs.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>

@@ -1,4 +1,4 @@
-#include "raylet_bridge/engine_client.h"
+#include "raylet_bridge/engine_link/engine_client.h"
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>

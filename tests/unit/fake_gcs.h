@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "raylet_bridge/gcs_client.h"
+#include "raylet_bridge/gcs/gcs_client.h"
 
 namespace netsense {
 

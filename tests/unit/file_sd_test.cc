@@ -1,4 +1,4 @@
-#include "raylet_bridge/file_sd.h"
+#include "raylet_bridge/serve/file_sd.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "raylet_bridge/embedded_gcs.h"
-#include "raylet_bridge/gcs_client.h"
+#include "raylet_bridge/gcs/embedded_gcs.h"
+#include "raylet_bridge/gcs/gcs_client.h"
 #include "tests/lab/pace.h"
 
 namespace netsense {

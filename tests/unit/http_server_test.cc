@@ -1,5 +1,5 @@
 // Strangers who hold connections: what they can't keep, and whom they can't keep waiting.
-#include "raylet_bridge/http_server.h"
+#include "raylet_bridge/serve/http_server.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

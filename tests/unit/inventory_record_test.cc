@@ -1,4 +1,4 @@
-#include "raylet_bridge/inventory_record.h"
+#include "raylet_bridge/records/inventory_record.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "raylet_bridge/matrix_document.h"
+#include "raylet_bridge/cluster/matrix_document.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "raylet_bridge/mesh_plan.h"
+#include "raylet_bridge/plan/mesh_plan.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
 // The page for Prometheus: what is on it, and that hostile names stay values.
-#include "raylet_bridge/metrics.h"
+#include "raylet_bridge/serve/metrics.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "raylet_bridge/metric_page.h"
+#include "raylet_bridge/serve/metric_page.h"
 
 namespace netsense {
 namespace {

@@ -1,5 +1,5 @@
 // Which nodes are lost, and until when.
-#include "raylet_bridge/node_roster.h"
+#include "raylet_bridge/cluster/node_roster.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

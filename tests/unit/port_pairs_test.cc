@@ -1,4 +1,4 @@
-#include "raylet_bridge/port_pairs.h"
+#include "raylet_bridge/plan/port_pairs.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "raylet_bridge/mesh_plan.h"
-#include "raylet_bridge/rail_check.h"
+#include "raylet_bridge/cluster/rail_check.h"
+#include "raylet_bridge/plan/mesh_plan.h"
 
 namespace netsense {
 namespace {

@@ -1,12 +1,12 @@
-#include "raylet_bridge/publisher.h"
+#include "raylet_bridge/gcs/publisher.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "fake_gcs.h"
-#include "raylet_bridge/dead_keys.h"
-#include "raylet_bridge/kv_keys.h"
+#include "raylet_bridge/gcs/dead_keys.h"
+#include "raylet_bridge/records/kv_keys.h"
 
 namespace netsense {
 namespace {

@@ -1,4 +1,4 @@
-#include "raylet_bridge/raylet.h"
+#include "raylet_bridge/identity/raylet.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,12 +1,12 @@
-#include "raylet_bridge/report.h"
+#include "raylet_bridge/records/report.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "raylet_bridge/json_fields.h"
-#include "raylet_bridge/mesh_plan.h"
+#include "raylet_bridge/plan/mesh_plan.h"
+#include "raylet_bridge/records/json_fields.h"
 
 namespace netsense {
 namespace {

@@ -1,4 +1,4 @@
-#include "raylet_bridge/settings.h"
+#include "raylet_bridge/records/settings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "raylet_bridge/slow_marks.h"
+#include "raylet_bridge/cluster/slow_marks.h"
 
 #include <gtest/gtest.h>
 

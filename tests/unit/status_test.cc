@@ -1,4 +1,4 @@
-#include "raylet_bridge/status.h"
+#include "raylet_bridge/cli/status.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "raylet_bridge/topology.h"
+#include "raylet_bridge/cluster/topology.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -7,11 +7,11 @@
 #include <string>
 
 #include "fake_gcs.h"
-#include "raylet_bridge/cluster_reader.h"
-#include "raylet_bridge/head_api.h"
-#include "raylet_bridge/json_fields.h"
-#include "raylet_bridge/kv_keys.h"
-#include "raylet_bridge/topology_document.h"
+#include "raylet_bridge/cli/head_api.h"
+#include "raylet_bridge/cluster/cluster_reader.h"
+#include "raylet_bridge/cluster/topology_document.h"
+#include "raylet_bridge/records/json_fields.h"
+#include "raylet_bridge/records/kv_keys.h"
 
 namespace netsense {
 namespace {

@@ -1,0 +1,226 @@
+#include "raylet_bridge/cluster/edge_history.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "raylet_bridge/records/json_fields.h"
+
+namespace netsense {
+namespace {
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+int Gravity(uint8_t state) {
+  switch (static_cast<v1::PathState>(state)) {
+    case v1::PATH_STATE_OK:
+      return 0;
+    case v1::PATH_STATE_DEGRADED:
+      return 1;
+    case v1::PATH_STATE_ISOLATED:
+      return 2;
+    case v1::PATH_STATE_STALE:
+      return 3;
+    case v1::PATH_STATE_VERSION_MISMATCH:
+      return 5;
+    case v1::PATH_STATE_REFUSED:
+      return 6;
+    case v1::PATH_STATE_UNREACHABLE:
+      return 7;
+    default:
+      return 4;  // UNKNOWN
+  }
+}
+
+int64_t Millis(MonotonicTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+std::optional<size_t> PlaceOf(const std::vector<std::string>& nodes, const std::string& node_id) {
+  auto found = std::lower_bound(nodes.begin(), nodes.end(), node_id);
+  if (found == nodes.end() || *found != node_id) return std::nullopt;
+  return static_cast<size_t>(found - nodes.begin());
+}
+
+// As in the matrix: the fabric was not known, and is now.
+bool TakesOver(const MatrixLayerName& present, const MatrixLayerName& gone) {
+  static const std::string kUnknownFabric = FabricName(v1::FABRIC_KIND_UNKNOWN);
+  return gone.fabric == kUnknownFabric && present.transport == gone.transport && present.rail == gone.rail;
+}
+
+// Those seen at `since` or later.
+template <typename Name>
+std::vector<Name> NewestFirst(const std::map<Name, MonotonicTime>& seen, MonotonicTime since) {
+  std::vector<std::pair<MonotonicTime, Name>> found;
+  for (const auto& [name, time] : seen)
+    if (time >= since) found.emplace_back(time, name);
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<Name> names;
+  for (auto& [time, name] : found) names.push_back(std::move(name));
+  return names;
+}
+
+std::optional<float> OrNothing(float value) { return std::isnan(value) ? std::nullopt : std::optional(value); }
+
+}  // namespace
+
+EdgeHistory::Row::Row(size_t points)
+    : rtt_p50_ms(points, kNaN), bw_p50_mbps(points, kNaN), state(points, Matrix::kNoEdge) {}
+
+void EdgeHistory::Row::Merge(size_t at, float rtt, float bw, uint8_t path_state) {
+  if (!std::isnan(rtt)) rtt_p50_ms[at] = rtt;
+  if (!std::isnan(bw)) bw_p50_mbps[at] = bw;
+  if (state[at] == Matrix::kNoEdge || Gravity(path_state) > Gravity(state[at])) state[at] = path_state;
+}
+
+size_t EdgeHistory::Shape::BytesAt(int64_t at_step_ms) const {
+  return layers.size() * nodes.size() * nodes.size() * StepsOf(at_step_ms) * kPointBytes;
+}
+
+int64_t EdgeHistory::Shape::ShortestStepMs() const {
+  int64_t shortest = kFinestStepMs;
+  while (shortest < kCoarsestStepMs && BytesAt(shortest) > kMaxBytes) shortest *= 2;
+  return shortest;
+}
+
+EdgeHistory::Shape EdgeHistory::NextShape(const Matrix& matrix, MonotonicTime now) {
+  Shape next;
+  for (const TopologyNode& node : matrix.nodes) next.nodes.push_back(node.node.node_id);
+  std::sort(next.nodes.begin(), next.nodes.end());
+  for (const MatrixLayer& layer : matrix.layers)
+    if (layer.filled()) next.layers.push_back(layer.name);
+  for (const std::string& node_id : next.nodes) node_seen_[node_id] = now;
+  for (const MatrixLayerName& name : next.layers) layer_seen_[name] = now;
+  const int64_t step_ms = next.ShortestStepMs();
+  while (next.BytesAt(step_ms) > kMaxBytes) next.layers.pop_back();
+  KeepGone(now, std::min(std::max(kStretchForGone * step_ms, shape_.step_ms), kCoarsestStepMs), &next);
+  next.step_ms = next.ShortestStepMs();
+  std::erase_if(node_seen_, [&](const auto& seen) { return !PlaceOf(next.nodes, seen.first); });
+  std::erase_if(layer_seen_, [&](const auto& seen) {
+    return std::find(next.layers.begin(), next.layers.end(), seen.first) == next.layers.end();
+  });
+  return next;
+}
+
+// Layers before nodes: of a node that is gone for good nobody asks.
+void EdgeHistory::KeepGone(MonotonicTime now, int64_t coarsest_step_ms, Shape* next) const {
+  const std::vector<MatrixLayerName> present_layers = next->layers;
+  for (const MatrixLayerName& name : NewestFirst(layer_seen_, now - kSpan)) {
+    const bool not_gone =
+        std::any_of(present_layers.begin(), present_layers.end(),
+                    [&](const MatrixLayerName& present) { return present == name || TakesOver(present, name); });
+    if (not_gone) continue;
+    next->layers.push_back(name);
+    if (next->BytesAt(coarsest_step_ms) > kMaxBytes) next->layers.pop_back();
+  }
+  const std::vector<std::string> present = next->nodes;
+  for (const std::string& node_id : NewestFirst(node_seen_, now - kSpan)) {
+    if (PlaceOf(present, node_id)) continue;
+    next->nodes.push_back(node_id);
+    if (next->BytesAt(coarsest_step_ms) > kMaxBytes) next->nodes.pop_back();
+  }
+  std::sort(next->nodes.begin(), next->nodes.end());
+}
+
+void EdgeHistory::Add(const Matrix& matrix, MonotonicTime now) {
+  std::lock_guard lock(mutex_);
+  Shape shape = NextShape(matrix, now);
+  const int64_t step = Millis(now) / shape.step_ms;
+  if (shape != shape_) Reshape(std::move(shape), step);
+  Advance(step);
+  std::vector<size_t> places;  // of the matrix's nodes here
+  for (const TopologyNode& node : matrix.nodes) places.push_back(*PlaceOf(shape_.nodes, node.node.node_id));
+  const size_t nodes = places.size(), steps = shape_.steps(), at = static_cast<size_t>(step) % steps;
+  for (const MatrixLayer& seen : matrix.layers) {
+    auto layer =
+        std::find_if(layers_.begin(), layers_.end(), [&](const Layer& kept) { return kept.name == seen.name; });
+    if (layer == layers_.end() || !seen.filled()) continue;
+    for (size_t src = 0; src < nodes; ++src)
+      for (size_t dst = 0; dst < nodes; ++dst)
+        if (const size_t cell = src * nodes + dst; seen.state[cell] != Matrix::kNoEdge)
+          layer->rows[places[src]].Merge(places[dst] * steps + at, seen.rtt_p50_ms[cell], seen.bw_p50_mbps[cell],
+                                         seen.state[cell]);
+  }
+}
+
+// Row by row, so that there is never much more than one copy.
+void EdgeHistory::Reshape(Shape next, int64_t newest_step) {
+  const Shape last = std::exchange(shape_, std::move(next));
+  std::vector<std::optional<size_t>> was;  // the place that a node had
+  for (const std::string& node_id : shape_.nodes) was.push_back(PlaceOf(last.nodes, node_id));
+  std::vector<Layer> layers;
+  for (const MatrixLayerName& name : shape_.layers) {
+    Layer& layer = layers.emplace_back(Layer{name, {}});
+    auto before = std::find_if(layers_.begin(), layers_.end(), [&](const Layer& kept) { return kept.name == name; });
+    for (size_t src = 0; src < shape_.nodes.size(); ++src) {
+      Row& row = layer.rows.emplace_back(shape_.nodes.size() * shape_.steps());
+      if (before == layers_.end() || !was[src]) continue;
+      Row old = std::exchange(before->rows[*was[src]], {});
+      for (size_t dst = 0; dst < shape_.nodes.size(); ++dst) {
+        if (!was[dst]) continue;
+        for (int64_t step = newest_step_ - static_cast<int64_t>(last.steps()) + 1; step <= newest_step_; ++step) {
+          const size_t from = *was[dst] * last.steps() + static_cast<size_t>(step) % last.steps();
+          const int64_t now_step = step * last.step_ms / shape_.step_ms;
+          if (step < 0 || old.state[from] == Matrix::kNoEdge ||
+              newest_step - now_step >= static_cast<int64_t>(shape_.steps()))
+            continue;
+          row.Merge(dst * shape_.steps() + static_cast<size_t>(now_step) % shape_.steps(), old.rtt_p50_ms[from],
+                    old.bw_p50_mbps[from], old.state[from]);
+        }
+      }
+    }
+    if (before != layers_.end()) before->rows.clear();
+  }
+  layers_ = std::move(layers);
+  newest_step_ = newest_step;
+}
+
+// Makes room for the points of `step`.
+void EdgeHistory::Advance(int64_t step) {
+  const size_t steps = shape_.steps();
+  const int64_t oldest = std::max(newest_step_ + 1, step - static_cast<int64_t>(steps) + 1);
+  for (int64_t fresh = oldest; fresh <= step; ++fresh) {
+    for (Layer& layer : layers_)
+      for (Row& row : layer.rows)
+        for (size_t at = static_cast<size_t>(fresh) % steps; at < row.state.size(); at += steps) {
+          row.rtt_p50_ms[at] = row.bw_p50_mbps[at] = kNaN;
+          row.state[at] = Matrix::kNoEdge;
+        }
+  }
+  newest_step_ = std::max(newest_step_, step);
+}
+
+std::vector<EdgeHistory::Line> EdgeHistory::Of(const std::string& src_node_id, const std::string& dst_node_id,
+                                               int64_t now_epoch_ms, MonotonicTime now) const {
+  std::lock_guard lock(mutex_);
+  std::vector<Line> lines;
+  const auto src = PlaceOf(shape_.nodes, src_node_id), dst = PlaceOf(shape_.nodes, dst_node_id);
+  if (!src || !dst) return lines;
+  const auto steps = static_cast<int64_t>(shape_.steps());
+  for (const Layer& layer : layers_) {
+    Line line{layer.name, shape_.step_ms, {}};
+    const Row& row = layer.rows[*src];
+    for (int64_t step = std::max<int64_t>(newest_step_ - steps + 1, 0); step <= newest_step_; ++step) {
+      const size_t at = *dst * shape_.steps() + static_cast<size_t>(step % steps);
+      const int64_t age_ms = Millis(now) - step * shape_.step_ms;
+      if (row.state[at] == Matrix::kNoEdge || age_ms > kSpan.count() + shape_.step_ms) continue;
+      line.points.push_back({now_epoch_ms - age_ms, OrNothing(row.rtt_p50_ms[at]), OrNothing(row.bw_p50_mbps[at]),
+                             static_cast<v1::PathState>(row.state[at])});
+    }
+    if (!line.points.empty()) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+size_t EdgeHistory::bytes() const {
+  std::lock_guard lock(mutex_);
+  return shape_.BytesAt(shape_.step_ms);
+}
+
+int64_t EdgeHistory::step_ms() const {
+  std::lock_guard lock(mutex_);
+  return shape_.step_ms;
+}
+
+}  // namespace netsense

@@ -1,0 +1,153 @@
+#include "raylet_bridge/identity/node_identity.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "absl/strings/escaping.h"
+#include "base/logging.h"
+#include "base/process.h"
+#include "base/service_manager.h"
+#include "base/unique_fd.h"
+#include "base/utf8.h"
+#include "raylet_bridge/gcs/gcs_client.h"
+#include "raylet_bridge/identity/raylet.h"
+#include "raylet_bridge/identity/start_anew.h"
+
+namespace netsense {
+namespace {
+
+constexpr size_t kNodeIdBytes = 28;
+constexpr std::chrono::seconds kLookForRaylets{1};
+
+std::string RandomNodeId() {
+  std::string bytes(kNodeIdBytes, '\0');
+  while (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+  }
+  return absl::BytesToHexString(bytes);
+}
+
+std::string HostName() {
+  char name[256] = "";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+// The address that packets to `host_port` leave from. Nothing is sent: connecting a datagram socket only asks the
+// routing table.
+absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
+  auto peer = SplitHostPort(host_port, "--gcs-address");
+  if (!peer.ok()) return peer.status();
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* raw = nullptr;
+  if (int error = getaddrinfo(peer->host.c_str(), std::to_string(peer->port).c_str(), &hints, &raw); error != 0)
+    return absl::InvalidArgumentError(
+        fmt::format("cannot resolve {} ({}): correct --gcs-address", Printable(peer->host), gai_strerror(error)));
+  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> found(raw, &freeaddrinfo);
+  UniqueFd fd(socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage local{};
+  socklen_t size = sizeof(local);
+  char host[NI_MAXHOST] = "";
+  if (!fd || connect(fd.get(), found->ai_addr, found->ai_addrlen) != 0 ||
+      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&local), &size) != 0 ||
+      getnameinfo(reinterpret_cast<sockaddr*>(&local), size, host, sizeof(host), nullptr, 0, NI_NUMERICHOST) != 0)
+    return absl::UnavailableError(
+        fmt::format("no route to the GCS at {}: give this node's own address by --node-ip", Printable(host_port)));
+  return std::string(host);
+}
+
+absl::StatusOr<NodeIdentity> Standalone(const IdentityOptions& options) {
+  NodeIdentity identity;
+  identity.node_id = NodeIdFromBefore();
+  if (identity.node_id.empty()) identity.node_id = RandomNodeId();
+  const std::string name = options.node_name.empty() ? HostName() : options.node_name;
+  identity.hostname = ToUtf8(name);
+  if (identity.hostname != name)
+    spdlog::warn("this node's name {} is no UTF-8: it is called {}", Printable(name), identity.hostname);
+  identity.is_head = options.head;
+  identity.gcs_address = options.gcs_address;
+  identity.address = options.node_ip;
+  if (options.head) {
+    if (!options.gcs_address.empty())
+      return absl::InvalidArgumentError(
+          "--head --standalone serves the GCS itself: say where by --gcs-listen, and leave --gcs-address away");
+    if (identity.address.empty()) identity.address = "127.0.0.1";
+    return identity;
+  }
+  if (options.gcs_address.empty())
+    return absl::InvalidArgumentError("--standalone needs --gcs-address HOST:PORT of the head's bridge, or --head");
+  if (auto right = CheckHostPort(options.gcs_address); !right.ok()) return right;
+  if (identity.address.empty()) {
+    auto address = AddressTowards(options.gcs_address);
+    if (!address.ok()) return address.status();
+    identity.address = *std::move(address);
+  }
+  return identity;
+}
+
+RayletSelectors Selectors(const IdentityOptions& options) {
+  RayletSelectors selectors;
+  selectors.pid = options.raylet_pid;
+  if (!options.node_ip.empty()) selectors.node_ip = options.node_ip;
+  if (!options.gcs_address.empty()) selectors.gcs_address = options.gcs_address;
+  return selectors;
+}
+
+}  // namespace
+
+absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options) {
+  if (options.standalone) return Standalone(options);
+  if (options.head || !options.node_name.empty())
+    return absl::InvalidArgumentError("--head and --node-name go with --standalone: with Ray they are Ray's to say");
+  auto raylet = ChooseRaylet(FindRaylets(), Selectors(options));
+  if (!raylet.ok()) return raylet.status();
+  return NodeIdentity{raylet->node_id, raylet->node_ip,    "", raylet->gcs_address, raylet->is_head,
+                      raylet->pid,     raylet->session_dir};
+}
+
+void WaitForRaylet(const IdentityOptions& options, std::stop_token stop) {
+  if (options.standalone) return;
+  Watchdog watchdog;
+  for (bool told = false;; told = true) {
+    auto raylet = ChooseRaylet(FindRaylets(), Selectors(options));
+    if (!absl::IsNotFound(raylet.status())) return;
+    if (!told) {
+      spdlog::info("waiting: {}", std::string(raylet.status().message()));
+      TellReady();
+      TellStatus("waiting for a raylet on this host");
+    }
+    watchdog.Turn();
+    if (SleepUnlessStopped(stop, kLookForRaylets)) return;
+  }
+}
+
+bool IsLoopbackAddress(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address == "localhost";
+}
+
+std::string JoinHostPort(const std::string& host, int port) {
+  const bool is_v6 = host.find(':') != std::string::npos;
+  return is_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+absl::StatusOr<HostAndPort> SplitHostPort(const std::string& text, const std::string& flag) {
+  size_t colon = text.rfind(':');
+  HostAndPort result;
+  if (colon != std::string::npos && colon > 0) {
+    result.host = text.substr(0, colon);
+    if (result.host.starts_with('[') && result.host.ends_with(']')) result.host = result.host.substr(1, colon - 2);
+    auto [rest, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), result.port);
+    if (error == std::errc() && rest == text.data() + text.size()) return result;
+  }
+  return absl::InvalidArgumentError(fmt::format("{} is '{}': it must be ADDRESS:PORT", flag, Printable(text)));
+}
+
+}  // namespace netsense

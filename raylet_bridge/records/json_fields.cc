@@ -1,0 +1,123 @@
+#include "raylet_bridge/records/json_fields.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/json_depth.h"
+#include "base/logging.h"
+#include "base/utf8.h"
+
+namespace netsense {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kMaxString = 1024;
+constexpr int64_t kMaxInteger = int64_t{1} << 53;  // every JSON reader holds whole numbers exactly up to here
+constexpr char kStatePrefix[] = "PATH_STATE_";
+constexpr char kBandwidthPrefix[] = "BANDWIDTH_STATE_";
+constexpr char kFabricPrefix[] = "FABRIC_KIND_";
+
+const Json* Find(const Json& object, const char* key) {
+  auto found = object.find(key);
+  return found == object.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::string PathStateName(v1::PathState state) {
+  return v1::PathState_IsValid(state) ? v1::PathState_Name(state).substr(sizeof(kStatePrefix) - 1) : "UNKNOWN";
+}
+
+std::optional<v1::PathState> ParsePathState(const std::string& name) {
+  v1::PathState state = v1::PATH_STATE_UNKNOWN;
+  if (!v1::PathState_Parse(kStatePrefix + name, &state)) return std::nullopt;
+  return state;
+}
+
+std::string BandwidthStateName(v1::BandwidthState state) {
+  return v1::BandwidthState_IsValid(state) ? v1::BandwidthState_Name(state).substr(sizeof(kBandwidthPrefix) - 1)
+                                           : "NOT_KNOWN";
+}
+
+v1::BandwidthState ParseBandwidthState(const std::string& name) {
+  v1::BandwidthState state = v1::BANDWIDTH_STATE_NOT_KNOWN;
+  (void)v1::BandwidthState_Parse(kBandwidthPrefix + name, &state);
+  return state;
+}
+
+std::string FabricName(v1::FabricKind fabric) {
+  if (!v1::FabricKind_IsValid(fabric)) return "unknown";
+  return absl::AsciiStrToLower(v1::FabricKind_Name(fabric).substr(sizeof(kFabricPrefix) - 1));
+}
+
+v1::FabricKind ParseFabric(const std::string& name) {
+  v1::FabricKind fabric = v1::FABRIC_KIND_UNKNOWN;
+  (void)v1::FabricKind_Parse(kFabricPrefix + absl::AsciiStrToUpper(name), &fabric);
+  return fabric;
+}
+
+std::string TimestampSourceName(v1::TimestampSource source) {
+  switch (source) {
+    case v1::TIMESTAMP_SOURCE_USER:
+      return "user";
+    case v1::TIMESTAMP_SOURCE_KERNEL:
+      return "kernel";
+    case v1::TIMESTAMP_SOURCE_NIC:
+      return "nic";
+    default:
+      return "";
+  }
+}
+
+std::string DumpJson(const Json& value) {
+  return value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+std::string EnvelopeJson(Json result, const std::string& message) {
+  return DumpJson({{"result", true}, {"msg", message}, {"data", {{"result", std::move(result)}}}});
+}
+
+absl::StatusOr<Json> ParseDocument(const std::string& text, const std::string& node_id, size_t max_bytes) {
+  if (text.size() > max_bytes)
+    return absl::InvalidArgumentError(absl::StrCat(text.size(), " bytes, more than the ", max_bytes, " that are read"));
+  if (IsNestedDeeper(text)) return absl::InvalidArgumentError("it is nested too deeply");
+  auto document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
+  if (auto version = IntegerAt(document, "schema_version"); version != 1)
+    return absl::InvalidArgumentError(absl::StrCat(
+        "its schema_version is ", version ? absl::StrCat(*version) : "missing", ", and this netsense reads 1"));
+  if (auto named = StringAt(document, "node_id"); named != node_id)
+    return absl::InvalidArgumentError(absl::StrCat("it names node ", Printable(named.value_or("(none)")),
+                                                   ", and stands under the key of node ", node_id));
+  return document;
+}
+
+std::optional<double> NumberAt(const Json& object, const char* key) {
+  const Json* value = Find(object, key);
+  if (value == nullptr || !value->is_number()) return std::nullopt;
+  double number = value->get<double>();
+  if (!std::isfinite(number) || number < 0) return std::nullopt;
+  return number;
+}
+
+std::optional<int64_t> IntegerAt(const Json& object, const char* key) {
+  const Json* value = Find(object, key);
+  if (value == nullptr || !value->is_number_integer()) return std::nullopt;
+  if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(kMaxInteger)) return std::nullopt;
+  int64_t number = value->get<int64_t>();
+  if (number < 0 || number > kMaxInteger) return std::nullopt;
+  return number;
+}
+
+std::optional<std::string> StringAt(const Json& object, const char* key) {
+  const Json* value = Find(object, key);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  const auto& text = value->get_ref<const std::string&>();
+  return text.size() <= kMaxString ? text : ToUtf8(text.substr(0, kMaxString));  // the cut may go through a character
+}
+
+}  // namespace netsense
