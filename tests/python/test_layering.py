@@ -1,0 +1,82 @@
+"""Includes run one way: between the top folders, and between the rooms of the bridge. docs/architecture.md has the picture."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Who may include what beside itself. `netsense/` and `ray/` are generated from proto/.
+MAY_INCLUDE = {
+    "base": set(),
+    "transports": {"base", "netsense"},
+    "engine": {"base", "netsense", "transports"},
+    "bench": {"base", "netsense", "transports", "engine"},
+    "raylet_bridge": {"base", "netsense", "ray"},
+}
+# Each may include what stands before it. What lies in the folder itself is the last.
+ROOMS = {"raylet_bridge": ["records", "gcs", "identity", "plan", "engine_link", "cluster", "serve", "cli", ""]}
+
+INCLUDE = re.compile(r'^\s*#include "([^"]+)"', re.MULTILINE)
+
+
+def room_of(top, path):
+    parts = path.split("/")
+    return parts[1] if len(parts) > 2 and parts[1] in ROOMS[top] else ""
+
+
+def violations(sources):
+    """Of {path: text}, in words."""
+    for path, text in sorted(sources.items()):
+        top = path.split("/")[0]
+        if top not in MAY_INCLUDE:
+            continue
+        for included in INCLUDE.findall(text):
+            target = included.split("/")[0]
+            if "/" not in included:
+                yield f"{path} includes {included}: by the path from the root, please"
+            elif target in MAY_INCLUDE.keys() | {"netsense", "ray"}:
+                if target != top and target not in MAY_INCLUDE[top]:
+                    yield f"{path} includes {included}: {top} may not include {target}"
+                elif target == top and top in ROOMS:
+                    here, there = (ROOMS[top].index(room_of(top, each)) for each in (path, included))
+                    if there > here:
+                        yield f"{path} includes {included}: the room {room_of(top, path)!r} lies below {room_of(top, included)!r}"
+
+
+def the_tree():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.h", "*.cc"], capture_output=True, text=True, check=True)
+    return {path: (ROOT / path).read_text() for path in listed.stdout.split() if (ROOT / path).exists()}
+
+
+def test_includes_run_one_way():
+    sources = the_tree()
+    assert len([path for path in sources if path.split("/")[0] in MAY_INCLUDE]) > 200, "the sources were not found"
+    assert list(violations(sources)) == []
+
+
+@pytest.mark.parametrize(
+    "path, line, words",
+    [
+        ("base/clock.h", '#include "transports/socket.h"', "base may not include transports"),
+        ("raylet_bridge/bridge.cc", '#include "transports/door/hello.h"', "raylet_bridge may not include transports"),
+        ("bench/bw.cc", '#include "raylet_bridge/cluster/topology.h"', "bench may not include raylet_bridge"),
+        ("engine/prober.cc", '  #include "bench/rows.h"', "engine may not include bench"),
+        ("transports/frame.cc", '#include "ray/gcs.pb.h"', "transports may not include ray"),
+        ("raylet_bridge/records/report.cc", '#include "raylet_bridge/cluster/topology.h"', "'records' lies below 'cluster'"),
+        ("raylet_bridge/serve/metrics.cc", '#include "raylet_bridge/bridge.h"', "'serve' lies below ''"),
+        ("engine/prober.cc", '#include "prober.h"', "by the path from the root"),
+    ],
+)
+def test_a_planted_violation_is_found(path, line, words):
+    sources = the_tree()
+    sources[path] += line + "\n"
+    (found,) = violations(sources)
+    assert found.startswith(path) and words in found
+
+
+def test_every_folder_of_the_bridge_with_sources_is_a_room():
+    folders = {path.split("/")[1] for path in the_tree() if path.startswith("raylet_bridge/") and path.count("/") > 1}
+    assert folders <= set(ROOMS["raylet_bridge"]), "a new room gets its place in ROOMS"
