@@ -10,9 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "base/deadlines.h"
+#include "engine/orders/serving.h"
 #include "engine/pinning.h"
 #include "engine/port_gate.h"
-#include "engine/remote_probe.h"
 #include "engine/worker_pool.h"
 #include "transports/door/door.h"
 #include "transports/registry.h"

@@ -1,4 +1,4 @@
-// Has pairs of nodes measured: the coordinator sends no probe itself, it gives orders (engine/order_session.h).
+// Has pairs of nodes measured: the coordinator sends no probe itself, it gives orders (engine/orders/session.h).
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
 #include "engine/measure.h"
-#include "engine/order_session.h"
+#include "engine/orders/session.h"
 
 namespace netsense::matrix {
 

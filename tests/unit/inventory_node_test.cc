@@ -7,9 +7,9 @@
 #include <pugixml.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "bench/topo_json.h"
-#include "bench/topo_svg.h"
-#include "bench/topo_table.h"
+#include "bench/topo/drawing.h"
+#include "bench/topo/json.h"
+#include "bench/topo/table.h"
 #include "engine/inventory/affinity.h"
 #include "engine/inventory/hwloc_topology.h"
 #include "engine/inventory/inventory.h"

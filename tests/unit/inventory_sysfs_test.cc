@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "bench/topo_table.h"
+#include "bench/topo/table.h"
 #include "engine/inventory/inventory.h"
 #include "engine/inventory/nearest.h"
 #include "engine/inventory/sysfs_netdevs.h"

@@ -1,13 +1,12 @@
 // Orders to measure towards others: who may give them, what they may cost, and that they end with their coordinator.
-#include "engine/remote_probe.h"
-
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <limits>
 
-#include "engine/order_messages.h"
-#include "engine/order_session.h"
+#include "engine/orders/messages.h"
+#include "engine/orders/serving.h"
+#include "engine/orders/session.h"
 #include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
 #include "transports/door/framing.h"

@@ -1,4 +1,4 @@
-#include "bench/topo_svg.h"
+#include "bench/topo/drawing.h"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +9,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "bench/svg.h"
-#include "bench/topo_table.h"
+#include "bench/topo/svg.h"
+#include "bench/topo/table.h"
 #include "engine/inventory/nearest.h"
 
 namespace netsense {

@@ -1,10 +1,11 @@
 // `netsense-bench topo`: the inventory, shown.
+#include "bench/command.h"
+
 #include <iostream>
 #include <memory>
 
-#include "bench/command.h"
 #include "bench/measure_flags.h"
-#include "bench/topo.h"
+#include "bench/topo/topo.h"
 
 namespace netsense {
 

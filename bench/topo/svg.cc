@@ -1,4 +1,4 @@
-#include "bench/svg.h"
+#include "bench/topo/svg.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"

@@ -1,4 +1,4 @@
-#include "bench/topo_table.h"
+#include "bench/topo/table.h"
 
 #include <algorithm>
 #include <set>

@@ -1,13 +1,13 @@
-#include "bench/topo.h"
+#include "bench/topo/topo.h"
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "bench/topo_json.h"
-#include "bench/topo_svg.h"
-#include "bench/topo_table.h"
+#include "bench/topo/drawing.h"
+#include "bench/topo/json.h"
+#include "bench/topo/table.h"
 
 namespace netsense {
 

@@ -1,4 +1,4 @@
-#include "engine/order_messages.h"
+#include "engine/orders/messages.h"
 
 #include <arpa/inet.h>
 

@@ -1,4 +1,4 @@
-#include "engine/remote_probe.h"
+#include "engine/orders/serving.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -15,7 +15,7 @@
 #include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/local_ports.h"
-#include "engine/order_messages.h"
+#include "engine/orders/messages.h"
 #include "transports/door/framing.h"
 #include "transports/frame.h"
 

@@ -1,4 +1,4 @@
-#include "bench/topo_json.h"
+#include "bench/topo/json.h"
 
 #include "engine/inventory/affinity.h"
 #include "engine/inventory/nearest.h"

@@ -1,7 +1,7 @@
-#include "engine/order_session.h"
+#include "engine/orders/session.h"
 
 #include "base/logging.h"
-#include "engine/order_messages.h"
+#include "engine/orders/messages.h"
 #include "transports/door/framing.h"
 
 namespace netsense {
