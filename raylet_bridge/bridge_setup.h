@@ -6,13 +6,27 @@
 
 #include "absl/status/statusor.h"
 #include "base/token.h"
-#include "raylet_bridge/bridge.h"
 #include "raylet_bridge/gcs/embedded_gcs.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 #include "raylet_bridge/identity/node_identity.h"
 #include "raylet_bridge/records/settings.h"
 
 namespace netsense {
+
+struct BridgeOptions {
+  IdentityOptions identity;
+  SettingsSources sources;  // without `cluster`, which the bridge reads anew each tick
+  std::string token_file;
+  bool insecure = false;        // without a token, let doors and an embedded GCS be reached by anyone
+  std::string gcs_listen;       // standalone head: ADDRESS:PORT; empty = the node's address, port 18592
+  std::string state_file;       // standalone head: as RosterFile
+  std::string http_listen;      // ADDRESS:PORT; empty = the node's address and network_sense_http_port
+  std::string metrics_sd_file;  // Prometheus's file of targets; empty = the head's beside Ray's own, "off" = none
+  std::string cluster_name;     // in that file; empty = the GCS's address
+  std::string engine_program;   // empty = as FindEngineProgram
+  std::string engine_socket;    // not empty: somebody else runs the engine that lives there
+  std::string log_level;        // passed on to the engine
+};
 
 struct BridgeSetup {
   BridgeOptions options;

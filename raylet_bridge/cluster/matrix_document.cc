@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "raylet_bridge/cluster/topology_document.h"
-#include "raylet_bridge/plan/port_pairs.h"
 #include "raylet_bridge/records/json_fields.h"
 
 namespace netsense {

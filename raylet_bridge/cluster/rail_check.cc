@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 
-#include "raylet_bridge/plan/port_pairs.h"
 #include "raylet_bridge/records/json_fields.h"
 
 namespace netsense {

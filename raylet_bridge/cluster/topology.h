@@ -15,7 +15,7 @@
 #include "netsense/measurement.pb.h"
 #include "raylet_bridge/cluster/node_roster.h"
 #include "raylet_bridge/cluster/slow_marks.h"
-#include "raylet_bridge/gcs/gcs_client.h"
+#include "raylet_bridge/records/cluster_node.h"
 #include "raylet_bridge/records/door_record.h"
 #include "raylet_bridge/records/report.h"
 #include "raylet_bridge/records/settings.h"

@@ -12,22 +12,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/deadlines.h"
+#include "raylet_bridge/records/cluster_node.h"
 
 namespace netsense {
-
-// One node of the cluster, as the GCS lists it.
-struct ClusterNode {
-  std::string node_id;  // 56 lower-case hex digits
-  std::string address;
-  std::string hostname;
-  bool alive = false;
-  bool is_head = false;
-  uint64_t start_time_ms = 0;
-  std::string group{};  // of nodes that stand in for each other, KubeRay's worker group say; empty = not said
-  // Of one that is not alive: that it ended on purpose (stopped, drained, idle), and the GCS's words.
-  bool left_in_order = false;
-  std::string end_reason{};
-};
 
 struct GcsClientOptions {
   std::string address;     // host:port

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "netsense/engine.pb.h"
-#include "raylet_bridge/gcs/gcs_client.h"
+#include "raylet_bridge/records/cluster_node.h"
 #include "raylet_bridge/records/door_record.h"
 #include "raylet_bridge/records/settings.h"
 

@@ -44,19 +44,6 @@ std::optional<PortPair> Pair(const v1::Port& from, const v1::Port& to, const std
 
 }  // namespace
 
-const v1::Port* PortOfRail(const DoorRecord& door, uint32_t rail) {
-  for (const v1::Port& port : door.ports)
-    if (port.has_rail() && port.rail() == rail) return &port;
-  return nullptr;
-}
-
-uint32_t CountRails(const DoorRecord& door) {
-  uint32_t count = 0;
-  for (const v1::Port& port : door.ports)
-    if (port.has_rail()) count = std::max(count, port.rail() + 1);
-  return count;
-}
-
 std::vector<PortPair> SameRails(const DoorRecord& from, const DoorRecord& to, const std::string& transport) {
   std::vector<PortPair> pairs;
   for (uint32_t rail = 0; rail < std::min(CountRails(from), CountRails(to)); ++rail) {

@@ -23,11 +23,6 @@ struct PortPair {
   v1::TransportOptions options;  // names the devices where the transport is told by device
 };
 
-// The port of rail `rail`; null when the node has none.
-const v1::Port* PortOfRail(const DoorRecord& door, uint32_t rail);
-// How many rails the node has: the highest number plus one.
-uint32_t CountRails(const DoorRecord& door);
-
 // Every rail that both nodes have, of the same fabric and fit for `transport` (tcp and grpc need addresses of one
 // family, verbs needs RDMA devices), in rising order.
 std::vector<PortPair> SameRails(const DoorRecord& from, const DoorRecord& to, const std::string& transport);

@@ -80,6 +80,19 @@ std::string DoorPortName(const DoorRecord& door) {
   return "";
 }
 
+const v1::Port* PortOfRail(const DoorRecord& door, uint32_t rail) {
+  for (const v1::Port& port : door.ports)
+    if (port.has_rail() && port.rail() == rail) return &port;
+  return nullptr;
+}
+
+uint32_t CountRails(const DoorRecord& door) {
+  uint32_t count = 0;
+  for (const v1::Port& port : door.ports)
+    if (port.has_rail()) count = std::max(count, port.rail() + 1);
+  return count;
+}
+
 Json DoorToJson(const DoorRecord& door) {
   Json ports = Json::array();
   for (const v1::Port& port : door.ports)

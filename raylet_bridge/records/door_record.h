@@ -38,6 +38,11 @@ bool SameDoor(const DoorRecord& a, const DoorRecord& b);
 // Name of the port that the door's address belongs to; empty when no port has it.
 std::string DoorPortName(const DoorRecord& door);
 
+// The port of rail `rail`; null when the node has none.
+const v1::Port* PortOfRail(const DoorRecord& door, uint32_t rail);
+// How many rails the node has: the highest number plus one.
+uint32_t CountRails(const DoorRecord& door);
+
 nlohmann::ordered_json DoorToJson(const DoorRecord& door);
 // Another node wrote it: InvalidArgument says why it can't be used.
 absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::string& node_id);
