@@ -49,6 +49,11 @@ test:  ## pass every test
 	@$(MAKE) --no-print-directory deps build venv wheel vm
 	@make/step.sh -s tests last ctest --preset dev --no-tests=error -j $(JOBS); code=$$?; make/minutes.sh; exit $$code
 
+unit:  ## build and pass the unit tests alone
+	@make/packages.sh build test page
+	@make/build.sh unit
+	@ctest --preset dev --no-tests=error -L '^unit$$' -j $(JOBS)
+
 page:  ## bring the built page up to date with its sources (raylet_bridge/page/built)
 	@make/packages.sh page
 	@raylet_bridge/page/page.sh build
@@ -122,4 +127,4 @@ tidy: build  ## clang-tidy on everything (package clang-tidy)
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help doctor deps build programs page venv wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
+.PHONY: help doctor deps build programs unit page venv wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean

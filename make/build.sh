@@ -2,7 +2,7 @@
 # build.sh PRESET: configures and builds with CMake, with as many compilers at a time as JOBS says, or as the machine has room for.
 cd "$(dirname "$0")/.." || exit
 preset=$1 jobs=${JOBS:-$(make/jobs.sh)}
-case $preset in programs) folder=build/dev ;; *) folder=build/$preset ;; esac
+case $preset in programs | unit) folder=build/dev ;; *) folder=build/$preset ;; esac
 
 # A configuration that was broken off knows half of the machine, and CMake would believe it.
 if [ -e $folder/CMakeCache.txt ] && [ ! -e $folder/build.ninja ]; then
