@@ -13,7 +13,10 @@ namespace {
 constexpr size_t kMostClasses = 512;
 constexpr double kUsPerMs = 1000;
 constexpr double kMostFigure = 1e12;  // Mb/s or ms: beyond this it is nonsense
-constexpr double kLeastMbps = 1e-3;   // what carries less is so many times slower
+// How near to the median the smoothed figure has to have come, by what is usual: with bw_alpha as by default some six
+// rounds after the last good one.
+constexpr double kSettled = 0.15;
+constexpr double kLeastMbps = 1e-3;  // what carries less is so many times slower
 
 std::string RateWords(double mbps) {
   return mbps >= 1000 ? fmt::format("{:.3g} Gb/s", mbps / 1000) : fmt::format("{:.3g} Mb/s", mbps);
@@ -131,8 +134,10 @@ SlowMark SlowMarks::Lookup::Of(const ReportEdge& edge, int64_t since_ms) {
 SlowMark SlowMarks::Judge(const ReportEdge& edge, const Class& of, int64_t since_ms) const {
   SlowMark mark;
   const double usual = of.bandwidth_mbps.value, usual_ms = of.rtt_ms.value;
-  if (const auto bandwidth = BandwidthOf(edge, since_ms); bandwidth && rules_.IsSlow(bandwidth->high, usual))
-    mark.bandwidth_times = usual / std::max(bandwidth->high, kLeastMbps);
+  if (const auto bandwidth = BandwidthOf(edge, since_ms); bandwidth && rules_.IsSlow(bandwidth->high, usual)) {
+    const bool lasts = edge.bw_mbps.value_or(0) <= *edge.bw_p50_mbps + kSettled * usual;
+    if (lasts) mark.bandwidth_times = usual / std::max(bandwidth->high, kLeastMbps);
+  }
   if (const auto rtt = RttOf(edge);
       rtt && rules_.IsLate(rtt->low * kUsPerMs, usual_ms * kUsPerMs, of.noise_ms.value * kUsPerMs))
     mark.rtt_times = rtt->low / usual_ms;

@@ -9,11 +9,12 @@
 //   its share of it: one TCP stream rarely fills a fast port, and where none does nobody is slow for it.
 // Between two nodes alone nothing is said of round trips: both ways are one wire.
 //
-// One figure by chance makes nobody slow: a bandwidth counts from kFewestProbes on (or a whole window), a round trip
-// from kFewestPings on. Of its window's median and the smoothed figure (and of round trips the median of the last ten
-// minutes, for a window of five tells how busy a host was) an edge is judged by the better, and the others, which it is
-// compared with, by the worse. A round trip is late only beyond what 9 of 10 of a usual edge's take anyway (where the
-// best one is the measure: of the second best's).
+// Chance makes nobody slow: a stream of a millisecond loses one time slice of a busy host, and two of three of them
+// make a median. A bandwidth counts from kFewestProbes on (or a whole window), a round trip from kFewestPings on. Of
+// its window's median and the smoothed figure (and of round trips the median of the last ten minutes) an edge is judged
+// by the better, and the others, which it is compared with, by the worse; a bandwidth is slow only once the smoothed
+// figure has come down to the median: after some six rounds. A round trip is late only beyond what 9 of 10 of a usual
+// edge's take anyway (where the best one is the measure: of the second best's).
 #pragma once
 
 #include <cstddef>

@@ -205,6 +205,20 @@ TEST(SlowMarks, OneFigureByChanceMakesNobodySlow) {
             "");
 }
 
+TEST(SlowMarks, ABandwidthIsSlowOnceItStaysSo) {
+  auto after = [](int rounds) {
+    return Mesh(4,
+                [=](size_t src, size_t dst, ReportEdge& edge) {
+                  if (src != 0 || dst != 1) return;
+                  edge.bw_p50_mbps = 900;
+                  for (int i = 0; i < rounds; ++i) *edge.bw_mbps += 0.3 * (*edge.bw_p50_mbps - *edge.bw_mbps);
+                })
+        .Slow();
+  };
+  for (int rounds : {1, 3, 5}) EXPECT_EQ(after(rounds), "") << rounds;
+  for (int rounds : {6, 20}) EXPECT_EQ(after(rounds), "0>1:bw") << rounds;
+}
+
 TEST(SlowMarks, ABandwidthPastItsLifeIsNeitherSlowNorUsual) {
   EXPECT_EQ(Mesh(4,
                  [](size_t src, size_t, ReportEdge& edge) {
