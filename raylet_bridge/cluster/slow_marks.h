@@ -42,7 +42,7 @@ class SlowMarks {
   struct Class;
 
  public:
-  static constexpr int64_t kFewestProbes = 3, kFewestPings = 16;
+  static constexpr int64_t kFewestProbes = 3, kFewestPings = 100;
 
   // Of an edge that is OK, between the nodes at these places. `since_ms`: how long ago it was reported.
   void Add(const ReportEdge& edge, size_t src, size_t dst, int64_t since_ms);
