@@ -240,7 +240,8 @@ nlohmann::json IntervalRow(const BandwidthRequest& request, uint32_t repeat, con
 
 std::string IntervalLine(const BandwidthRequest& request, const BandwidthInterval& interval) {
   const double seconds = std::chrono::duration<double>(interval.length).count();
-  std::string line = fmt::format("{:>6.1f} s", std::chrono::duration<double>(interval.since_start).count());
+  std::string line = fmt::format("{}: {:>6.1f} s", request.target.transport,
+                                 std::chrono::duration<double>(interval.since_start).count());
   for (Direction direction : request.directions) {
     const bool to_peer = direction == Direction::kToPeer;
     const std::optional<uint64_t> bytes = to_peer ? interval.to_peer_bytes : interval.from_peer_bytes;

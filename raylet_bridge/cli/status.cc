@@ -244,8 +244,8 @@ std::string RenderUnknownBandwidth(const Topology& topology, const std::map<std:
   std::string text;
   for (const auto& [reason, edges] : by_reason) {
     const TopologyEdge& first = *edges.second;
-    text += fmt::format("  {} -> {} over {}{}: {}\n", labels.at(first.src_node_id), labels.at(first.edge.dst_node_id),
-                        WayOf(first.edge), edges.first > 1 ? fmt::format(" and {} more", edges.first - 1) : "",
+    text += fmt::format("  {}{}: {}\n", NameOf(first, labels),
+                        edges.first > 1 ? fmt::format(" and {} more", edges.first - 1) : "",
                         reason.empty() ? "not measured yet" : Printable(reason));
   }
   return text;

@@ -39,10 +39,11 @@ std::optional<Range> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
 }
 
 std::optional<Range> RttOf(const ReportEdge& edge) {
-  if (!edge.rtt_p50_ms || !edge.rtt_distribution_ms || edge.rtt_distribution_ms->count < SlowMarks::kFewestPings)
+  const auto& minutes = edge.rtt_distribution_ms;
+  if (!edge.rtt_p50_ms || !minutes || minutes->count < SlowMarks::kFewestPings ||
+      minutes->span_ms < SlowMarks::kShortestSpanMs)
     return {};
-  const auto [low, high] =
-      std::minmax({*edge.rtt_p50_ms, edge.rtt_ms.value_or(*edge.rtt_p50_ms), edge.rtt_distribution_ms->p50});
+  const auto [low, high] = std::minmax({*edge.rtt_p50_ms, edge.rtt_ms.value_or(*edge.rtt_p50_ms), minutes->p50});
   return Range{low, high};
 }
 
@@ -136,11 +137,11 @@ SlowMark SlowMarks::Judge(const ReportEdge& edge, const Class& of, int64_t since
   const double usual = of.bandwidth_mbps.value, usual_ms = of.rtt_ms.value;
   if (const auto bandwidth = BandwidthOf(edge, since_ms); bandwidth && rules_.IsSlow(bandwidth->high, usual)) {
     const bool lasts = edge.bw_mbps.value_or(0) <= *edge.bw_p50_mbps + kSettled * usual;
-    if (lasts) mark.bandwidth_times = usual / std::max(bandwidth->high, kLeastMbps);
+    if (lasts) mark.bandwidth_times = usual / std::max(*edge.bw_p50_mbps, kLeastMbps);
   }
   if (const auto rtt = RttOf(edge);
       rtt && rules_.IsLate(rtt->low * kUsPerMs, usual_ms * kUsPerMs, of.noise_ms.value * kUsPerMs))
-    mark.rtt_times = rtt->low / usual_ms;
+    mark.rtt_times = *edge.rtt_p50_ms / usual_ms;
   if (mark.bandwidth_times > 0 || mark.rtt_times > 0)
     mark.words = mark.rtt_times == 0 ? &of.slow_words : mark.bandwidth_times == 0 ? &of.late_words : &of.both_words;
   return mark;

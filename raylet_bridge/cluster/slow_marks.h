@@ -10,7 +10,8 @@
 // Between two nodes alone nothing is said of round trips: both ways are one wire.
 //
 // Chance makes nobody slow: a stream of a millisecond loses one time slice of a busy host, and two of three of them
-// make a median. A bandwidth counts from kFewestProbes on (or a whole window), a round trip from kFewestPings on. Of
+// make a median. A bandwidth counts from kFewestProbes on (or a whole window), a round trip from kFewestPings within
+// kShortestSpanMs on. Of
 // its window's median and the smoothed figure (and of round trips the median of the last ten minutes) an edge is judged
 // by the better, and the others, which it is compared with, by the worse; a bandwidth is slow only once the smoothed
 // figure has come down to the median: after some six rounds. A round trip is late only beyond what 9 of 10 of a usual
@@ -29,7 +30,7 @@
 
 namespace netsense {
 
-// How many times worse than usual; 0 = not slow.
+// How many times worse than usual the windows' medians are; 0 = not slow.
 struct SlowMark {
   double bandwidth_times = 0, rtt_times = 0;
   const std::string* words = nullptr;  // beside what, never empty; null = not slow. Lives as long as the SlowMarks
@@ -42,7 +43,7 @@ class SlowMarks {
   struct Class;
 
  public:
-  static constexpr int64_t kFewestProbes = 3, kFewestPings = 100;
+  static constexpr int64_t kFewestProbes = 3, kFewestPings = 16, kShortestSpanMs = 200'000;
 
   // Of an edge that is OK, between the nodes at these places. `since_ms`: how long ago it was reported.
   void Add(const ReportEdge& edge, size_t src, size_t dst, int64_t since_ms);

@@ -135,6 +135,13 @@ TEST_F(BandwidthRecordTest, AStreamThatIsTooShortIsMadeLonger) {
   EXPECT_EQ(record.NextBytes(kPlanned, kMost), next) << "the next one begins where it was long enough";
 }
 
+TEST_F(BandwidthRecordTest, AStreamThatCameInFewReceiptsIsMadeSoMuchLongerAtOnce) {
+  Measure(microseconds(5968), 3, kPlanned);  // a busy host takes much at a time
+  const uint64_t next = record.NextBytes(kPlanned, kMost);
+  EXPECT_GE(next, 16 * kPlanned / 3) << "as many receipts as are needed";
+  EXPECT_LE(next, 16 * kPlanned);
+}
+
 TEST_F(BandwidthRecordTest, NotLongerThanAllowed) {
   for (int i = 0; i < 20; ++i) Measure(microseconds(1), 2, kPlanned);
   EXPECT_EQ(record.NextBytes(kPlanned, kMost), kMost);

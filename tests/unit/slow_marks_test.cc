@@ -28,7 +28,7 @@ struct Mesh {
         edge.bw_samples = edge.bw_window = 3;
         edge.bw_mbps = edge.bw_p50_mbps = 9400;
         edge.rtt_ms = edge.rtt_p50_ms = 0.07;
-        edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = 0.07, .p90 = 0.09};
+        edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = 0.07, .p90 = 0.09, .span_ms = 600'000};
         change(src, dst, edge);
         edges.push_back({{src, dst}, std::move(edge)});
       }
@@ -57,7 +57,7 @@ struct Mesh {
 void Carry(ReportEdge& edge, double mbps) { edge.bw_mbps = edge.bw_p50_mbps = mbps; }
 void Take(ReportEdge& edge, double ms) {
   edge.rtt_ms = edge.rtt_p50_ms = ms;
-  edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = ms, .p90 = 1.2 * ms};
+  edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = ms, .p90 = 1.2 * ms, .span_ms = 600'000};
 }
 
 TEST(SlowMarks, WhereAllAreAlikeNobodyIsSlow) {
@@ -145,7 +145,7 @@ TEST(SlowMarks, RoundTripsByTheNoiseOfTheirOwnClass) {
                 [=](size_t src, size_t dst, ReportEdge& edge) {
                   const double ms = src == 0 && dst == 1 ? late : usual;
                   edge.rtt_ms = edge.rtt_p50_ms = ms;
-                  edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = ms, .p90 = p90};
+                  edge.rtt_distribution_ms = DistributionMs{.count = 300, .p50 = ms, .p90 = p90, .span_ms = 600'000};
                 })
         .Slow();
   };

@@ -93,6 +93,7 @@ TEST(Status, SlowEdgesAreCountedAndListedFirstAndNoSuccess) {
   const size_t next = text.find("node1 -> node3  slow  3.768 Gb/s, 2.5 times less: bandwidth below 50 % of the median");
   EXPECT_TRUE(worst < next && next < text.find("Round-trip time")) << text;
   EXPECT_EQ(StatusExitCode(topology), 1);
+  EXPECT_EQ(StatusExitCode(topology, {.allow_slow = true}), 0);
 }
 
 TEST(Status, OfManySlowEdgesTheSlowestAreListed) {
