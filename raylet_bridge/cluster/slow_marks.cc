@@ -60,7 +60,6 @@ void SlowMarks::Usual::Conclude(bool high_is_better, size_t place_of_few) {
   if (values.size() < 2) return;  // alone in its class
   const auto all = static_cast<uint32_t>(values.size());
   is_best = 2 * *std::max_element(edges_of.begin(), edges_of.end()) > all;
-  of_one_pair = std::count(edges_of.begin(), edges_of.end(), all) == 2;
   auto at = [&](size_t place) {
     const auto found = values.begin() + static_cast<std::ptrdiff_t>(std::min(place, values.size() - 1));
     if (high_is_better)
@@ -107,7 +106,6 @@ void SlowMarks::Conclude() {
     of.bandwidth_mbps.Conclude(/*high_is_better=*/true, 0);
     of.rtt_ms.Conclude(/*high_is_better=*/false, 0);
     of.noise_ms.Conclude(/*high_is_better=*/false, 1);
-    if (of.rtt_ms.of_one_pair) of.rtt_ms.value = 0;
     const std::string share = fmt::format("{:.0f} %", 100 * rules_.slow_below);
     of.slow_words = fmt::format("bandwidth below {} of the {} of its class, {}", share, of.bandwidth_mbps.Name(),
                                 RateWords(of.bandwidth_mbps.value));

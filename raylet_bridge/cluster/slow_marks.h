@@ -7,7 +7,6 @@
 //   alone could spoil the median: then against the best one;
 //   what its ports could carry, or the best of the class where that is less, where another edge of the class reaches
 //   its share of it: one TCP stream rarely fills a fast port, and where none does nobody is slow for it.
-// Between two nodes alone nothing is said of round trips: both ways are one wire.
 //
 // Chance makes nobody slow: a stream of a millisecond loses one time slice of a busy host, and two of three of them
 // make a median. A bandwidth counts from kFewestProbes on (or a whole window), a round trip from kFewestPings within
@@ -15,7 +14,8 @@
 // its window's median and the smoothed figure (and of round trips the median of the last ten minutes) an edge is judged
 // by the better, and the others, which it is compared with, by the worse; a bandwidth is slow only once the smoothed
 // figure has come down to the median: after some six rounds. A round trip is late only beyond what 9 of 10 of a usual
-// edge's take anyway (where the best one is the measure: of the second best's).
+// edge's take anyway (where the best one is the measure: of the second best's, so that the two ways of one wire say
+// nothing of each other).
 #pragma once
 
 #include <cstddef>
@@ -72,8 +72,7 @@ class SlowMarks {
     std::vector<uint32_t> edges_of;  // by node
     double value = 0;                // 0 = nothing to compare with
     double best = 0;
-    bool is_best = false;      // `value` is
-    bool of_one_pair = false;  // of nodes
+    bool is_best = false;  // `value` is
 
     void Add(double figure, size_t src, size_t dst);
     // `place_of_few`: which one counts, from the best on, where one node could spoil the median.

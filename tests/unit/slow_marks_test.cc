@@ -194,6 +194,10 @@ TEST(SlowMarks, OneFigureByChanceMakesNobodySlow) {
                    if (src == 2 && dst == 0) edge.rtt_ms = 7;
                    if (src == 0 && dst == 2) edge.rtt_p50_ms = 7;
                    if (src == 2 && dst == 1) edge.rtt_ms = edge.rtt_p50_ms = 7;  // ten seconds of ten minutes
+                   if (src == 1 && dst == 2) {
+                     Take(edge, 7);  // since it began, three minutes ago
+                     edge.rtt_distribution_ms->span_ms = SlowMarks::kShortestSpanMs - 1;
+                   }
                    if (src == 3) {
                      edge.bw_samples = SlowMarks::kFewestProbes - 1;
                      Carry(edge, 900);
