@@ -174,6 +174,13 @@ TEST(SlowMarks, OfThreeNodesTheLateOneIsFound) {
 }
 
 TEST(SlowMarks, NonsenseOfOneReportSpoilsNoOthers) {
+  EXPECT_EQ(Mesh(3,
+                 [](size_t src, size_t dst, ReportEdge& edge) {
+                   if (src == 0 && dst == 1) Carry(edge, 1e308);
+                 })
+                .Slow(),
+            "")
+      << "where the best one is the measure";
   EXPECT_EQ(Mesh(4,
                  [](size_t src, size_t dst, ReportEdge& edge) {
                    if (src != 0) return;
