@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/flag_checks.h"
+#include "base/host_port.h"
 #include "base/token.h"
 #include "base/utf8.h"
 #include "bench/command.h"

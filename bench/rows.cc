@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/host_port.h"
 #include "bench/result_file.h"
 #include "transports/socket.h"
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/host_port.h"
 #include "base/process.h"
 #include "base/token.h"
 #include "bench/command.h"

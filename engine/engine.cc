@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "engine/cumulative_histogram.h"
 #include "engine/inventory/to_proto.h"
@@ -26,7 +27,7 @@ bool MayBindToDevice() {
 // Without those that the door is open on anyhow.
 std::vector<std::string> RailAddresses(const inventory::Node& node, const std::string& door_host) {
   std::vector<std::string> addresses;
-  if (door_host.empty() || door_host == "0.0.0.0" || door_host == "::") return addresses;
+  if (IsUnspecified(door_host)) return addresses;
   for (const inventory::Port& port : node.ports)
     if (port.rail)
       for (const std::string& address : port.addresses)
@@ -36,7 +37,7 @@ std::vector<std::string> RailAddresses(const inventory::Node& node, const std::s
 
 // A rail is told to others only when the door is open on its address (one without an address is reached by its device).
 void WithdrawRails(const DoorOptions& door, v1::EngineInfo* info) {
-  const bool everywhere = door.host.empty() || door.host == "0.0.0.0" || door.host == "::";
+  const bool everywhere = IsUnspecified(door.host);
   for (v1::Port& port : *info->mutable_ports()) {
     auto open = [&](const std::string& address) {
       return address == door.host ||

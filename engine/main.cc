@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_join.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/bridge_setup.h"
@@ -154,7 +155,7 @@ absl::Status Bridge::Run(std::stop_token stop) {
 }
 
 // A node on loopback is one of several on its host, which has its rails once.
-bool Bridge::UsesRails() const { return settings_.rails != "off" && !IsLoopbackAddress(setup_.self.address); }
+bool Bridge::UsesRails() const { return settings_.rails != "off" && !IsLoopback(setup_.self.address); }
 
 void Bridge::StartEngine() {
   SettingsSources sources = setup_.options.sources;
@@ -206,7 +207,7 @@ absl::Status Bridge::StartHttp() {
   // Readers know the head's port by its number; the others' stands in their door records.
   bool chosen = setup_.self.is_head && settings_.http_port != Settings().http_port;
   if (!setup_.options.http_listen.empty()) {
-    auto listen = SplitHostPort(setup_.options.http_listen, "--http-listen");
+    auto listen = ParseHostPort(setup_.options.http_listen, "--http-listen");
     if (!listen.ok()) return listen.status();
     http.host = listen->host;
     http.port = listen->port;
@@ -220,8 +221,8 @@ absl::Status Bridge::StartHttp() {
   }
   if (!server.ok()) return server.status();
   http_ = *std::move(server);
-  const bool everywhere = http.host == "0.0.0.0" || http.host == "::";
-  http_address_ = JoinHostPort(everywhere ? setup_.self.address : http.host, http_->port());
+  const bool everywhere = IsUnspecified(http.host);
+  http_address_ = FormatHostPort(everywhere ? setup_.self.address : http.host, http_->port());
   spdlog::info("HTTP: http://{}{}", http_address_, setup_.shows_cluster() ? "/api/v0/network_topology" : "/healthz");
   return absl::OkStatus();
 }
@@ -340,8 +341,8 @@ void Bridge::RefreshDoor(const EngineDriver::State& engine) {
   const auto& info = engine.info;
   if (!info) return;
   const std::string& listens = info->door_address();
-  bool specific = !listens.empty() && listens != "0.0.0.0" && listens != "::";
-  DoorRecord door = MakeDoorRecord(setup_.self.node_id, specific ? listens : setup_.self.address, *info, EpochMillis());
+  const std::string& address = IsUnspecified(listens) ? setup_.self.address : listens;
+  DoorRecord door = MakeDoorRecord(setup_.self.node_id, address, *info, EpochMillis());
   door.http = http_address_;
   if (!UsesRails())
     for (v1::Port& port : door.ports) port.clear_rail();
@@ -363,7 +364,7 @@ void Bridge::PublishInventory(const v1::EngineInfo& info, bool lost) {
 // Where the cluster's API is, for those who ask the GCS. Written anew now and then: a GCS may have forgotten it.
 absl::Status Bridge::RefreshApi() {
   if (!setup_.self.is_head) return absl::OkStatus();
-  auto listens = SplitHostPort(http_address_, "the HTTP API");
+  auto listens = ParseHostPort(http_address_, "the HTTP API");
   if (!listens.ok()) return listens.status();
   const nlohmann::ordered_json api = {
       {"node_id", setup_.self.node_id}, {"address", listens->host}, {"port", listens->port}};

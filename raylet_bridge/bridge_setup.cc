@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 
 namespace netsense {
@@ -14,7 +15,7 @@ namespace {
 constexpr int kDefaultGcsPort = 18592;
 
 absl::Status CheckExposure(const std::string& what, const std::string& address, const BridgeSetup& setup) {
-  if (!setup.token.secret.empty() || setup.options.insecure || IsLoopbackAddress(address)) return absl::OkStatus();
+  if (!setup.token.secret.empty() || setup.options.insecure || IsLoopback(address)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       fmt::format("no token was found, and {} on {} can be reached from other hosts. Give every node of the cluster "
                   "the same token (by "
@@ -23,18 +24,27 @@ absl::Status CheckExposure(const std::string& what, const std::string& address, 
                   what, address));
 }
 
+// What is written there was chosen, so all addresses are not chosen by leaving something out.
+absl::StatusOr<HostPort> ParseListen(const std::string& text, const char* flag) {
+  auto listen = ParseHostPort(text, flag);
+  if (listen.ok() && listen->host.empty())
+    return absl::InvalidArgumentError(
+        fmt::format("{} '{}': the address is missing; 0.0.0.0 is all of them", flag, text));
+  return listen;
+}
+
 absl::Status ServeGcs(BridgeSetup& setup) {
   const std::string& address = setup.self.address;
   const std::string text =
-      setup.options.gcs_listen.empty() ? JoinHostPort(address, kDefaultGcsPort) : setup.options.gcs_listen;
-  auto listen = SplitHostPort(text, "--gcs-listen");
+      setup.options.gcs_listen.empty() ? FormatHostPort(address, kDefaultGcsPort) : setup.options.gcs_listen;
+  auto listen = ParseListen(text, "--gcs-listen");
   if (!listen.ok()) return listen.status();
   if (auto safe = CheckExposure("the embedded GCS", listen->host, setup); !safe.ok()) return safe;
   auto embedded = EmbeddedGcs::Start({.listen = text, .token = setup.token.secret});
   if (!embedded.ok()) return embedded.status();
   setup.embedded = *std::move(embedded);
-  const bool everywhere = listen->host == "0.0.0.0" || listen->host == "::";
-  setup.self.gcs_address = JoinHostPort(everywhere ? address : listen->host, setup.embedded->port());
+  const bool everywhere = IsUnspecified(listen->host);
+  setup.self.gcs_address = FormatHostPort(everywhere ? address : listen->host, setup.embedded->port());
   spdlog::info("serving the embedded GCS; other nodes join by: netsense-bridge run --standalone --gcs-address {}",
                setup.self.gcs_address);
   return absl::OkStatus();
@@ -58,7 +68,7 @@ absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
     if (auto safe = CheckExposure("the door", setup.self.address, setup); !safe.ok()) return safe;
   std::string http_host = setup.self.address;
   if (!options.http_listen.empty()) {
-    auto listen = SplitHostPort(options.http_listen, "--http-listen");
+    auto listen = ParseListen(options.http_listen, "--http-listen");
     if (!listen.ok()) return listen.status();
     http_host = listen->host;
   }

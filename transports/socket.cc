@@ -1,6 +1,5 @@
 #include "transports/socket.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <netdb.h>
@@ -11,12 +10,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/host_port.h"
 
 namespace netsense {
 namespace {
@@ -57,39 +56,6 @@ absl::Status BindSource(int fd, const std::string& source_address) {
 }
 
 }  // namespace
-
-absl::StatusOr<HostPort> ParseHostPort(const std::string& text) {
-  auto wrong = [&text](const char* why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", text, "': ", why, "; give HOST:PORT, 10.0.0.1:18590 or [fd00::1]:18590 say"));
-  };
-  size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return wrong("the port is missing");
-  HostPort result;
-  result.host = text.substr(0, colon);
-  if (!result.host.empty() && result.host.front() == '[') {
-    if (result.host.back() != ']') return wrong("a bracket is missing");
-    result.host = result.host.substr(1, result.host.size() - 2);
-  } else if (result.host.find(':') != std::string::npos) {
-    return wrong("an IPv6 address needs brackets");
-  }
-  const char* begin = text.data() + colon + 1;
-  const char* end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(begin, end, result.port);
-  if (error != std::errc{} || rest != end || begin == end) return wrong("the port is no number from 0 to 65535");
-  return result;
-}
-
-std::string FormatHostPort(const std::string& host, uint16_t port) {
-  bool v6 = host.find(':') != std::string::npos;
-  return v6 ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
-}
-
-bool IsLoopback(const std::string& host) {
-  in_addr v4{};
-  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
-  return host == "localhost" || host == "::1";
-}
 
 void TuneSessionSocket(int fd) {
   SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);

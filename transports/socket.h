@@ -14,17 +14,6 @@
 
 namespace netsense {
 
-struct HostPort {
-  std::string host;
-  uint16_t port = 0;
-};
-// "host:port", "[v6]:port". InvalidArgument says what is wrong.
-absl::StatusOr<HostPort> ParseHostPort(const std::string& text);
-std::string FormatHostPort(const std::string& host, uint16_t port);
-
-// True for numeric addresses in 127.0.0.0/8 and ::1, and for "localhost".
-bool IsLoopback(const std::string& host);
-
 // Our end of a connection; what is empty the kernel chooses.
 struct LocalEnd {
   std::string address = {};

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
 #include "engine/expectation.h"

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/host_port.h"
 #include "engine/inventory/sysfs_reader.h"
 #include "transports/socket.h"
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/token.h"
 #include "raylet_bridge/records/json_fields.h"
@@ -22,7 +23,7 @@ constexpr size_t kMaxAnswer = 512 << 20;
 
 // True where the token may be sent there.
 absl::StatusOr<bool> IsTheHeads(GcsClient& gcs, const std::string& host) {
-  if (auto own = SplitHostPort(gcs.address(), "the GCS"); own.ok() && own->host == host) return true;
+  if (auto own = ParseHostPort(gcs.address(), "the GCS"); own.ok() && own->host == host) return true;
   auto nodes = gcs.AliveNodes();
   if (!nodes.ok()) return nodes.status();
   for (const ClusterNode& node : *nodes)
@@ -77,7 +78,7 @@ std::optional<SlowEdge> ParseSlow(const Json& object) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<HostAndPort>> FindHeadApi(GcsClient& gcs) {
+absl::StatusOr<std::optional<HostPort>> FindHeadApi(GcsClient& gcs) {
   auto text = gcs.Get(kHttpApiKey);
   if (!text.ok()) return text.status();
   const Json api = Json::parse(text->value_or(""), nullptr, /*allow_exceptions=*/false);
@@ -87,10 +88,10 @@ absl::StatusOr<std::optional<HostAndPort>> FindHeadApi(GcsClient& gcs) {
   if (host.empty() || port < 1 || port > 65535) return std::nullopt;
   auto trusted = IsTheHeads(gcs, host);
   if (!trusted.ok()) return trusted.status();
-  return *trusted ? std::optional(HostAndPort{host, static_cast<uint16_t>(port)}) : std::nullopt;
+  return *trusted ? std::optional(HostPort{host, static_cast<uint16_t>(port)}) : std::nullopt;
 }
 
-absl::StatusOr<Topology> AskHeadApi(const HostAndPort& api, const std::string& token_file) {
+absl::StatusOr<Topology> AskHeadApi(const HostPort& api, const std::string& token_file) {
   auto token = FindToken(token_file);
   if (!token.ok()) return token.status();
   httplib::Client client(api.host, api.port);
@@ -103,7 +104,7 @@ absl::StatusOr<Topology> AskHeadApi(const HostAndPort& api, const std::string& t
     body.append(data, size);
     return body.size() <= kMaxAnswer;
   });
-  const std::string where = JoinHostPort(api.host, api.port);
+  const std::string where = FormatHostPort(api.host, api.port);
   if (!answer)
     return absl::UnavailableError(
         fmt::format("the head's HTTP API at {} does not answer ({})", where, httplib::to_string(answer.error())));

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/host_port.h"
 #include "raylet_bridge/identity/node_identity.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
@@ -142,7 +143,7 @@ void NodeRoster::Note(const Known& gone, const ClusterNode* end, int64_t now_epo
 // A host that was started anew can be back before the GCS notices that it was gone. Several nodes of one host, on
 // loopback, share their name and address by design.
 bool NodeRoster::TakeSuccessor(const Known& gone, MonotonicTime now) {
-  if (IsLoopbackAddress(gone.node.address)) return false;
+  if (IsLoopback(gone.node.address)) return false;
   auto successor = std::find_if(known_.begin(), known_.end(), [&](const auto& entry) {
     const Known& other = entry.second;
     return !other.in_place_of_another && other.joined > gone.joined && now - other.joined <= kSuccessorWithin &&

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "raylet_bridge/engine_link/engine_client.h"
@@ -89,7 +90,7 @@ std::vector<std::string> EngineHost::Arguments() const {
   std::vector<std::string> words = {"--control-socket",
                                     socket_path_,
                                     "--listen",
-                                    JoinHostPort(options_.door_address, port),
+                                    FormatHostPort(options_.door_address, port),
                                     "--exit-without-lease",
                                     std::to_string(deadlines::kNextBridge().count() / 1000)};
   if (!options_.token_file.empty()) words.insert(words.end(), {"--token-file", options_.token_file});

@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <charconv>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "base/deadlines.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/token.h"
 #include "ray/gcs.grpc.pb.h"
@@ -270,25 +270,17 @@ class GrpcGcsClient : public GcsClient {
 
 }  // namespace
 
-absl::Status CheckHostPort(const std::string& address) {
-  size_t colon = address.rfind(':');
-  bool right = colon != std::string::npos && colon > 0;
-  if (right) {
-    std::string host = address.substr(0, colon);
-    bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    uint16_t port = 0;
-    const char* end = address.data() + address.size();
-    auto [rest, error] = std::from_chars(address.data() + colon + 1, end, port);
-    right = error == std::errc() && rest == end && port != 0 &&
-            (bracketed || host.find_first_of(":/[]") == std::string::npos);
-  }
-  if (right) return absl::OkStatus();
+absl::Status CheckGcsAddress(const std::string& address) {
+  auto parsed = ParseHostPort(address);
+  if (parsed.ok() && !parsed->host.empty() && parsed->port != 0 &&
+      parsed->host.find_first_of("/[]") == std::string::npos)
+    return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("'{}' is no GCS address: it must be host:port, 10.0.0.1:6379 say", Printable(address)));
 }
 
 absl::StatusOr<std::unique_ptr<GcsClient>> GcsClient::Create(GcsClientOptions options) {
-  if (auto right = CheckHostPort(options.address); !right.ok()) return right;
+  if (auto right = CheckGcsAddress(options.address); !right.ok()) return right;
   auto token = FindToken(options.token_file);
   if (!token.ok()) return token.status();
   auto channel = Connect(options.address);

@@ -23,7 +23,7 @@ struct GcsClientOptions {
 };
 
 // Refuses, with InvalidArgument, what is not host:port (an IPv6 address in brackets, [::1]:6379).
-absl::Status CheckHostPort(const std::string& address);
+absl::Status CheckGcsAddress(const std::string& address);
 
 // Thread-safe. Calls block for at most the timeout. Never exits or aborts because of what a GCS answers; after an
 // outage the next call simply works again. Codes: Unavailable (no GCS there), DeadlineExceeded, Unauthenticated (token

@@ -6,12 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 
 #include "absl/strings/escaping.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"
@@ -43,7 +43,7 @@ std::string HostName() {
 // The address that packets to `host_port` leave from. Nothing is sent: connecting a datagram socket only asks the
 // routing table.
 absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
-  auto peer = SplitHostPort(host_port, "--gcs-address");
+  auto peer = ParseHostPort(host_port, "--gcs-address");
   if (!peer.ok()) return peer.status();
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
@@ -84,7 +84,7 @@ absl::StatusOr<NodeIdentity> Standalone(const IdentityOptions& options) {
   }
   if (options.gcs_address.empty())
     return absl::InvalidArgumentError("--standalone needs --gcs-address HOST:PORT of the head's bridge, or --head");
-  if (auto right = CheckHostPort(options.gcs_address); !right.ok()) return right;
+  if (auto right = CheckGcsAddress(options.gcs_address); !right.ok()) return right;
   if (identity.address.empty()) {
     auto address = AddressTowards(options.gcs_address);
     if (!address.ok()) return address.status();
@@ -127,27 +127,6 @@ void WaitForRaylet(const IdentityOptions& options, std::stop_token stop) {
     watchdog.Turn();
     if (SleepUnlessStopped(stop, kLookForRaylets)) return;
   }
-}
-
-bool IsLoopbackAddress(const std::string& address) {
-  return address.starts_with("127.") || address == "::1" || address == "localhost";
-}
-
-std::string JoinHostPort(const std::string& host, int port) {
-  const bool is_v6 = host.find(':') != std::string::npos;
-  return is_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
-}
-
-absl::StatusOr<HostAndPort> SplitHostPort(const std::string& text, const std::string& flag) {
-  size_t colon = text.rfind(':');
-  HostAndPort result;
-  if (colon != std::string::npos && colon > 0) {
-    result.host = text.substr(0, colon);
-    if (result.host.starts_with('[') && result.host.ends_with(']')) result.host = result.host.substr(1, colon - 2);
-    auto [rest, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), result.port);
-    if (error == std::errc() && rest == text.data() + text.size()) return result;
-  }
-  return absl::InvalidArgumentError(fmt::format("{} is '{}': it must be ADDRESS:PORT", flag, Printable(text)));
 }
 
 }  // namespace netsense

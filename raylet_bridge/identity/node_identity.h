@@ -38,16 +38,4 @@ absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options);
 // manager hears that the program is ready, and waits.
 void WaitForRaylet(const IdentityOptions& options, std::stop_token stop);
 
-// True for 127.0.0.0/8, ::1 and localhost.
-bool IsLoopbackAddress(const std::string& address);
-// "10.0.0.1:80", "[::1]:80".
-std::string JoinHostPort(const std::string& host, int port);
-
-struct HostAndPort {
-  std::string host;
-  uint16_t port = 0;
-};
-// InvalidArgument names `flag`.
-absl::StatusOr<HostAndPort> SplitHostPort(const std::string& text, const std::string& flag);
-
 }  // namespace netsense

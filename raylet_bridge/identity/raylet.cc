@@ -50,7 +50,7 @@ bool ParseCommandLine(const std::string& command_line, RayletProcess& raylet) {
   raylet.node_id = absl::AsciiStrToLower(raylet.node_id);
   return raylet.node_id.size() == kNodeIdDigits &&
          std::all_of(raylet.node_id.begin(), raylet.node_id.end(), absl::ascii_isxdigit) &&
-         CheckHostPort(raylet.gcs_address).ok();
+         CheckGcsAddress(raylet.gcs_address).ok();
 }
 
 std::string List(const std::vector<RayletProcess>& raylets) {
@@ -123,10 +123,10 @@ absl::StatusOr<RayletProcess> ChooseRaylet(const std::vector<RayletProcess>& ray
 
 absl::StatusOr<std::string> FindGcsAddress(const std::string& flag, const std::string& proc) {
   if (!flag.empty()) {
-    if (auto right = CheckHostPort(flag); !right.ok()) return right;
+    if (auto right = CheckGcsAddress(flag); !right.ok()) return right;
     return flag;
   }
-  if (auto address = Env("RAY_ADDRESS"); CheckHostPort(address).ok()) return address;
+  if (auto address = Env("RAY_ADDRESS"); CheckGcsAddress(address).ok()) return address;
   const auto raylets = PreferOwnNetwork(FindRaylets(proc));
   std::set<std::string> addresses;
   for (const auto& raylet : raylets) addresses.insert(raylet.gcs_address);
@@ -135,7 +135,7 @@ absl::StatusOr<std::string> FindGcsAddress(const std::string& flag, const std::s
     return absl::FailedPreconditionError("raylets of several clusters run on this host; choose one by --gcs-address:" +
                                          List(raylets));
   std::string left(absl::StripAsciiWhitespace(ReadFile(CurrentClusterFile())));
-  if (CheckHostPort(left).ok()) return left;
+  if (CheckGcsAddress(left).ok()) return left;
   return absl::NotFoundError(
       "no GCS was named and none was found: give --gcs-address host:port, or set RAY_ADDRESS, or start Ray on this "
       "host");

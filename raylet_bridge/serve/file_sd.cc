@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "base/replace_file.h"
 #include "base/unique_fd.h"
@@ -32,9 +33,9 @@ std::string FileSdJson(const ClusterView& view, const std::string& cluster) {
   for (const ClusterNode& node : view.nodes) {
     auto door = view.doors.find(node.node_id);
     if (door == view.doors.end() || !door->second.ok()) continue;
-    const auto http = SplitHostPort(door->second->http, "http");
+    const auto http = ParseHostPort(door->second->http, "http");
     if (!http.ok() || http->port == 0) continue;
-    targets.push_back({{"targets", {JoinHostPort(node.address, http->port)}},
+    targets.push_back({{"targets", {FormatHostPort(node.address, http->port)}},
                        {"labels",
                         {{"job", "ray_network_sense"},
                          {"cluster", cluster},

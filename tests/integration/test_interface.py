@@ -172,6 +172,15 @@ def test_without_a_token_only_loopback_is_served():
     assert "--insecure" in refused.stderr
 
 
+@pytest.mark.parametrize("flag", ["--http-listen", "--gcs-listen"])
+@pytest.mark.parametrize("host", ["127.example.org", "0.0.0.0", "127.0.0.1.example.org"])
+def test_without_a_token_a_bridge_serves_loopback_only(flag, host):
+    """A name that looks like an address of loopback is anybody's: once that opened the GCS and the API to the network."""
+    environment = {key: value for key, value in os.environ.items() if "TOKEN" not in key} | {"HOME": "/nonexistent"}
+    refused = run("netsense-bridge", "run", "--standalone", "--head", flag, f"{host}:0", env=environment)
+    assert refused.returncode != 0 and "no token was found" in refused.stderr and host in refused.stderr, refused.stderr
+
+
 @pytest.mark.parametrize(
     "arguments, code",
     [

@@ -195,7 +195,7 @@ TEST(GcsClient, ABadAddressIsRefused) {
     EXPECT_EQ(GcsClient::Create({.address = address, .token_file = ""}).status().code(), StatusCode::kInvalidArgument)
         << address;
   for (const char* address : {"127.0.0.1:1", "head.example:6379", "[::1]:65535"})
-    EXPECT_TRUE(CheckHostPort(address).ok()) << address;
+    EXPECT_TRUE(CheckGcsAddress(address).ok()) << address;
 }
 
 TEST(GcsClient, TheNextCallAfterARestartWorks) {

@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
+#include "base/host_port.h"
 #include "base/logging.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
