@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "base/host_port.h"
+#include "base/socket.h"
 #include "bench/result_file.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

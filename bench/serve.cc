@@ -6,11 +6,11 @@
 
 #include "base/host_port.h"
 #include "base/process.h"
+#include "base/socket.h"
 #include "base/token.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"
 #include "engine/responder.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/socket.h"
 #include "engine/cumulative_histogram.h"
 #include "engine/inventory/to_proto.h"
 #include "engine/limits.h"
-#include "transports/socket.h"
 
 namespace netsense {
 

@@ -11,12 +11,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/socket.h"
 #include "base/unique_fd.h"
 #include "engine/inventory/addresses.h"
 #include "engine/inventory/sysfs_netdevs.h"
 #include "engine/inventory/sysfs_reader.h"
 #include "engine/inventory/to_proto.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

@@ -10,10 +10,10 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"
+#include "base/socket.h"
 #include "base/token.h"
 #include "engine/control_server.h"
 #include "engine/engine.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

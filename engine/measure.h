@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/socket.h"
 #include "engine/histogram.h"
 #include "engine/pinning.h"
 #include "transports/registry.h"
-#include "transports/socket.h"
 #include "transports/transport.h"
 
 namespace netsense {

@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 
+#include "base/socket.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "transports/checked_session.h"
-#include "transports/socket.h"
 
 namespace netsense {
 

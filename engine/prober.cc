@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 
 #include "absl/strings/str_cat.h"
+#include "base/socket.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "engine/port_counters.h"
 #include "transports/frame.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

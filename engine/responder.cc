@@ -12,11 +12,11 @@
 #include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/socket.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

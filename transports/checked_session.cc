@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "transports/socket.h"
+#include "base/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense {

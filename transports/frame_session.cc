@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "transports/socket.h"
+#include "base/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense {

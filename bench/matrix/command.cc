@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/flag_checks.h"
 #include "base/host_port.h"
+#include "base/socket.h"
 #include "base/token.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/run.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace matrix {

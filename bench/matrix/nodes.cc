@@ -18,8 +18,8 @@
 #include "base/host_port.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
+#include "base/socket.h"
 #include "engine/expectation.h"
-#include "transports/socket.h"
 
 namespace netsense::matrix {
 namespace {

@@ -15,8 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/host_port.h"
+#include "base/socket.h"
 #include "engine/inventory/sysfs_reader.h"
-#include "transports/socket.h"
 
 namespace netsense::inventory {
 namespace {

@@ -8,9 +8,9 @@
 #include <atomic>
 #include <thread>
 
+#include "base/socket.h"
 #include "base/unique_fd.h"
 #include "tests/lab/pace.h"
-#include "transports/socket.h"
 
 namespace netsense::conformance {
 

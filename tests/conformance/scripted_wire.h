@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/socket.h"
 #include "transports/frame.h"
-#include "transports/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::conformance {

@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
+#include "base/socket.h"
 #include "tests/lab/pace.h"
 #include "transports/door/dial.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

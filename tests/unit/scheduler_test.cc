@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/socket.h"
 #include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

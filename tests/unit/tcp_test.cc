@@ -8,9 +8,9 @@
 #include <functional>
 #include <thread>
 
+#include "base/socket.h"
 #include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
-#include "transports/socket.h"
 #include "transports/tcp/channel.h"
 #include "transports/tcp/factory.h"
 

@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
+#include "base/socket.h"
 #include "transports/door/framing.h"
 #include "transports/door/hello.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace {

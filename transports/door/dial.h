@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "transports/socket.h"
+#include "base/socket.h"
 #include "transports/transport.h"
 
 namespace netsense {

@@ -3,8 +3,8 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "base/socket.h"
 #include "transports/frame.h"
-#include "transports/socket.h"
 
 namespace netsense {
 

@@ -1,8 +1,8 @@
+#include "base/socket.h"
 #include "transports/grpc/completion.h"
 #include "transports/grpc/factory.h"
 #include "transports/grpc/responder.h"
 #include "transports/grpc/session.h"
-#include "transports/socket.h"
 
 namespace netsense {
 namespace grpc_backend {

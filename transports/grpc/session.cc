@@ -10,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/socket.h"
 #include "netsense/probe.grpc.pb.h"
 #include "transports/grpc/completion.h"
-#include "transports/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::grpc_backend {

@@ -8,10 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/socket.h"
 #include "transports/isolated/child.h"
 #include "transports/isolated/packet.h"
 #include "transports/isolated/thread_binding.h"
-#include "transports/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense {

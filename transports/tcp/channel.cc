@@ -9,8 +9,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/socket.h"
 #include "transports/busy_poll.h"
-#include "transports/socket.h"
 
 namespace netsense::tcp {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/process.h"
-#include "transports/socket.h"
+#include "base/socket.h"
 #include "transports/stream_meter.h"
 #include "transports/tcp/channel.h"
 #include "transports/tcp/factory.h"

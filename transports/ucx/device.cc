@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "transports/socket.h"
+#include "base/socket.h"
 
 namespace netsense::ucx {
 namespace {

@@ -13,10 +13,10 @@
 #include "absl/strings/str_split.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
+#include "base/socket.h"
 #include "netsense/ucx.pb.h"
 #include "transports/busy_poll.h"
 #include "transports/door/framing.h"
-#include "transports/socket.h"
 
 namespace netsense::ucx {
 namespace {

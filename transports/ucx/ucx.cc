@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/socket.h"
 #include "transports/frame_session.h"
-#include "transports/socket.h"
 #include "transports/ucx/context.h"
 #include "transports/ucx/device.h"
 #include "transports/ucx/endpoint.h"

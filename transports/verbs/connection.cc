@@ -11,9 +11,9 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "base/socket.h"
 #include "transports/busy_poll.h"
 #include "transports/door/framing.h"
-#include "transports/socket.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::verbs {

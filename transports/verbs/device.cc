@@ -12,7 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "transports/socket.h"
+#include "base/socket.h"
 
 namespace netsense::verbs {
 namespace {

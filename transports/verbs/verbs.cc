@@ -1,4 +1,4 @@
-#include "transports/socket.h"
+#include "base/socket.h"
 #include "transports/verbs/connection.h"
 #include "transports/verbs/device.h"
 #include "transports/verbs/factory.h"

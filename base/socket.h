@@ -1,5 +1,7 @@
 // TCP sockets with deadlines and a stop token: addresses, connect, listen, read and write whole buffers.
-// Everything here works on non-blocking sockets. Codes as in transport.h.
+// Everything here works on non-blocking sockets and blocks until done, until the deadline (DeadlineExceeded) or until
+// the stop token is triggered (Cancelled). Unavailable: refused, reset, closed, no such host. Internal: a shortage of
+// our own.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "transports/socket.h"
+#include "base/socket.h"
 
 #include <fcntl.h>
 #include <ifaddrs.h>
