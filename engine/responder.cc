@@ -10,13 +10,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/handshake/framing.h"
+#include "base/handshake/hello.h"
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/socket.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
-#include "transports/door/framing.h"
-#include "transports/door/hello.h"
 
 namespace netsense {
 namespace {

@@ -98,18 +98,5 @@ Echo EchoOf(const std::vector<uint8_t>& message, const FrameHeader& header, std:
 
 absl::Status LateEchoesOnly() { return absl::DeadlineExceededError("only late echoes of earlier pings in time"); }
 absl::Status WrongEcho() { return absl::DataLossError("the echo differs from what was sent"); }
-namespace {
-constexpr char kBrokenProtocol[] = "netsense/broken-protocol";
-}  // namespace
-
-absl::Status BrokenProtocol(std::string_view what) {
-  absl::Status status = absl::UnavailableError(absl::StrCat("the peer breaks the protocol: ", std::string(what)));
-  status.SetPayload(kBrokenProtocol, {});
-  return status;
-}
-
-bool ProberLeft(const absl::Status& status) {
-  return absl::IsUnavailable(status) && !status.GetPayload(kBrokenProtocol);
-}
 
 }  // namespace netsense

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -73,9 +72,5 @@ Echo EchoOf(const std::vector<uint8_t>& message, const FrameHeader& header, std:
 // The outcomes of a ping and of a stream that all backends share.
 absl::Status LateEchoesOnly();  // DeadlineExceeded: a lost ping
 absl::Status WrongEcho();       // DataLoss
-// Unavailable: the peer said `what`, for which the protocol has no place here.
-absl::Status BrokenProtocol(std::string_view what);
-// To a responder: the prober is gone, as it may. Not so who broke the protocol.
-bool ProberLeft(const absl::Status& status);
 
 }  // namespace netsense

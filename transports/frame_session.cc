@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
 #include "transports/stream_meter.h"
 
@@ -173,7 +174,7 @@ class FrameResponder {
   absl::Status Run() {
     while (true) {
       auto frame = carrier_.Receive(Deadline(), stop_);
-      if (ProberLeft(frame.status())) return absl::OkStatus();
+      if (PeerLeft(frame.status())) return absl::OkStatus();
       if (!frame.ok()) return frame.status();
       if (auto status = Answer(*frame); !status.ok()) return status;
     }

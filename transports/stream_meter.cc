@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/handshake/broken_protocol.h"
 
 namespace netsense {
 namespace {

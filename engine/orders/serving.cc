@@ -11,12 +11,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/handshake/broken_protocol.h"
+#include "base/handshake/framing.h"
 #include "base/logging.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/local_ports.h"
 #include "engine/orders/messages.h"
-#include "transports/door/framing.h"
 #include "transports/frame.h"
 
 namespace netsense {
@@ -177,7 +178,7 @@ absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transport
     v1::Order order;
     if (auto status = ReadFrame(connection.get(), &order, MonotonicNow() + limits.idle, stop); !status.ok()) {
       if (stop.stop_requested()) return absl::CancelledError("stopped");
-      return ProberLeft(status) ? absl::OkStatus() : status;
+      return PeerLeft(status) ? absl::OkStatus() : status;
     }
     v1::OrderAnswer answer;
     absl::Status outcome;

@@ -1,8 +1,8 @@
 #include "engine/orders/session.h"
 
+#include "base/handshake/framing.h"
 #include "base/logging.h"
 #include "engine/orders/messages.h"
-#include "transports/door/framing.h"
 
 namespace netsense {
 

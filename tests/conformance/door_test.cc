@@ -1,9 +1,9 @@
 // Who does not get in: the door decides that before the backend has its turn, and the backend lives on.
 #include <array>
 
+#include "base/handshake/hello.h"
 #include "base/socket.h"
 #include "tests/conformance/suite.h"
-#include "transports/door/hello.h"
 
 namespace netsense::conformance {
 namespace {

@@ -12,11 +12,11 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/handshake/framing.h"
 #include "base/socket.h"
 #include "netsense/verbs.pb.h"
 #include "tests/lab/pace.h"
 #include "tests/provider/fabric/fabric.h"
-#include "transports/door/framing.h"
 #include "transports/verbs/factory.h"
 
 namespace netsense::provider {

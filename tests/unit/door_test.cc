@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
+#include "base/handshake/framing.h"
+#include "base/handshake/hello.h"
 #include "base/socket.h"
 #include "tests/lab/pace.h"
 #include "transports/door/dial.h"
-#include "transports/door/framing.h"
-#include "transports/door/hello.h"
 
 namespace netsense {
 namespace {

@@ -1,4 +1,4 @@
-#include "transports/door/hello.h"
+#include "base/handshake/hello.h"
 
 #include <gtest/gtest.h>
 

@@ -4,12 +4,12 @@
 
 #include <limits>
 
+#include "base/handshake/framing.h"
 #include "engine/orders/messages.h"
 #include "engine/orders/serving.h"
 #include "engine/orders/session.h"
 #include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
-#include "transports/door/framing.h"
 
 namespace netsense {
 namespace {

@@ -15,10 +15,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/handshake/framing.h"
 #include "loopback_responder.h"
 #include "netsense/ucx.pb.h"
 #include "tests/lab/pace.h"
-#include "transports/door/framing.h"
 
 namespace netsense {
 namespace {

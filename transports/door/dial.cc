@@ -4,10 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/handshake/framing.h"
+#include "base/handshake/hello.h"
 #include "base/logging.h"
 #include "base/socket.h"
-#include "transports/door/framing.h"
-#include "transports/door/hello.h"
 
 namespace netsense {
 namespace {

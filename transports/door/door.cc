@@ -14,11 +14,11 @@
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
+#include "base/handshake/framing.h"
+#include "base/handshake/hello.h"
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/socket.h"
-#include "transports/door/framing.h"
-#include "transports/door/hello.h"
 
 namespace netsense {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
 #include "netsense/probe.grpc.pb.h"
 #include "transports/grpc/completion.h"

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
 #include "transports/busy_poll.h"
 

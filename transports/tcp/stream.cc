@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/handshake/broken_protocol.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::tcp {

@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/handshake/broken_protocol.h"
 #include "base/process.h"
 #include "base/socket.h"
 #include "transports/stream_meter.h"
@@ -128,7 +129,7 @@ class TcpResponder {
       MonotonicTime deadline = std::min(end_, MonotonicNow() + limits_.idle);
       channel_.SetTimeout(deadline);
       auto status = channel_.ReceiveFrame(kMaxPingPayload, last_frame_bytes_, deadline, stop_, &frame);
-      if (ProberLeft(status)) return absl::OkStatus();
+      if (PeerLeft(status)) return absl::OkStatus();
       if (status.ok()) status = Answer(frame);
       if (!status.ok()) {
         ResetOnClose(channel_.fd());

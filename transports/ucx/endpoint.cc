@@ -12,11 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/deadlines.h"
+#include "base/handshake/broken_protocol.h"
+#include "base/handshake/framing.h"
 #include "base/logging.h"
 #include "base/socket.h"
 #include "netsense/ucx.pb.h"
 #include "transports/busy_poll.h"
-#include "transports/door/framing.h"
 
 namespace netsense::ucx {
 namespace {

@@ -11,9 +11,10 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "base/handshake/broken_protocol.h"
+#include "base/handshake/framing.h"
 #include "base/socket.h"
 #include "transports/busy_poll.h"
-#include "transports/door/framing.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::verbs {

@@ -23,7 +23,7 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
 // The length that a prefix announces; Unavailable above the limit.
 absl::StatusOr<uint32_t> DecodeFrameLength(std::span<const uint8_t, kFramePrefixBytes> prefix);
 
-// On a connected non-blocking socket. Codes as in transport.h; Unavailable, too, for bytes that are no such message.
+// On a connected non-blocking socket. Codes as in socket.h; Unavailable, too, for bytes that are no such message.
 absl::Status WriteFrame(int fd, const google::protobuf::MessageLite& message, MonotonicTime deadline,
                         std::stop_token stop);
 absl::Status ReadFrame(int fd, google::protobuf::MessageLite* message, MonotonicTime deadline, std::stop_token stop);

@@ -1,8 +1,9 @@
-#include "transports/door/framing.h"
+#include "base/handshake/framing.h"
 
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
 #include "transports/frame.h"
 
