@@ -28,6 +28,9 @@ std::string TimeWords(double ms) {
 struct Range {
   double low, high;
 };
+struct RttRange : Range {
+  double quickest;  // of the last minutes
+};
 
 // Of the window's median, the smoothed figure, and for round trips the median of the last minutes; nothing where it
 // does not count.
@@ -38,13 +41,13 @@ std::optional<Range> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
   return Range{std::min(newest, *edge.bw_p50_mbps), std::max(newest, *edge.bw_p50_mbps)};
 }
 
-std::optional<Range> RttOf(const ReportEdge& edge) {
+std::optional<RttRange> RttOf(const ReportEdge& edge) {
   const auto& minutes = edge.rtt_distribution_ms;
   if (!edge.rtt_p50_ms || !minutes || minutes->count < SlowMarks::kFewestPings ||
       minutes->span_ms < SlowMarks::kShortestSpanMs)
     return {};
   const auto [low, high] = std::minmax({*edge.rtt_p50_ms, edge.rtt_ms.value_or(*edge.rtt_p50_ms), minutes->p50});
-  return Range{low, high};
+  return RttRange{{low, high}, minutes->min};
 }
 
 }  // namespace
@@ -137,9 +140,11 @@ SlowMark SlowMarks::Judge(const ReportEdge& edge, const Class& of, int64_t since
     const bool lasts = edge.bw_mbps.value_or(0) <= *edge.bw_p50_mbps + kSettled * usual;
     if (lasts) mark.bandwidth_times = usual / std::max(*edge.bw_p50_mbps, kLeastMbps);
   }
-  if (const auto rtt = RttOf(edge);
-      rtt && rules_.IsLate(rtt->low * kUsPerMs, usual_ms * kUsPerMs, of.noise_ms.value * kUsPerMs))
-    mark.rtt_times = *edge.rtt_p50_ms / usual_ms;
+  if (const auto rtt = RttOf(edge)) {
+    const double judged_ms = of.rtt_ms.is_best ? std::min(rtt->low, rtt->quickest) : rtt->low;
+    if (rules_.IsLate(judged_ms * kUsPerMs, usual_ms * kUsPerMs, of.noise_ms.value * kUsPerMs))
+      mark.rtt_times = *edge.rtt_p50_ms / usual_ms;
+  }
   if (mark.bandwidth_times > 0 || mark.rtt_times > 0)
     mark.words = mark.rtt_times == 0 ? &of.slow_words : mark.bandwidth_times == 0 ? &of.late_words : &of.both_words;
   return mark;

@@ -10,12 +10,14 @@
 //
 // Chance makes nobody slow: a stream of a millisecond loses one time slice of a busy host, and two of three of them
 // make a median. A bandwidth counts from kFewestProbes on (or a whole window), a round trip from kFewestPings within
-// kShortestSpanMs on. Of
-// its window's median and the smoothed figure (and of round trips the median of the last ten minutes) an edge is judged
-// by the better, and the others, which it is compared with, by the worse; a bandwidth is slow only once the smoothed
-// figure has come down to the median: after some six rounds. A round trip is late only beyond what 9 of 10 of a usual
-// edge's take anyway (where the best one is the measure: of the second best's, so that the two ways of one wire say
-// nothing of each other).
+// kShortestSpanMs on. Of its window's median and the smoothed figure (and of round trips the median of the last ten
+// minutes) an edge is judged by the better, and the others, which it is compared with, by the worse; a bandwidth is
+// slow only once the smoothed figure has come down to the median: after some six rounds. A round trip is late only
+// beyond what 9 of 10 of a usual edge's take anyway (where the best one is the measure: of the second best's, so that
+// the two ways of one wire say nothing of each other). And there even its quickest of the last ten minutes has to be
+// late: beside few others chance is large, and the threads of one session may wake late for minutes on a host that is
+// busy. So among three nodes it takes a path that is always late, and no queue that empties now and then; that one
+// shows in the bandwidth.
 #pragma once
 
 #include <cstddef>
