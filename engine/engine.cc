@@ -88,7 +88,7 @@ v1::EngineInfo Engine::Info() const {
   info.set_door_address(responder_->door_options().host);
   info.set_door_port(responder_->port());
   info.set_door_requires_token(!responder_->door_options().token.empty());
-  for (v1::TransportInfo& transport : DescribeTransports(transports_)) *info.add_transports() = std::move(transport);
+  for (v1::TransportInfo& transport : transports_.Describe()) *info.add_transports() = std::move(transport);
   auto node = machine_.Read();
   if (!node.ok()) {
     // The options fitted when we started: a port that they name is gone, say. The others are still there.
@@ -159,20 +159,6 @@ Engine::Update Engine::Collect(uint64_t after) const {
 
 void Engine::WaitForNews(uint64_t after, std::chrono::milliseconds timeout, std::stop_token stop) const {
   scheduler_.WaitForNews(after, timeout, stop);
-}
-
-std::vector<v1::TransportInfo> DescribeTransports(const TransportRegistry& transports) {
-  std::vector<v1::TransportInfo> list;
-  for (const auto& transport : transports.all()) {
-    v1::TransportInfo& info = list.emplace_back();
-    info.set_name(std::string(transport->name()));
-    auto status = transport->availability();
-    info.set_available(status.ok());
-    info.set_reason(std::string(status.message()));
-    for (std::string& name : transport->capabilities().Names()) info.add_capabilities(std::move(name));
-    for (std::string& mode : transport->capabilities().modes) info.add_modes(std::move(mode));
-  }
-  return list;
 }
 
 }  // namespace netsense

@@ -61,7 +61,4 @@ class Engine {
   std::atomic<uint64_t> clamped_wishes_ = 0;
 };
 
-// Every backend of this build with what it can do, or why it cannot run here.
-std::vector<v1::TransportInfo> DescribeTransports(const TransportRegistry& transports);
-
 }  // namespace netsense

@@ -45,7 +45,7 @@ int Fail(const absl::Status& status) {
 int ListTransports(bool as_json) {
   TransportRegistry transports;
   nlohmann::json list = nlohmann::json::array();
-  for (const v1::TransportInfo& info : DescribeTransports(transports)) {
+  for (const v1::TransportInfo& info : transports.Describe()) {
     std::vector<std::string> capabilities(info.capabilities().begin(), info.capabilities().end());
     list.push_back({{"name", info.name()},
                     {"available", info.available()},

@@ -34,4 +34,18 @@ absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const 
   return absl::UnimplementedError(absl::StrCat("no transport '", std::string(name), "' here; there is: ", known));
 }
 
+std::vector<v1::TransportInfo> TransportRegistry::Describe() const {
+  std::vector<v1::TransportInfo> list;
+  for (const auto& transport : transports_) {
+    v1::TransportInfo& info = list.emplace_back();
+    info.set_name(std::string(transport->name()));
+    auto status = transport->availability();
+    info.set_available(status.ok());
+    info.set_reason(std::string(status.message()));
+    for (std::string& name : transport->capabilities().Names()) info.add_capabilities(std::move(name));
+    for (std::string& mode : transport->capabilities().modes) info.add_modes(std::move(mode));
+  }
+  return list;
+}
+
 }  // namespace netsense

@@ -15,10 +15,8 @@
 #include "base/handshake/framing.h"
 #include "base/logging.h"
 #include "base/utf8.h"
-#include "engine/engine.h"
 #include "engine/local_ports.h"
 #include "engine/orders/messages.h"
-#include "transports/frame.h"
 
 namespace netsense {
 namespace {
@@ -93,7 +91,7 @@ class Orders {
     node->set_software_version(NETSENSE_VERSION);
     if (v1::Port port = PortOfAddress(LocalAddress(connection_)); !port.name().empty())
       *node->add_ports() = std::move(port);
-    for (v1::TransportInfo& transport : DescribeTransports(transports_)) *node->add_transports() = std::move(transport);
+    for (v1::TransportInfo& transport : transports_.Describe()) *node->add_transports() = std::move(transport);
     node->set_max_stream_bytes(limits_.max_stream_bytes);
   }
 
