@@ -12,6 +12,7 @@
 #include <iostream>
 #include <list>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "base/deadlines.h"
@@ -58,24 +59,12 @@ v1::ChildOutcome OutcomeOf(const absl::StatusOr<StreamSample>& sample) {
 class StreamWatch {
  public:
   StreamWatch(int socket, const std::atomic<uint64_t>* moved) : over_(eventfd(0, EFD_CLOEXEC)) {
-    if (!over_) return;  // no descriptor left: then it runs to its bounds, and nobody sees how far it is
-    thread_ = std::thread([this, socket, moved] {
-      constexpr int kTellMs = 100;
-      pollfd over{over_.get(), POLLIN, 0}, order{socket, POLLIN, 0};
-      while (over.revents == 0) {
-        pollfd wait[] = {over, order};
-        const bool finishing = source_.stop_requested();
-        const int ready = poll(wait, finishing ? 1 : 2, moved == nullptr ? -1 : kTellMs);
-        if (ready < 0) continue;
-        over.revents = wait[0].revents;
-        if (!finishing && wait[1].revents != 0) source_.request_stop();
-        if (over.revents == 0 && moved != nullptr) {
-          v1::ChildOutcome told;
-          told.set_moved_bytes(moved->load(std::memory_order_relaxed));
-          (void)SendPacket(socket, told);
-        }
-      }
-    });
+    try {
+      if (over_) thread_ = std::thread([this, socket, moved] { Run(socket, moved); });
+    } catch (const std::system_error&) {
+    }
+    // No descriptor or thread left: then it runs to its bounds, and nobody sees how far it is.
+    if (!thread_.joinable() && moved != nullptr) Tell(socket, kMovedNotKnown);
   }
   ~StreamWatch() {
     if (!thread_.joinable()) return;
@@ -85,6 +74,26 @@ class StreamWatch {
   std::stop_token token() const { return source_.get_token(); }
 
  private:
+  static void Tell(int socket, uint64_t moved) {
+    v1::ChildOutcome told;
+    told.set_moved_bytes(moved);
+    (void)SendPacket(socket, told);
+  }
+
+  void Run(int socket, const std::atomic<uint64_t>* moved) {
+    constexpr int kTellMs = 100;
+    pollfd over{over_.get(), POLLIN, 0}, order{socket, POLLIN, 0};
+    while (over.revents == 0) {
+      pollfd wait[] = {over, order};
+      const bool finishing = source_.stop_requested();
+      const int ready = poll(wait, finishing ? 1 : 2, moved == nullptr ? -1 : kTellMs);
+      if (ready < 0) continue;
+      over.revents = wait[0].revents;
+      if (!finishing && wait[1].revents != 0) source_.request_stop();
+      if (over.revents == 0 && moved != nullptr) Tell(socket, moved->load(std::memory_order_relaxed));
+    }
+  }
+
   UniqueFd over_;
   std::stop_source source_;
   std::thread thread_;
