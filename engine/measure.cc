@@ -15,9 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/process.h"
-#include "engine/expectation.h"
-#include "engine/port_counters.h"
 #include "engine/probe_session.h"
+#include "engine/stream_evidence.h"
 
 namespace netsense {
 namespace {
@@ -303,12 +302,7 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
 
   std::stop_source abort;
   AbortAfterStop abort_after_stop(stop, &abort);
-  auto counters = [&runs] {
-    PortCounters now = ReadPortCounters(runs.front()->opened().port);
-    for (const auto& run : runs) AddTcpCounters(run->opened().connection.get(), &now);
-    return now;
-  };
-  PortCounters before;
+  std::optional<StreamEvidence> evidence;
   std::latch first_open(1);
   std::barrier<> start(static_cast<std::ptrdiff_t>(runs.size()) + 1);
   {
@@ -328,7 +322,9 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
       }
     }
     start.arrive_and_wait();
-    before = counters();
+    std::vector<const ProbeSession*> streams;
+    for (const auto& run : runs) streams.push_back(&run->opened());
+    evidence.emplace(streams.front()->port, std::move(streams));
     start.arrive_and_wait();
     try {
       if (on_interval) watch = std::jthread([&](const std::stop_token& over) { Watch(runs, on_interval, over); });
@@ -347,11 +343,11 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   result.sample = Total(result.streams);
   const ProbeSession& first = runs.front()->opened();
   result.binding = first.binding;
-  result.counters = CounterDeltas(before, counters());
+  result.counters = evidence->Counted();
   result.peer = first.session->peer();
   result.details = first.session->details();
   result.interrupted = stop.stop_requested();
-  result.expected = Expect(EndOf(first.port), EndOf(result.peer, first.port.fabric()), request.target.transport);
+  result.expected = evidence->Expected(request.target.transport);
   if (request.directions.size() > 1 && result.expected.bps() > 0) {  // links and PCIe carry as much the other way
     result.expected.set_bps(2 * result.expected.bps());
     result.expected.set_limit(absl::StrCat(result.expected.limit(), ", each way"));

@@ -8,7 +8,7 @@
 #include "base/socket.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
-#include "engine/port_counters.h"
+#include "engine/stream_evidence.h"
 #include "transports/frame.h"
 
 namespace netsense {
@@ -81,15 +81,10 @@ BandwidthOutcome ProbeBandwidth(const ProbeContext& context, const v1::PlannedPa
     outcome.stream = probe.status();
     return outcome;
   }
-  auto counters = [&] {
-    PortCounters now = ReadPortCounters(port);
-    AddTcpCounters(probe->connection.get(), &now);
-    return now;
-  };
-  const PortCounters before = counters();
+  const StreamEvidence evidence(port, {&*probe});
   outcome.stream = probe->session->Stream({.bytes = bytes}, deadline, stop);
-  outcome.counters = CounterDeltas(before, counters());
-  outcome.expected = Expect(EndOf(port), EndOf(probe->session->peer(), port.fabric()), path.transport());
+  outcome.counters = evidence.Counted();
+  outcome.expected = evidence.Expected(path.transport());
   return outcome;
 }
 
