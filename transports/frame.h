@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
 
 namespace netsense {
 
@@ -69,8 +71,41 @@ enum class Echo {
 };
 Echo EchoOf(const std::vector<uint8_t>& message, const FrameHeader& header, std::span<const uint8_t> payload);
 
-// The outcomes of a ping and of a stream that all backends share.
 absl::Status LateEchoesOnly();  // DeadlineExceeded: a lost ping
 absl::Status WrongEcho();       // DataLoss
+
+// Takes frames until one is the echo of the ping `message`: `receive` gives the next, as absl::StatusOr<FrameView>. The
+// view holds until the next call. DeadlineExceeded: only late echoes came; DataLoss: something else; or what `receive`
+// fails with.
+struct FrameView {
+  FrameHeader header;
+  std::span<const uint8_t> payload;
+};
+template <typename Receive>
+absl::Status AwaitEcho(const std::vector<uint8_t>& message, MonotonicTime deadline, const Receive& receive) {
+  while (true) {
+    const absl::StatusOr<FrameView> frame = receive();
+    if (!frame.ok()) return frame.status();
+    const Echo echo = EchoOf(message, frame->header, frame->payload);
+    if (echo == Echo::kOurs) return absl::OkStatus();
+    if (echo == Echo::kWrong) return WrongEcho();
+    if (MonotonicNow() >= deadline) return LateEchoesOnly();
+  }
+}
+
+// Segments that both ends' TCP has sent again from one echo to the next.
+class RetransmitCount {
+ public:
+  // `ours` so far, and the pong's.
+  uint32_t SinceLast(uint32_t ours, uint32_t peers) {
+    const uint32_t both = (ours - ours_) + ((peers - peers_) & kPongRetransmits);
+    ours_ = ours;
+    peers_ = peers;
+    return both;
+  }
+
+ private:
+  uint32_t ours_ = 0, peers_ = 0;
+};
 
 }  // namespace netsense

@@ -8,6 +8,7 @@
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
 #include "transports/stream_meter.h"
+#include "transports/stream_receiver.h"
 
 namespace netsense {
 namespace {
@@ -50,27 +51,22 @@ absl::StatusOr<StreamSample::Sent> SendStream(FrameCarrier& carrier, uint64_t no
 
 absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec,
                                            uint64_t max_bytes, MonotonicTime deadline, const std::stop_token& stop) {
-  StreamMeter meter(spec.window, spec.bytes, spec.moved);
+  StreamReceiver receiver(spec, max_bytes, deadline);
   while (!spec.finish.stop_requested()) {
-    const MonotonicTime until = std::min(deadline, meter.look_at());
-    auto frame = carrier.Receive(until, stop);
-    if (absl::IsDeadlineExceeded(frame.status()) && until < deadline) {
-      if (auto moves = meter.Look(MonotonicNow()); !moves.ok()) return moves;
+    auto frame = carrier.Receive(receiver.until(), stop);
+    if (absl::IsDeadlineExceeded(frame.status())) {
+      if (auto goes_on = receiver.Waited(); !goes_on.ok()) return goes_on;
       continue;
     }
     if (!frame.ok()) return frame.status();
     if (frame->header.nonce != nonce) return NotOfThisSession();
-    if (frame->header.kind == FrameKind::kStreamEnd) break;
-    if (frame->header.kind != FrameKind::kPong) {  // the late echo of a ping that was given up
-      if (frame->header.kind != FrameKind::kChunk) return BrokenProtocol("a frame that does not belong into a stream");
-      if (frame->header.payload_bytes > max_bytes - meter.bytes())
-        return absl::ResourceExhaustedError("the stream is longer than the session was granted");
-      meter.Add(frame->header.payload_bytes, frame->received_at);
-    }
-    if (auto moves = meter.Look(frame->received_at); !moves.ok()) return moves;
-    if (frame->received_at >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
+    auto part = receiver.Judge(frame->header);
+    if (!part.ok()) return part.status();
+    if (*part == StreamReceiver::Part::kEnd) break;
+    const uint64_t bytes = *part == StreamReceiver::Part::kChunk ? frame->header.payload_bytes : 0;
+    if (auto goes_on = receiver.Count(bytes, frame->received_at); !goes_on.ok()) return goes_on;
   }
-  return meter.Finish();
+  return receiver.Finish();
 }
 
 class FrameSession final : public Session {
@@ -88,7 +84,7 @@ class FrameSession final : public Session {
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, door_.get());
     auto sample = RunPing(spec, deadline, stop);
-    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) broken_ = true;
+    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) Break();
     return sample;
   }
 
@@ -97,7 +93,7 @@ class FrameSession final : public Session {
     if (broken_) return absl::UnavailableError("the session is over");
     ShutdownOnStop guard(stop, door_.get());
     auto sample = RunStream(spec, deadline, stop);
-    if (!sample.ok()) broken_ = true;
+    if (!sample.ok()) Break();
     return sample;
   }
 
@@ -105,6 +101,11 @@ class FrameSession final : public Session {
   SessionDetails details() const override { return carrier_->details(); }
 
  private:
+  void Break() {
+    broken_ = true;
+    ResetOnClose(door_.get());  // nobody waits for what is still in its buffer
+  }
+
   absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
     if (stop.stop_requested()) return absl::CancelledError("stopped");  // the echo may come before anybody would wait
     EncodePing(grant_.session_nonce(), ++sequence_, spec.payload_bytes, &message_);
@@ -113,17 +114,17 @@ class FrameSession final : public Session {
     MonotonicTime sent_at = MonotonicNow();
     if (auto status = carrier_->Post(); !status.ok()) return status;
     absl::StatusOr<FrameCarrier::Incoming> echo;
-    while (true) {
+    auto status = AwaitEcho(message_, deadline, [&]() -> absl::StatusOr<FrameView> {
       echo = carrier_->Receive(deadline, stop);
       if (!echo.ok()) return echo.status();
-      const Echo kind = EchoOf(message_, echo->header, echo->payload);
-      if (kind == Echo::kOurs) break;
-      if (kind == Echo::kWrong) return WrongEcho();
-      if (MonotonicNow() >= deadline) return LateEchoesOnly();
-    }
+      return FrameView{echo->header, echo->payload};
+    });
+    if (!status.ok()) return status;
     RttSample sample;
     sample.rtt = echo->received_at - sent_at;
-    sample.responder_hold = UnpackPong(echo->header.value).hold;
+    const PongValue pong = UnpackPong(echo->header.value);
+    sample.responder_hold = pong.hold;
+    if (const auto ours = carrier_->retransmits()) sample.retransmits = retransmits_.SinceLast(*ours, pong.retransmits);
     return sample;
   }
 
@@ -157,6 +158,7 @@ class FrameSession final : public Session {
   const std::unique_ptr<FrameCarrier> carrier_;
   std::vector<uint8_t> message_;
   uint64_t sequence_ = 0;
+  RetransmitCount retransmits_;
   bool broken_ = false;
 };
 
@@ -189,8 +191,6 @@ class FrameResponder {
       case FrameKind::kPing:
         return Echo(frame);
       case FrameKind::kStreamOrder:
-        if (connection_.request.purpose() != v1::SESSION_PURPOSE_STREAM)
-          return absl::PermissionDeniedError("a stream in a session that was granted for pings");
         return RunStream(frame);
       default:
         return absl::InvalidArgumentError("a frame that a prober does not send");
@@ -201,20 +201,18 @@ class FrameResponder {
     if (limits_.hold_pings.count() > 0) std::this_thread::sleep_for(limits_.hold_pings);
     FrameHeader header = ping.header;
     header.kind = FrameKind::kPong;
-    header.value = PackPong((MonotonicNow() - ping.received_at).count(), false, 0);
+    header.value = PackPong((MonotonicNow() - ping.received_at).count(), false, retransmits_);
     ComposeFrame(header, ping.payload, &message_);
     if (auto status = carrier_.Prepare(message_, Deadline(), stop_); !status.ok()) return status;
-    return carrier_.Post();
+    auto status = carrier_.Post();
+    retransmits_ = carrier_.retransmits().value_or(0);
+    return status;
   }
 
   absl::Status RunStream(const FrameCarrier::Incoming& frame) {
-    v1::StreamOrder order;
-    if (!ParsePayload(frame.payload, &order)) return absl::InvalidArgumentError("a stream order that cannot be read");
-    auto spec = SpecOf(order);
+    auto spec = ReadOrder(connection_.request, frame.payload, carrier_.max_chunk());
     if (!spec.ok()) return spec.status();
     const uint64_t max_bytes = connection_.request.max_stream_bytes();
-    if (spec->message_bytes > carrier_.max_chunk())
-      return absl::InvalidArgumentError("a stream of larger messages than this transport has");
     if (spec->direction == Direction::kFromPeer)
       return SendStream(carrier_, nonce_, *spec, max_bytes, end_, stop_).status();
     auto sample = carrier_.pulls() ? carrier_.Pull(*spec, max_bytes, end_, stop_)
@@ -231,6 +229,7 @@ class FrameResponder {
   const MonotonicTime end_;
   const std::stop_token& stop_;
   const uint64_t nonce_;
+  uint32_t retransmits_ = 0;  // after the last echo: not while a ping is timed
   std::vector<uint8_t> message_;
 };
 
@@ -246,7 +245,9 @@ std::unique_ptr<Session> MakeFrameSession(DoorConnection connection, std::unique
 
 absl::Status ServeFrames(const DoorConnection& connection, FrameCarrier& carrier, const ServeLimits& limits,
                          const std::stop_token& stop) {
-  return FrameResponder(connection, carrier, limits, stop).Run();
+  auto status = FrameResponder(connection, carrier, limits, stop).Run();
+  if (!status.ok()) ResetOnClose(connection.fd.get());
+  return status;
 }
 
 absl::Status ExchangeReady(FrameCarrier& carrier, uint64_t nonce, MonotonicTime deadline, const std::stop_token& stop) {

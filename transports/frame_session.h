@@ -1,9 +1,10 @@
-// Sessions over anything that carries frames: what UCX and verbs share. The backend brings a FrameCarrier, this file
-// the measuring.
+// Sessions over anything that carries frames: what UCX, verbs and gRPC (mode "stream") share. The backend brings a
+// FrameCarrier, this file the measuring.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -43,14 +44,17 @@ class FrameCarrier {
   virtual absl::StatusOr<StreamSample> Pull(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                                             const std::stop_token& stop);
 
+  // Segments that this end's TCP has sent again so far, where frames travel by TCP and the kernel tells.
+  virtual std::optional<uint32_t> retransmits() const { return {}; }
+
   virtual uint32_t max_ping_payload() const = 0;
   virtual uint32_t usual_chunk() const = 0;  // bytes of a stream's message, unless the spec says otherwise
   virtual uint32_t max_chunk() const = 0;
   virtual SessionDetails details() const = 0;
 };
 
-// `connection` as the door gave it; its descriptor outlives the carrier, which was made on it. The two sides have said
-// kReady to each other when the first ping starts.
+// `connection` as the door gave it; its descriptor outlives the carrier, which was made on it. A session that fails
+// resets it. Where a fabric connects with the first message, the two sides have said kReady to each other before.
 std::unique_ptr<Session> MakeFrameSession(DoorConnection connection, std::unique_ptr<FrameCarrier> carrier);
 
 // Serves until the prober leaves.

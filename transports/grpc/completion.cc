@@ -77,10 +77,10 @@ std::vector<uint8_t> Join(const std::vector<grpc::Slice>& slices) {
   return bytes;
 }
 
-grpc::ByteBuffer ChunkMessage(uint64_t nonce, uint64_t sequence, uint32_t bytes) {
+grpc::ByteBuffer ChunkMessage(const FrameHeader& header) {
   static const std::vector<uint8_t> kZeros(kMaxChunkBytes);
-  RawFrame frame{{.kind = FrameKind::kChunk, .payload_bytes = bytes, .nonce = nonce, .sequence = sequence}, {}};
-  frame.payload.emplace_back(kZeros.data(), bytes, grpc::Slice::STATIC_SLICE);
+  RawFrame frame{header, {}};
+  frame.payload.emplace_back(kZeros.data(), header.payload_bytes, grpc::Slice::STATIC_SLICE);
   return frame.ToMessage();
 }
 

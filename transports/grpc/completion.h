@@ -61,7 +61,7 @@ struct RawFrame {
   grpc::ByteBuffer ToMessage() const;
 };
 std::vector<uint8_t> Join(const std::vector<grpc::Slice>& slices);
-// A chunk whose zeros are one static buffer.
-grpc::ByteBuffer ChunkMessage(uint64_t nonce, uint64_t sequence, uint32_t bytes);
+// A chunk of at most kMaxChunkBytes, whose zeros are one static buffer.
+grpc::ByteBuffer ChunkMessage(const FrameHeader& header);
 
 }  // namespace netsense::grpc_backend

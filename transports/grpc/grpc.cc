@@ -1,8 +1,10 @@
 #include "base/socket.h"
 #include "transports/grpc/completion.h"
 #include "transports/grpc/factory.h"
-#include "transports/grpc/responder.h"
-#include "transports/grpc/session.h"
+#include "transports/grpc/prober_stream.h"
+#include "transports/grpc/responder_stream.h"
+#include "transports/grpc/unary_responder.h"
+#include "transports/grpc/unary_session.h"
 
 namespace netsense {
 namespace grpc_backend {
@@ -29,13 +31,20 @@ class GrpcTransport final : public Transport {
     if (!status.ok()) return status;
     status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class());
     if (!status.ok()) return status;
-    return OpenSession(std::move(connection), deadline, stop);
+    if (connection.request.options().mode() != kStream) return OpenUnarySession(std::move(connection), deadline, stop);
+    auto stream = ProberStream::Open(&connection, deadline, stop);
+    if (!stream.ok()) return stream.status();
+    return MakeFrameSession(std::move(connection), *std::move(stream));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class());
     if (!status.ok()) return status;
-    return Respond(std::move(connection), limits, std::move(stop));
+    if (connection.request.options().mode() != kStream) return ServeUnary(std::move(connection), limits, stop);
+    auto stream = ResponderStream::Accept(&connection, MonotonicNow() + limits.open, stop);
+    if (!stream.ok()) return stream.status();
+    ShutdownOnStop guard(stop, connection.fd.get());
+    return ServeFrames(connection, **stream, limits, stop);
   }
 };
 

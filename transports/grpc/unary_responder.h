@@ -1,4 +1,4 @@
-// The responder's end of a gRPC session: a server without a listening port, on one connection.
+// The responder's end of a gRPC session in mode "unary".
 #pragma once
 
 #include "absl/status/status.h"
@@ -7,6 +7,6 @@
 namespace netsense::grpc_backend {
 
 // Codes as Transport::Serve.
-absl::Status Respond(DoorConnection connection, const ServeLimits& limits, std::stop_token stop);
+absl::Status ServeUnary(DoorConnection connection, const ServeLimits& limits, const std::stop_token& stop);
 
 }  // namespace netsense::grpc_backend

@@ -7,6 +7,7 @@
 
 #include "base/handshake/broken_protocol.h"
 #include "transports/stream_meter.h"
+#include "transports/stream_receiver.h"
 
 namespace netsense::tcp {
 namespace {
@@ -61,12 +62,13 @@ namespace {
 
 // What receives, until it has, until the stream stalls, or until the deadline.
 template <typename Receive>
-absl::Status WhileItMoves(StreamMeter& meter, MonotonicTime deadline, const Receive& receive) {
+absl::Status WhileItMoves(Channel& channel, StreamReceiver& receiver, const Receive& receive) {
   while (true) {
-    const MonotonicTime until = std::min(deadline, meter.look_at());
+    const MonotonicTime until = receiver.until();
+    channel.SetTimeout(until);
     auto status = receive(until);
-    if (!absl::IsDeadlineExceeded(status) || until >= deadline) return status;
-    if (auto moves = meter.Look(MonotonicNow()); !moves.ok()) return moves;
+    if (!absl::IsDeadlineExceeded(status)) return status;
+    if (auto goes_on = receiver.Waited(); !goes_on.ok()) return goes_on;
   }
 }
 
@@ -74,39 +76,28 @@ absl::Status WhileItMoves(StreamMeter& meter, MonotonicTime deadline, const Rece
 
 absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, const StreamSpec& spec, uint64_t max_bytes,
                                            MonotonicTime deadline, const std::stop_token& stop) {
-  StreamMeter meter(spec.window, spec.bytes, spec.moved);
-  uint64_t announced = 0;
-  while (true) {
-    if (spec.finish.stop_requested()) return meter.Finish();
+  StreamReceiver receiver(spec, max_bytes, deadline);
+  while (!spec.finish.stop_requested()) {
     FrameHeader header;
-    auto status = WhileItMoves(meter, deadline, [&](MonotonicTime until) {
-      channel.SetTimeout(until);
-      return channel.ReceiveHeader(until, stop, &header);
-    });
+    auto status = WhileItMoves(channel, receiver,
+                               [&](MonotonicTime until) { return channel.ReceiveHeader(until, stop, &header); });
     if (!status.ok()) return status;
-    if (header.kind == FrameKind::kStreamEnd) return meter.Finish();
-    // The late echo of a ping that was given up is dropped.
-    const bool late_echo = header.kind == FrameKind::kPong && header.payload_bytes <= kMaxPingPayload;
-    if (header.kind != FrameKind::kChunk && !late_echo)
-      return BrokenProtocol("a frame that does not belong into a stream");
-    if (header.payload_bytes > kMaxMessage) return BrokenProtocol("a chunk larger than allowed");
-    if (!late_echo && header.payload_bytes > max_bytes - announced)
-      return absl::ResourceExhaustedError("the stream is longer than the session was granted");
-    if (!late_echo) announced += header.payload_bytes;
+    if (header.payload_bytes > (header.kind == FrameKind::kPong ? kMaxPingPayload : kMaxMessage))
+      return BrokenProtocol("a frame larger than allowed");
+    auto part = receiver.Judge(header);
+    if (!part.ok()) return part.status();
+    if (*part == StreamReceiver::Part::kEnd) break;
     for (size_t left = header.payload_bytes; left > 0;) {
       size_t dropped = 0;
-      status = WhileItMoves(meter, deadline, [&](MonotonicTime until) {
-        channel.SetTimeout(until);
-        return channel.DropPayload(left, stop, &dropped);
-      });
+      status =
+          WhileItMoves(channel, receiver, [&](MonotonicTime) { return channel.DropPayload(left, stop, &dropped); });
       if (!status.ok()) return status;
-      const MonotonicTime now = MonotonicNow();
-      if (!late_echo) meter.Add(dropped, now);
       left -= dropped;
-      if (auto moves = meter.Look(now); !moves.ok()) return moves;
-      if (now >= deadline) return absl::DeadlineExceededError("the stream did not end in time");
+      status = receiver.Count(*part == StreamReceiver::Part::kChunk ? dropped : 0, MonotonicNow());
+      if (!status.ok()) return status;
     }
   }
+  return receiver.Finish();
 }
 
 }  // namespace netsense::tcp

@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "base/socket.h"
 #include "transports/stream_meter.h"
+#include "transports/stream_receiver.h"
 #include "transports/tcp/channel.h"
 #include "transports/tcp/factory.h"
 #include "transports/tcp/stream.h"
@@ -34,16 +35,13 @@ class TcpSession final : public Session {
     MonotonicTime sent_at = MonotonicNow();
     if (auto status = channel_.SendStamped(message_, stop); !status.ok()) return Broken(status);
     Channel::Frame frame;
-    while (true) {
-      auto status = channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame);
-      if (absl::IsDeadlineExceeded(status)) return status;
-      if (!status.ok()) return Broken(status);
-      const Echo echo = EchoOf(message_, frame.header, frame.payload);
-      if (echo == Echo::kOurs) break;
-      if (echo == Echo::kWrong) return Broken(WrongEcho());
-      if (MonotonicNow() >= deadline) return LateEchoesOnly();
-    }
-    return SampleOf(frame, sent_at);
+    auto status = AwaitEcho(message_, deadline, [&]() -> absl::StatusOr<FrameView> {
+      auto received = channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame);
+      if (!received.ok()) return received;
+      return FrameView{frame.header, frame.payload};
+    });
+    if (status.ok()) return SampleOf(frame, sent_at);
+    return absl::IsDeadlineExceeded(status) ? status : Broken(status);
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
@@ -65,10 +63,7 @@ class TcpSession final : public Session {
     sample.rtt = frame.received_at - sent_at;
     const auto [hold, from_arrival, retransmits] = UnpackPong(frame.header.value);
     sample.responder_hold = hold;
-    const uint32_t ours = Retransmits(channel_.fd());
-    sample.retransmits = (ours - own_retransmits_) + ((retransmits - peer_retransmits_) & kPongRetransmits);
-    own_retransmits_ = ours;
-    peer_retransmits_ = retransmits;
+    sample.retransmits = retransmits_.SinceLast(Retransmits(channel_.fd()), retransmits);
     const int64_t departure = channel_.TakeDeparture();
     if (!from_arrival || departure == 0 || frame.arrival == 0) return sample;
     const nanoseconds stamped(frame.arrival - departure);
@@ -108,7 +103,7 @@ class TcpSession final : public Session {
   Channel channel_;
   std::vector<uint8_t> message_;
   uint64_t sequence_ = 0;
-  uint32_t own_retransmits_ = 0, peer_retransmits_ = 0;  // at the last answer
+  RetransmitCount retransmits_;
   bool broken_ = false;
 };
 
@@ -117,10 +112,9 @@ class TcpResponder {
   TcpResponder(DoorConnection connection, const ServeLimits& limits, std::stop_token stop)
       : limits_(limits),
         end_(MonotonicNow() + limits.total),
-        max_stream_bytes_(connection.request.max_stream_bytes()),
+        request_(std::move(connection.request)),
         stop_(std::move(stop)),
-        channel_(std::move(connection.fd), connection.grant.session_nonce(), connection.grant.wait_mode()),
-        stream_allowed_(connection.request.purpose() == v1::SESSION_PURPOSE_STREAM) {}
+        channel_(std::move(connection.fd), connection.grant.session_nonce(), connection.grant.wait_mode()) {}
 
   absl::Status Run() {
     ShutdownOnStop guard(stop_, channel_.fd());
@@ -144,7 +138,6 @@ class TcpResponder {
       case FrameKind::kPing:
         return Echo(frame);
       case FrameKind::kStreamOrder:
-        if (!stream_allowed_) return absl::PermissionDeniedError("a stream in a session that was granted for pings");
         return RunStream(frame);
       default:
         return absl::InvalidArgumentError("a frame that a prober does not send");
@@ -175,17 +168,13 @@ class TcpResponder {
   }
 
   absl::Status RunStream(const Channel::Frame& frame) {
-    v1::StreamOrder order;
-    if (!ParsePayload(frame.payload, &order)) return absl::InvalidArgumentError("a stream order that cannot be read");
-    auto spec = SpecOf(order);
+    auto spec = ReadOrder(request_, frame.payload, kMaxMessage);
     if (!spec.ok()) return spec.status();
-    if (spec->message_bytes > kMaxMessage)
-      return absl::InvalidArgumentError("a stream of larger messages than this transport has");
     const uint64_t sequence = frame.header.sequence;
     last_frame_bytes_ = kHeaderBytes;
     if (spec->direction == Direction::kFromPeer)
-      return SendStream(channel_, *spec, max_stream_bytes_, end_, stop_).status();
-    auto sample = ReceiveStream(channel_, *spec, max_stream_bytes_, end_, stop_);
+      return SendStream(channel_, *spec, request_.max_stream_bytes(), end_, stop_).status();
+    auto sample = ReceiveStream(channel_, *spec, request_.max_stream_bytes(), end_, stop_);
     if (!sample.ok()) return sample.status();
     ComposeMessage(FrameKind::kStreamReport, channel_.nonce(), sequence, ReportOf(*sample), &reply_);
     return channel_.Send(reply_, stop_);
@@ -193,10 +182,9 @@ class TcpResponder {
 
   const ServeLimits limits_;
   const MonotonicTime end_;
-  const uint64_t max_stream_bytes_;
+  const v1::OpenSession request_;
   const std::stop_token stop_;
   Channel channel_;
-  const bool stream_allowed_;
   std::vector<uint8_t> reply_;
   size_t last_frame_bytes_ = kHeaderBytes;
   uint32_t retransmits_ = 0;  // after the last echo: not while a ping is timed
