@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "base/deadlines.h"
@@ -47,9 +48,11 @@ class Loaded {
     const auto seconds = std::chrono::nanoseconds(static_cast<int64_t>(flags_.duration_s.value_or(2) * 1e9));
     const PingRequest best_effort = RequestOf(target, seconds);
     PingRequest priority = best_effort;
-    priority.target.options.set_traffic_class(flags_.priority_class);
-    priority.target.options.set_service_level(flags_.priority_level);
-    const bool has_classes = target.transport != "ucx";
+    const auto transport = transports_.Find(target.transport);
+    const bool has_classes = transport.ok() && (*transport)->capabilities().HasOption(kTrafficClass);
+    auto& wishes = *priority.target.options.mutable_values();
+    wishes[kTrafficClass] = std::to_string(flags_.priority_class);
+    if (flags_.priority_level > 0) wishes[kServiceLevel] = std::to_string(flags_.priority_level);
 
     std::optional<Progress> progress(std::in_place, target.transport + " idle and under load", 2 * seconds + kRampUp,
                                      out->for_people());
@@ -207,7 +210,8 @@ Command AddLoaded(CLI::App& program) {
   app->add_option("--priority-tclass", flags->priority_class,
                   "traffic class of the high-priority session (default 184: DSCP EF)")
       ->check(CLI::Range(0, 255));
-  app->add_option("--priority-sl", flags->priority_level, "verbs: service level of the high-priority session")
+  app->add_option("--priority-sl", flags->priority_level,
+                  "service level of the high-priority session, where the transport has one")
       ->check(CLI::Range(0, 15));
   return {app, [flags](const std::stop_token& stop) { return Loaded(*flags, stop).Run(); }};
 }

@@ -3,9 +3,12 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/flag_checks.h"
 #include "base/host_port.h"
 #include "base/token.h"
@@ -37,6 +40,57 @@ absl::Status WithAdvice(const absl::Status& status) {
 // Of what goes to the peer in a message.
 std::string IsUtf8(const std::string& text) {
   return ToUtf8(text) == text ? "" : "'" + ToUtf8(text) + "' is no UTF-8: a name of a device or a mode is";
+}
+
+// What each backend says, with its name before it.
+std::string EachOf(const TransportRegistry& transports, const std::function<std::string(const Capabilities&)>& words) {
+  std::string all;
+  for (const auto& transport : transports.all())
+    if (const std::string its = words(transport->capabilities()); !its.empty())
+      absl::StrAppend(&all, all.empty() ? "" : "; ", std::string(transport->name()), ": ", its);
+  return all;
+}
+
+// A flag for each option that some backend declares, and who does.
+void AddTransportFlags(CLI::App* command, v1::TransportOptions* options) {
+  const TransportRegistry transports;
+  const std::string group = "Transport";
+  const std::string devices = EachOf(transports, [](const Capabilities& capabilities) { return capabilities.devices; });
+  command
+      ->add_option("--mode", *options->mutable_mode(),
+                   absl::StrCat("one of the transport's ways (", ModesInWords(transports), ")"))
+      ->check(IsUtf8)
+      ->group(group);
+  command->add_option("-d,--device,--ib-dev", *options->mutable_device(), absl::StrCat("our device (", devices, ")"))
+      ->check(IsUtf8)
+      ->group(group);
+  command->add_option("--peer-device", *options->mutable_peer_device(), "the responder's device")
+      ->check(IsUtf8)
+      ->group(group);
+  struct Declared {
+    OptionSpec option;
+    std::vector<std::string> by;
+  };
+  std::vector<Declared> all;
+  for (const auto& transport : transports.all())
+    for (const OptionSpec& option : transport->capabilities().options) {
+      auto found =
+          std::find_if(all.begin(), all.end(), [&](const Declared& known) { return known.option.name == option.name; });
+      if (found == all.end()) found = all.insert(found, {option, {}});
+      found->by.emplace_back(transport->name());
+    }
+  for (const auto& [option, by] : all) {
+    auto keep = [options, name = option.name](const std::string& value) { (*options->mutable_values())[name] = value; };
+    auto* flag = command->add_option_function<std::string>(option.flags, keep,
+                                                           absl::StrCat(absl::StrJoin(by, ", "), ": ", option.help));
+    flag->group(group)->type_name(option.is_number() ? "UINT" : "TEXT");
+    if (!option.choices.empty())
+      flag->check(CLI::IsMember(option.choices));
+    else if (option.is_number())
+      flag->check(CLI::Range(option.least, option.most));
+    else
+      flag->check(IsUtf8);
+  }
 }
 
 }  // namespace
@@ -77,44 +131,17 @@ void AddMeasureFlags(CLI::App* command, MeasureFlags* flags) {
       ->group(output);
   command->add_option("--csv", flags->output.csv, "the rows' main columns as CSV, into a file or -")->group(output);
 
-  const std::string group = "Transport";
-  v1::TransportOptions* options = &flags->options;
-  command
-      ->add_option("--mode", *options->mutable_mode(),
-                   "one of the transport's ways (grpc: unary, stream; verbs: write, read)")
-      ->check(IsUtf8)
-      ->group(group);
-  command
-      ->add_option("-d,--device,--ib-dev", *options->mutable_device(),
-                   "our device: verbs rxe0 or mlx5_0:1, ucx a list as UCX_NET_DEVICES")
-      ->check(IsUtf8)
-      ->group(group);
-  command->add_option("--peer-device", *options->mutable_peer_device(), "the responder's device")
-      ->check(IsUtf8)
-      ->group(group);
-  command->add_option("--ucx-tls", *options->mutable_ucx_tls(), "UCX transports, as UCX_TLS (default ^shm)")
-      ->check(IsUtf8)
-      ->group(group);
-  command->add_option("--ucx-rails", flags->ucx_rails, "rails of one UCX stream (default 1)")
-      ->check(CLI::Range(1, 16))
-      ->group(group);
-  command->add_option("-x,--gid-index", flags->gid_index, "verbs: our GID (default: RoCE v2, of the address)")
-      ->check(CLI::Range(0, 255))
-      ->group(group);
-  command->add_option("--peer-gid-index", flags->peer_gid_index, "verbs: the responder's GID")
-      ->check(CLI::Range(0, 255))
-      ->group(group);
-  command->add_option("-S,--sl", flags->service_level, "verbs: service level")->check(CLI::Range(0, 15))->group(group);
-  command->add_option("--tclass", flags->traffic_class, "traffic class: DSCP and ECN, both ways (tcp, grpc, verbs)")
-      ->check(CLI::Range(0, 255))
-      ->group(group);
-  command->add_option("-m,--mtu,--path-mtu", flags->path_mtu, "verbs: path MTU (default: the smaller of both ports)")
-      ->check(CLI::IsMember({256, 512, 1024, 2048, 4096}))
-      ->group(group);
+  AddTransportFlags(command, &flags->options);
   command->add_option("--source-address", flags->from.address, "local address to measure from");
   command->add_option(
       "--interface", flags->from.netdev,
       "network device to measure by, whatever the routes say (give the responder its own, for the way back)");
+}
+
+std::string ModesInWords(const TransportRegistry& transports) {
+  return EachOf(transports, [](const Capabilities& capabilities) {
+    return capabilities.modes.size() > 1 ? absl::StrJoin(capabilities.modes, ", ") : "";
+  });
 }
 
 void AddWaitModeFlags(CLI::App* command, MeasureFlags* flags) {
@@ -168,12 +195,6 @@ absl::StatusOr<MeasureTarget> TargetOf(const MeasureFlags& flags, const std::str
   target.options = flags.options;
   target.pinning = flags.door.pinning;
   target.pinning.enabled = !flags.door.no_pin;
-  target.options.set_ucx_max_rndv_rails(flags.ucx_rails);
-  target.options.set_service_level(flags.service_level);
-  target.options.set_traffic_class(flags.traffic_class);
-  target.options.set_path_mtu(flags.path_mtu);
-  if (flags.gid_index) target.options.set_gid_index(*flags.gid_index);
-  if (flags.peer_gid_index) target.options.set_peer_gid_index(*flags.peer_gid_index);
   return target;
 }
 

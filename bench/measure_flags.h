@@ -32,14 +32,14 @@ struct MeasureFlags {
   uint32_t repeat = 1;
   LocalEnd from;
   v1::TransportOptions options;
-  std::optional<uint32_t> gid_index, peer_gid_index;
-  uint32_t ucx_rails = 0, service_level = 0, traffic_class = 0, path_mtu = 0;
   std::string memory = "host";
   bool blocking = false;
   bool busy_poll = false;
   OutputOptions output;
 };
 void AddMeasureFlags(CLI::App* command, MeasureFlags* flags);
+// Of those that have several: "grpc: unary, stream; ...".
+std::string ModesInWords(const TransportRegistry& transports);
 void AddWaitModeFlags(CLI::App* command, MeasureFlags* flags);
 void AddRttThreshold(CLI::App* command, MeasureFlags* flags);
 void AddBandwidthThresholds(CLI::App* command, MeasureFlags* flags);

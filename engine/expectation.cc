@@ -15,9 +15,8 @@ constexpr double kInfiniband = 8 + 12 + 4 + 2;
 constexpr double kTcp = 40 + 12;
 constexpr double kPcieEfficiency = 256.0 / (256 + 24);
 
-double LinkEfficiency(const PathEnd& end, const std::string& transport) {
+double LinkEfficiency(const PathEnd& end, bool rdma) {
   const double mtu = end.mtu > 0 ? end.mtu : 1500;
-  const bool rdma = UsesRdma(transport);
   if (rdma && end.fabric == v1::FABRIC_KIND_INFINIBAND) return 4096 / (4096 + kInfiniband);
   if (rdma && end.fabric == v1::FABRIC_KIND_ROCE) return RdmaMtu(end.mtu) / (RdmaMtu(end.mtu) + kEthernet + kRoce);
   return (mtu - kTcp) / (mtu + kEthernet);
@@ -28,8 +27,6 @@ std::string Pcie(const v1::PcieLink& link) {
 }
 
 }  // namespace
-
-bool UsesRdma(const std::string& transport) { return transport == "verbs" || transport == "ucx"; }
 
 double RdmaMtu(uint32_t mtu) {
   for (uint32_t rdma : {4096u, 2048u, 1024u, 512u, 256u})
@@ -58,7 +55,7 @@ PathEnd EndOf(const v1::SessionReply::Grant& grant, v1::FabricKind fabric) {
           fabric};
 }
 
-v1::ExpectedBandwidth Expect(const PathEnd& from, const PathEnd& to, const std::string& transport) {
+v1::ExpectedBandwidth Expect(const PathEnd& from, const PathEnd& to, bool rdma) {
   v1::ExpectedBandwidth expected;
   for (const PathEnd* end : {&from, &to}) {
     if (end->speed_bps == 0) {
@@ -67,7 +64,7 @@ v1::ExpectedBandwidth Expect(const PathEnd& from, const PathEnd& to, const std::
       return expected;
     }
     const double rate = static_cast<double>(end->speed_bps);
-    const double link = rate * LinkEfficiency(*end, transport);
+    const double link = rate * LinkEfficiency(*end, rdma);
     const double pcie = end->pcie_gbps * 1e9 * kPcieEfficiency;
     if (expected.bps() == 0 || link < expected.bps()) {
       expected.set_bps(link);

@@ -21,8 +21,6 @@ PathEnd EndOf(const v1::Port& port);
 // What the responder said of itself.
 PathEnd EndOf(const v1::SessionReply::Grant& grant, v1::FabricKind fabric);
 
-// Whether the transport sends packets of an RDMA path MTU where the port has one.
-bool UsesRdma(const std::string& transport);
 // The largest RDMA MTU that fits into a network device's: 256 to 4096; 1024 where even 256 does not, or the MTU is not
 // known.
 double RdmaMtu(uint32_t netdev_mtu);
@@ -32,7 +30,7 @@ double RdmaMtu(uint32_t netdev_mtu);
 //   RoCE v2             M / (M + 14 + 4 + 20 + 20 IP + 8 UDP + 12 BTH + 4 ICRC), M = the RDMA MTU (Annex A17)
 //   InfiniBand          M / (M + 8 LRH + 12 BTH + 4 ICRC + 2 VCRC), M = 4096 (IBTA Vol. 1)
 //   PCIe                256 / (256 + 24): a TLP of 256 bytes with header, framing and CRC (PCIe Base, 2.2)
-// `transport` is the one that is measured: tcp and grpc go over TCP; ucx and verbs by the port's fabric.
-v1::ExpectedBandwidth Expect(const PathEnd& from, const PathEnd& to, const std::string& transport);
+// `rdma`: the transport moves by RDMA where the ports have it (Capabilities); else it goes over TCP.
+v1::ExpectedBandwidth Expect(const PathEnd& from, const PathEnd& to, bool rdma);
 
 }  // namespace netsense

@@ -347,7 +347,7 @@ absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transp
   result.peer = first.session->peer();
   result.details = first.session->details();
   result.interrupted = stop.stop_requested();
-  result.expected = evidence->Expected(request.target.transport);
+  result.expected = evidence->Expected();
   if (request.directions.size() > 1 && result.expected.bps() > 0) {  // links and PCIe carry as much the other way
     result.expected.set_bps(2 * result.expected.bps());
     result.expected.set_limit(absl::StrCat(result.expected.limit(), ", each way"));

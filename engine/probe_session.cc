@@ -14,9 +14,12 @@ absl::StatusOr<ProbeSession> OpenProbe(const TransportRegistry& transports, cons
                                        const std::stop_token& stop) {
   auto transport = transports.Find(request.transport());
   if (!transport.ok()) return absl::InternalError(transport.status().message());  // our side lacks it
+  const Capabilities capabilities = (*transport)->capabilities();
+  if (auto fit = CheckOptions(request.options(), (*transport)->name(), capabilities); !fit.ok()) return fit;
   auto connection = DialDoor(target, request, deadline, stop);
   if (!connection.ok()) return connection.status();
   ProbeSession probe;
+  probe.rdma = capabilities.rdma;
   probe.port = PortOfAddress(LocalAddress(connection->fd.get()));
   if (pinning != nullptr) {
     probe.binding = pinning->Plan(probe.port);

@@ -18,6 +18,7 @@ struct ProbeSession {
   std::unique_ptr<Session> session;
   UniqueFd connection;  // a second descriptor of the door's connection; none when there was none left
   v1::Port port;        // that it leaves by; empty where that cannot be told
+  bool rdma = false;    // as Capabilities
   v1::Binding binding;  // of this thread, from now on
 };
 

@@ -40,8 +40,8 @@ absl::StatusOr<ProbeSession> Open(const ProbeContext& context, const v1::Planned
 
 // Payload of a ping that is one full packet on this port's way: TCP says what it takes a segment to be, RDMA sends
 // packets of its path MTU. 0 = not known.
-uint32_t FullSegment(const ProbeSession& probe, const std::string& transport) {
-  if (UsesRdma(transport)) return static_cast<uint32_t>(RdmaMtu(probe.port.mtu()));
+uint32_t FullSegment(const ProbeSession& probe) {
+  if (probe.rdma) return static_cast<uint32_t>(RdmaMtu(probe.port.mtu()));
   int segment = 0;
   socklen_t size = sizeof(segment);
   if (getsockopt(probe.connection.get(), IPPROTO_TCP, TCP_MAXSEG, &segment, &size) != 0) return 0;
@@ -84,7 +84,7 @@ BandwidthOutcome ProbeBandwidth(const ProbeContext& context, const v1::PlannedPa
   const StreamEvidence evidence(port, {&*probe});
   outcome.stream = probe->session->Stream({.bytes = bytes}, deadline, stop);
   outcome.counters = evidence.Counted();
-  outcome.expected = evidence.Expected(path.transport());
+  outcome.expected = evidence.Expected();
   return outcome;
 }
 
@@ -94,7 +94,7 @@ std::string FindBlackHole(const ProbeContext& context, const v1::PlannedPath& pa
   auto probe = Open(context, path, self_node_id, v1::SESSION_PURPOSE_PING, 0, MonotonicNow() + timeout, stop);
   if (!probe.ok()) return "";
   const uint32_t small = path.ping_payload_bytes();
-  const uint32_t segment = FullSegment(*probe, path.transport());
+  const uint32_t segment = FullSegment(*probe);
   auto ping = [&](uint32_t payload) {
     return probe->session->Ping({.payload_bytes = payload}, MonotonicNow() + timeout, stop).status();
   };

@@ -123,6 +123,8 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
     auto transport = transports_->Find(request.transport());
     if (!transport.ok())
       return Admission::Refuse(v1::REFUSAL_CODE_TRANSPORT, std::string(transport.status().message()));
+    auto fit = CheckOptions(request.options(), (*transport)->name(), (*transport)->capabilities());
+    if (!fit.ok()) return Admission::Refuse(v1::REFUSAL_CODE_OPTIONS, std::string(fit.message()));
     admission.transport = *transport;
   }
   {

@@ -1,5 +1,7 @@
 #include "engine/scheduler.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <algorithm>
 #include <random>
 
@@ -24,7 +26,7 @@ bool SameWay(const v1::PlannedPath& a, const v1::PlannedPath& b) {
   return a.dst_node_id() == b.dst_node_id() && a.dst_address() == b.dst_address() && a.dst_port() == b.dst_port() &&
          a.transport() == b.transport() && a.source_address() == b.source_address() &&
          a.source_port() == b.source_port() && a.destination_port() == b.destination_port() &&
-         a.options().SerializeAsString() == b.options().SerializeAsString();
+         google::protobuf::util::MessageDifferencer::Equals(a.options(), b.options());
 }
 
 std::chrono::milliseconds Interval(const v1::PlannedPath& spec) {

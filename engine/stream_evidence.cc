@@ -11,8 +11,9 @@ StreamEvidence::StreamEvidence(const v1::Port& port, std::vector<const ProbeSess
 
 std::vector<v1::CounterDelta> StreamEvidence::Counted() const { return CounterDeltas(before_, Read()); }
 
-v1::ExpectedBandwidth StreamEvidence::Expected(const std::string& transport) const {
-  return Expect(EndOf(port_), EndOf(streams_.front()->session->peer(), port_.fabric()), transport);
+v1::ExpectedBandwidth StreamEvidence::Expected() const {
+  const ProbeSession& first = *streams_.front();
+  return Expect(EndOf(port_), EndOf(first.session->peer(), port_.fabric()), first.rdma);
 }
 
 PortCounters StreamEvidence::Read() const {

@@ -2,7 +2,6 @@
 // path could carry at best.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "engine/port_counters.h"
@@ -20,7 +19,7 @@ class StreamEvidence {
 
   // What they have counted since.
   std::vector<v1::CounterDelta> Counted() const;
-  v1::ExpectedBandwidth Expected(const std::string& transport) const;
+  v1::ExpectedBandwidth Expected() const;
 
  private:
   PortCounters Read() const;

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-
 namespace netsense {
 
 std::vector<std::string> Capabilities::Names() const {
@@ -14,28 +11,14 @@ std::vector<std::string> Capabilities::Names() const {
   if (stream_from_peer) names.emplace_back("stream_from_peer");
   if (busy_poll) names.emplace_back("busy_poll");
   if (responder_hold) names.emplace_back("responder_hold");
+  if (!devices.empty()) names.emplace_back("device");
+  if (rdma) names.emplace_back("rdma");
+  if (needs_rdma) names.emplace_back("needs_rdma");
   return names;
 }
 
-absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view name, const Capabilities& capabilities,
-                          const KnownOptions& known) {
-  auto refuse = [&](const char* what) {
-    return absl::InvalidArgumentError(absl::StrCat(std::string(name), " has no option ", what));
-  };
-  const auto& modes = capabilities.modes;
-  if (!options.mode().empty() && std::find(modes.begin(), modes.end(), options.mode()) == modes.end())
-    return absl::InvalidArgumentError(
-        absl::StrCat(std::string(name), " has no mode '", options.mode(), "'; there is: ", absl::StrJoin(modes, ", ")));
-  if (!known.device && !options.device().empty()) return refuse("device");
-  if (!known.device && !options.peer_device().empty()) return refuse("peer device");
-  if (!known.ucx && !options.ucx_tls().empty()) return refuse("ucx tls");
-  if (!known.ucx && options.ucx_max_rndv_rails() != 0) return refuse("ucx rails");
-  if (!known.rdma && options.has_gid_index()) return refuse("gid index");
-  if (!known.rdma && options.has_peer_gid_index()) return refuse("peer gid index");
-  if (!known.rdma && options.service_level() != 0) return refuse("service level");
-  if (!known.traffic_class && options.traffic_class() != 0) return refuse("traffic class");
-  if (!known.rdma && options.path_mtu() != 0) return refuse("path MTU");
-  return absl::OkStatus();
+bool Capabilities::HasOption(std::string_view name) const {
+  return std::any_of(options.begin(), options.end(), [name](const OptionSpec& option) { return option.name == name; });
 }
 
 }  // namespace netsense

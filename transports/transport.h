@@ -44,6 +44,7 @@
 #include "base/unique_fd.h"
 #include "netsense/measurement.pb.h"
 #include "netsense/session.pb.h"
+#include "transports/options.h"
 
 namespace netsense {
 
@@ -162,20 +163,16 @@ struct Capabilities {
   uint32_t max_ping_payload_bytes = 0;
   uint32_t max_message_bytes = 0;  // of a stream
   std::vector<std::string> modes;  // of TransportOptions.mode, the default first
+  // How TransportOptions.device and peer_device are written, in words; empty = its sessions go by addresses alone.
+  std::string devices;
+  bool rdma = false;        // moves by RDMA where both ports have an RDMA device
+  bool needs_rdma = false;  // and does not go without
+  std::vector<OptionSpec> options;
 
+  // Those that are there, as others hear of them (TransportInfo.capabilities).
   std::vector<std::string> Names() const;
+  bool HasOption(std::string_view name) const;
 };
-
-// Which of TransportOptions' knobs a backend has beside `mode`.
-struct KnownOptions {
-  bool device = false;  // device, peer_device
-  bool ucx = false;     // ucx_tls, ucx_max_rndv_rails
-  bool rdma = false;    // gid_index, peer_gid_index, service_level, path_mtu
-  bool traffic_class = false;
-};
-// InvalidArgument names the option that backend `name` does not have: a wish is never dropped in silence.
-absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view name, const Capabilities& capabilities,
-                          const KnownOptions& known);
 
 // How long a responder bears with a prober.
 struct ServeLimits {

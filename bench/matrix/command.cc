@@ -65,7 +65,7 @@ Command AddMatrix(CLI::App& program) {
       ->delimiter(',')
       ->capture_default_str();
   app->add_option("--mode", flags->settings.mode,
-                  "one of the transport's ways (grpc: unary, stream; verbs: write, read)");
+                  absl::StrCat("one of the transport's ways (", ModesInWords(TransportRegistry()), ")"));
   app->add_option("-s,--size", flags->settings.payload_bytes, "payload bytes of a ping, each way")
       ->check(CLI::Range(0, 65536))
       ->capture_default_str();

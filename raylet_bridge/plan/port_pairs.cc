@@ -27,16 +27,15 @@ std::string DeviceOf(const v1::Port& port) {
   return port.rdma_device().empty() ? port.netdev() : absl::StrCat(port.rdma_device(), ":", port.rdma_port());
 }
 
-std::optional<PortPair> Pair(const v1::Port& from, const v1::Port& to, const std::string& transport) {
+std::optional<PortPair> Pair(const v1::Port& from, const v1::Port& to, bool by_device, bool needs_rdma) {
   if (from.fabric() != to.fabric()) return std::nullopt;
   PortPair pair;
   pair.source = from.name();
   pair.destination = to.name();
   std::tie(pair.source_address, pair.destination_address) = AddressPair(from, to);
-  const bool by_device = transport == "verbs" || transport == "ucx";
   if (!by_device) return pair.source_address.empty() ? std::nullopt : std::optional(pair);
   const bool rdma = !from.rdma_device().empty() && !to.rdma_device().empty();
-  if (!rdma && (transport == "verbs" || pair.source_address.empty())) return std::nullopt;
+  if (!rdma && (needs_rdma || pair.source_address.empty())) return std::nullopt;
   pair.options.set_device(DeviceOf(from));
   pair.options.set_peer_device(DeviceOf(to));
   return pair;
@@ -45,12 +44,13 @@ std::optional<PortPair> Pair(const v1::Port& from, const v1::Port& to, const std
 }  // namespace
 
 std::vector<PortPair> SameRails(const DoorRecord& from, const DoorRecord& to, const std::string& transport) {
+  const bool by_device = Has(from, transport, kByDevice), needs_rdma = Has(from, transport, kNeedsRdma);
   std::vector<PortPair> pairs;
   for (uint32_t rail = 0; rail < std::min(CountRails(from), CountRails(to)); ++rail) {
     const v1::Port* ours = PortOfRail(from, rail);
     const v1::Port* theirs = PortOfRail(to, rail);
     if (ours == nullptr || theirs == nullptr) continue;
-    if (auto pair = Pair(*ours, *theirs, transport)) {
+    if (auto pair = Pair(*ours, *theirs, by_device, needs_rdma)) {
       pair->rail = rail;
       pairs.push_back(*std::move(pair));
     }
@@ -68,7 +68,7 @@ std::optional<PortPair> CrossRail(const DoorRecord& from, const DoorRecord& to, 
   const v1::Port* a = PortOfRail(from, source);
   const v1::Port* b = PortOfRail(to, destination);
   if (a == nullptr || b == nullptr || source == destination) return std::nullopt;
-  auto pair = Pair(*a, *b, transport);
+  auto pair = Pair(*a, *b, Has(from, transport, kByDevice), Has(from, transport, kNeedsRdma));
   if (pair) pair->cross_rail = true;
   return pair;
 }

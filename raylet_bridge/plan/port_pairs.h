@@ -23,8 +23,8 @@ struct PortPair {
   v1::TransportOptions options;  // names the devices where the transport is told by device
 };
 
-// Every rail that both nodes have, of the same fabric and fit for `transport` (tcp and grpc need addresses of one
-// family, verbs needs RDMA devices), in rising order.
+// Every rail that both nodes have, of the same fabric and fit for `transport` by what `from` says of it (it needs
+// addresses of one family, or RDMA devices), in rising order.
 std::vector<PortPair> SameRails(const DoorRecord& from, const DoorRecord& to, const std::string& transport);
 
 // One pair of different rails, the same each time for these nodes and another one for others, so that a cluster tries

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "raylet_bridge/records/json_fields.h"
@@ -39,6 +40,15 @@ v1::Port ParsePort(const Json& object) {
   return port;
 }
 
+constexpr std::array kOfPaths = {kByDevice, kNeedsRdma};
+
+std::vector<std::string> OfPaths(const v1::TransportInfo& transport) {
+  std::vector<std::string> names;
+  for (const std::string& name : transport.capabilities())
+    if (std::find(kOfPaths.begin(), kOfPaths.end(), name) != kOfPaths.end()) names.push_back(name);
+  return names;
+}
+
 // Names and rails are each one port's: a second port of that name is left out, and a rail counts for the first.
 void AddPort(v1::Port port, DoorRecord* door) {
   for (const v1::Port& other : door->ports) {
@@ -59,10 +69,19 @@ DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address
   door.incarnation = fmt::format("{:016x}", info.incarnation());
   door.version = info.software_version();
   door.ports.assign(info.ports().begin(), info.ports().end());
-  for (const v1::TransportInfo& transport : info.transports())
-    if (transport.available()) door.transports.push_back(transport.name());
+  for (const v1::TransportInfo& transport : info.transports()) {
+    if (!transport.available()) continue;
+    door.transports.push_back(transport.name());
+    if (auto names = OfPaths(transport); !names.empty()) door.capabilities[transport.name()] = std::move(names);
+  }
   door.ts_ms = ts_ms;
   return door;
+}
+
+bool Has(const DoorRecord& door, const std::string& transport, const char* capability) {
+  const auto names = door.capabilities.find(transport);
+  return names != door.capabilities.end() &&
+         std::find(names->second.begin(), names->second.end(), capability) != names->second.end();
 }
 
 bool SameDoor(const DoorRecord& a, const DoorRecord& b) {
@@ -106,9 +125,16 @@ Json DoorToJson(const DoorRecord& door) {
                      {"rdma_port", port.rdma_port()},
                      {"pci_address", port.pci_address()},
                      {"rail", port.has_rail() ? Json(port.rail()) : Json(nullptr)}});
-  return {{"schema_version", 1},       {"node_id", door.node_id},         {"address", door.address},
-          {"port", door.port},         {"incarnation", door.incarnation}, {"version", door.version},
-          {"ports", std::move(ports)}, {"transports", door.transports},   {"http", door.http},
+  return {{"schema_version", 1},
+          {"node_id", door.node_id},
+          {"address", door.address},
+          {"port", door.port},
+          {"incarnation", door.incarnation},
+          {"version", door.version},
+          {"ports", std::move(ports)},
+          {"transports", door.transports},
+          {"capabilities", door.capabilities},
+          {"http", door.http},
           {"ts_ms", door.ts_ms}};
 }
 
@@ -128,6 +154,10 @@ absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::s
     for (const Json& entry : *ports)
       if (entry.is_object() && door.ports.size() < kMaxEntries) AddPort(ParsePort(entry), &door);
   door.transports = StringsAt(*document, "transports");
+  if (auto of = document->find("capabilities"); of != document->end() && of->is_object())
+    for (const std::string& transport : door.transports)
+      if (auto names = StringsAt(*of, transport.c_str()); !names.empty())
+        door.capabilities[transport] = std::move(names);
   door.http = StringAt(*document, "http").value_or("");
   door.ts_ms = IntegerAt(*document, "ts_ms").value_or(0);
   return door;

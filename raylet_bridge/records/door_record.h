@@ -24,9 +24,16 @@ struct DoorRecord {
   std::string version;
   std::vector<v1::Port> ports;
   std::vector<std::string> transports;  // those that can run there
-  std::string http;                     // ADDRESS:PORT of the bridge's HTTP server; empty = none
-  int64_t ts_ms = 0;                    // milliseconds since the Unix epoch, when the record was made
+  // Of those transports, what decides about their paths: kByDevice and so on.
+  std::map<std::string, std::vector<std::string>> capabilities;
+  std::string http;   // ADDRESS:PORT of the bridge's HTTP server; empty = none
+  int64_t ts_ms = 0;  // milliseconds since the Unix epoch, when the record was made
 };
+
+// Capabilities of a transport (TransportInfo.capabilities) that decide which ports it goes between, and how.
+inline constexpr char kByDevice[] = "device";       // its sessions name the devices at both ends
+inline constexpr char kNeedsRdma[] = "needs_rdma";  // only between RDMA devices
+bool Has(const DoorRecord& door, const std::string& transport, const char* capability);
 
 // The door of the engine that `info` describes; peers reach it at `address`.
 DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address, const v1::EngineInfo& info,

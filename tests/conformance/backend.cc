@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "transports/ucx/factory.h"
+
 namespace netsense::conformance {
 
 std::unique_ptr<TransportRegistry> MakeRegistry(const Backend& backend, const std::string& fault) {
@@ -35,7 +37,7 @@ Variant Mode(const std::string& mode) {
 Variant UcxOver(const std::string& name, const std::string& tls) {
   Variant variant = Mode("am");
   variant.name = name;
-  variant.options.set_ucx_tls(tls);
+  (*variant.options.mutable_values())[kUcxTls] = tls;
   return variant;
 }
 

@@ -42,6 +42,21 @@ TEST_P(Conformance, CapabilitiesAnUnknownModeIsRefusedAndNamed) {
   EXPECT_TRUE(Ping(*Open(peer, PingRequest())).ok()) << "the peer lives on";
 }
 
+TEST_P(Conformance, CapabilitiesAnOptionThatItDoesNotHaveIsRefusedAndNamed) {
+  Peer peer;
+  auto request = PingRequest();
+  (*request.mutable_options()->mutable_values())["colour"] = "red";
+  auto session = TryOpen(peer, request);
+  EXPECT_EQ(CodeOf(session), absl::StatusCode::kInvalidArgument) << session.status();
+  EXPECT_NE(session.status().message().find("colour"), std::string::npos) << session.status();
+  auto of_another_release = PingRequest();
+  auto* options = of_another_release.mutable_options();
+  options->GetReflection()->MutableUnknownFields(options)->AddVarint(1000, 1);
+  session = TryOpen(peer, of_another_release);
+  EXPECT_EQ(CodeOf(session), absl::StatusCode::kInvalidArgument) << session.status();
+  EXPECT_TRUE(Ping(*Open(peer, PingRequest())).ok()) << "the peer lives on";
+}
+
 TEST_P(Conformance, CapabilitiesWhatIsNotListedIsUnimplemented) {
   Peer peer;
   const Capabilities listed = capabilities();

@@ -216,8 +216,6 @@ class ScriptedTransport final : public Transport {
   }
   absl::Status availability() const override { return absl::OkStatus(); }
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
-    if (auto status = CheckOptions(connection.request.options(), name(), capabilities(), {}); !status.ok())
-      return status;
     return std::make_unique<ScriptedSession>(std::move(connection));
   }
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {

@@ -57,13 +57,13 @@ PathEnd End(double gbps, double pcie_gbps = 0) {
 }
 
 TEST(Expectation, LinkRateLessTheHeaders) {
-  auto expected = Expect(End(10), End(25), "tcp");
+  auto expected = Expect(End(10), End(25), false);
   EXPECT_NEAR(expected.bps(), 10e9 * 1448 / 1538, 1e3) << "what iperf3 shows on a good 10 Gb/s link: 9.41";
   EXPECT_NE(expected.limit().find("10 Gb/s"), std::string::npos) << expected.limit();
 }
 
 TEST(Expectation, ASlowPcieLinkOfEitherEndIsTheLimit) {
-  auto expected = Expect(End(100), End(100, 63), "tcp");
+  auto expected = Expect(End(100), End(100, 63), false);
   EXPECT_NEAR(expected.bps(), 63e9 * 256 / 280, 1e3);
   EXPECT_NE(expected.limit().find("PCIe 3.0 x8"), std::string::npos) << expected.limit();
 }
@@ -72,16 +72,16 @@ TEST(Expectation, RdmaHasItsOwnHeaders) {
   PathEnd roce = End(100);
   roce.fabric = v1::FABRIC_KIND_ROCE;
   roce.mtu = 4200;
-  EXPECT_NEAR(Expect(roce, roce, "verbs").bps() / 100e9, 4096.0 / 4178, 1e-6);
+  EXPECT_NEAR(Expect(roce, roce, true).bps() / 100e9, 4096.0 / 4178, 1e-6);
   roce.mtu = 1500;
-  EXPECT_NEAR(Expect(roce, roce, "verbs").bps() / 100e9, 1024.0 / 1106, 1e-6);
+  EXPECT_NEAR(Expect(roce, roce, true).bps() / 100e9, 1024.0 / 1106, 1e-6);
   PathEnd infiniband = End(400);
   infiniband.fabric = v1::FABRIC_KIND_INFINIBAND;
-  EXPECT_NEAR(Expect(infiniband, infiniband, "verbs").bps() / 400e9, 4096.0 / 4122, 1e-6);
+  EXPECT_NEAR(Expect(infiniband, infiniband, true).bps() / 400e9, 4096.0 / 4122, 1e-6);
 }
 
 TEST(Expectation, NotKnownIsNotGuessed) {
-  auto expected = Expect(End(10), End(0), "tcp");
+  auto expected = Expect(End(10), End(0), false);
   EXPECT_EQ(expected.bps(), 0);
   EXPECT_FALSE(expected.reason().empty());
   v1::Port veth;

@@ -23,6 +23,8 @@ DoorRecord NodeWithRails(int i, uint32_t rails) {
   door.address = absl::StrCat("192.168.0.", i + 1);
   door.port = 18590;
   door.transports = {"tcp", "verbs"};
+  door.capabilities["verbs"] = {kByDevice, kNeedsRdma};
+  door.capabilities["ucx"] = {kByDevice};
   v1::Port management;
   management.set_name("eth0");
   management.set_netdev("eth0");

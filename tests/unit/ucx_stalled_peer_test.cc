@@ -19,6 +19,7 @@
 #include "loopback_responder.h"
 #include "netsense/ucx.pb.h"
 #include "tests/lab/pace.h"
+#include "transports/ucx/factory.h"
 
 namespace netsense {
 namespace {
@@ -110,7 +111,7 @@ std::pair<UniqueFd, UniqueFd> Connected() {
 v1::OpenSession UcxRequest(const Fabric& fabric) {
   v1::OpenSession request = LoopbackResponder::PingRequest();
   request.set_transport("ucx");
-  request.mutable_options()->set_ucx_tls(fabric.tls);
+  (*request.mutable_options()->mutable_values())[kUcxTls] = fabric.tls;
   request.mutable_options()->set_device(fabric.device);
   return request;
 }

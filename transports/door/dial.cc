@@ -50,6 +50,8 @@ absl::Status StatusOfRefusal(const v1::SessionReply::Refusal& refusal) {
       return absl::NotFoundError(reason);
     case v1::REFUSAL_CODE_TRANSPORT:
       return absl::UnimplementedError(reason);
+    case v1::REFUSAL_CODE_OPTIONS:
+      return absl::InvalidArgumentError(reason);
     default:
       return absl::PermissionDeniedError(reason);
   }

@@ -21,16 +21,14 @@ class GrpcTransport final : public Transport {
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
             .max_message_bytes = kMaxChunkBytes,
-            .modes = {kUnary, kStream}};
+            .modes = {kUnary, kStream},
+            .options = {TrafficClassOption()}};
   }
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    auto status = CheckOptions(connection.request.options(), name(), capabilities(), {.traffic_class = true});
-    if (!status.ok()) return status;
-    status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class());
-    if (!status.ok()) return status;
+    if (auto status = MarkPackets(connection); !status.ok()) return status;
     if (connection.request.options().mode() != kStream) return OpenUnarySession(std::move(connection), deadline, stop);
     auto stream = ProberStream::Open(&connection, deadline, stop);
     if (!stream.ok()) return stream.status();
@@ -38,8 +36,7 @@ class GrpcTransport final : public Transport {
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
-    auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class());
-    if (!status.ok()) return status;
+    if (auto status = MarkPackets(connection); !status.ok()) return status;
     if (connection.request.options().mode() != kStream) return ServeUnary(std::move(connection), limits, stop);
     auto stream = ResponderStream::Accept(&connection, MonotonicNow() + limits.open, stop);
     if (!stream.ok()) return stream.status();

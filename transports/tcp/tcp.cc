@@ -201,22 +201,18 @@ class TcpTransport final : public Transport {
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
             .max_message_bytes = kMaxMessage,
-            .modes = {kMode}};
+            .modes = {kMode},
+            .options = {TrafficClassOption()}};
   }
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
-    if (auto status = CheckOptions(connection.request.options(), name(), capabilities(), {.traffic_class = true});
-        !status.ok())
-      return status;
-    if (auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class()); !status.ok())
-      return status;
+    if (auto status = MarkPackets(connection); !status.ok()) return status;
     return std::make_unique<TcpSession>(std::move(connection));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
-    if (auto status = SetTrafficClass(connection.fd.get(), connection.request.options().traffic_class()); !status.ok())
-      return status;
+    if (auto status = MarkPackets(connection); !status.ok()) return status;
     return TcpResponder(std::move(connection), limits, std::move(stop)).Run();
   }
 };

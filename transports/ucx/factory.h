@@ -15,6 +15,9 @@
 
 namespace netsense {
 
+// Options.
+inline constexpr char kUcxTls[] = "ucx-tls", kUcxRails[] = "ucx-rails";
+
 std::unique_ptr<Transport> MakeUcxTransport();
 std::unique_ptr<Transport> MakeIsolatedUcxTransport();
 Capabilities UcxCapabilities();

@@ -12,7 +12,15 @@ Capabilities UcxCapabilities() {
           .responder_hold = true,
           .max_ping_payload_bytes = 64 * 1024,
           .max_message_bytes = 8 << 20,
-          .modes = {"am"}};
+          .modes = {"am"},
+          .devices = "a list as UCX_NET_DEVICES",
+          .rdma = true,
+          .options = {{.name = kUcxTls, .flags = "--ucx-tls", .help = "UCX transports, as UCX_TLS (default ^shm)"},
+                      {.name = kUcxRails,
+                       .flags = "--ucx-rails",
+                       .help = "rails of one UCX stream (default 1)",  // more would spread it over several ports
+                       .least = 1,
+                       .most = 16}}};
 }
 
 std::unique_ptr<Transport> MakeIsolatedUcxTransport() {

@@ -22,9 +22,9 @@ ContextChoice ChoiceOf(const DoorConnection& connection, bool prober, bool busy_
   choice.net_devices = prober ? options.device() : options.peer_device();
   if (choice.net_devices.empty() && getenv("UCX_NET_DEVICES") == nullptr)
     choice.net_devices = NetDevicesOf(LocalAddress(connection.fd.get()));
-  choice.tls = options.ucx_tls();
+  choice.tls = TextOption(options, kUcxTls);
   if (choice.tls.empty() && getenv("UCX_TLS") == nullptr) choice.tls = kNetworkOnly;
-  choice.max_rndv_rails = std::max(options.ucx_max_rndv_rails(), 1u);
+  choice.max_rndv_rails = NumberOption(options, kUcxRails).value_or(1);
   choice.wakeup = !busy_poll;
   return choice;
 }
@@ -50,8 +50,6 @@ class UcxTransport final : public Transport {
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    auto status = CheckOptions(connection.request.options(), name(), capabilities(), {.device = true, .ucx = true});
-    if (!status.ok()) return status;
     ShutdownOnStop guard(stop, connection.fd.get());
     const bool busy_poll = connection.request.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
     auto carrier = OpenCarrier(connection, true, busy_poll, deadline, stop);

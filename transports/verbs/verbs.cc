@@ -9,27 +9,26 @@ namespace {
 
 constexpr char kWrite[] = "write";
 constexpr char kRead[] = "read";
-constexpr uint32_t kMaxServiceLevel = 15, kMaxTrafficClass = 255;
+constexpr char kGidIndex[] = "gid-index", kPeerGidIndex[] = "peer-gid-index", kPathMtu[] = "path-mtu";
 
-absl::Status CheckRdmaOptions(const v1::TransportOptions& options) {
-  if (options.service_level() > kMaxServiceLevel) return absl::InvalidArgumentError("a service level is 0 to 15");
-  if (options.traffic_class() > kMaxTrafficClass) return absl::InvalidArgumentError("a traffic class is 0 to 255");
-  const uint32_t mtu = options.path_mtu();
-  if (mtu != 0 && mtu != 256 && mtu != 512 && mtu != 1024 && mtu != 2048 && mtu != 4096)
-    return absl::InvalidArgumentError("a path MTU is 256, 512, 1024, 2048 or 4096 bytes");
-  return absl::OkStatus();
+std::vector<OptionSpec> Options() {
+  return {
+      {.name = kGidIndex, .flags = "-x,--gid-index", .help = "our GID (default: RoCE v2, of the address)", .most = 255},
+      {.name = kPeerGidIndex, .flags = "--peer-gid-index", .help = "the responder's GID", .most = 255},
+      {.name = kServiceLevel, .flags = "-S,--sl", .help = "service level, both ways", .most = 15},
+      {.name = kPathMtu,
+       .flags = "-m,--mtu,--path-mtu",
+       .help = "path MTU (default: the smaller of both ports)",
+       .choices = {256, 512, 1024, 2048, 4096}},
+      TrafficClassOption()};
 }
 
 absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& connection, bool prober,
                                                           const std::string& sysfs, MonotonicTime deadline,
                                                           const std::stop_token& stop) {
   const v1::TransportOptions& options = connection.request.options();
-  if (auto status = CheckRdmaOptions(options); !status.ok()) return status;
-  std::optional<uint32_t> gid_index;
-  if (prober && options.has_gid_index()) gid_index = options.gid_index();
-  if (!prober && options.has_peer_gid_index()) gid_index = options.peer_gid_index();
   auto port = ChoosePort(LocalAddress(connection.fd.get()), prober ? options.device() : options.peer_device(),
-                         gid_index, sysfs);
+                         NumberOption(options, prober ? kGidIndex : kPeerGidIndex), sysfs);
   if (!port.ok()) return port.status();
   const v1::WaitMode wait_mode = prober ? connection.request.wait_mode() : connection.grant.wait_mode();
   ConnectionOptions wish{.port = *port,
@@ -37,9 +36,9 @@ absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& 
                          .busy_poll = wait_mode == v1::WAIT_MODE_BUSY_POLL,
                          .streams = connection.request.purpose() == v1::SESSION_PURPOSE_STREAM,
                          .read = options.mode() == kRead,
-                         .service_level = static_cast<uint8_t>(options.service_level()),
-                         .traffic_class = static_cast<uint8_t>(options.traffic_class()),
-                         .path_mtu = options.path_mtu()};
+                         .service_level = static_cast<uint8_t>(NumberOption(options, kServiceLevel).value_or(0)),
+                         .traffic_class = static_cast<uint8_t>(NumberOption(options, kTrafficClass).value_or(0)),
+                         .path_mtu = NumberOption(options, kPathMtu).value_or(0)};
   auto opened = Connection::Open(wish, connection.fd.get(), prober, deadline, stop);
   if (!opened.ok()) return opened.status();
   return *std::move(opened);
@@ -58,7 +57,11 @@ class VerbsTransport final : public Transport {
             .responder_hold = true,
             .max_ping_payload_bytes = kMaxPingPayload,
             .max_message_bytes = kChunkBytes,
-            .modes = {kWrite, kRead}};
+            .modes = {kWrite, kRead},
+            .devices = "rxe0 or mlx5_0:1",
+            .rdma = true,
+            .needs_rdma = true,
+            .options = Options()};
   }
   absl::Status availability() const override {
     if (auto library = LoadLibrary(); !library.ok()) return library.status();
@@ -67,9 +70,6 @@ class VerbsTransport final : public Transport {
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    auto status = CheckOptions(connection.request.options(), name(), capabilities(),
-                               {.device = true, .rdma = true, .traffic_class = true});
-    if (!status.ok()) return status;
     ShutdownOnStop guard(stop, connection.fd.get());
     auto carrier = OpenCarrier(connection, true, sysfs_, deadline, stop);
     if (!carrier.ok()) return carrier.status();
