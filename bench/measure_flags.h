@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/plain_transport.h"
 #include "bench/results.h"
 #include "engine/measure.h"
 
@@ -26,7 +27,7 @@ void AddDoorFlags(CLI::App* command, DoorFlags* flags);
 struct MeasureFlags {
   DoorFlags door;
   std::string target;
-  std::vector<std::string> transports = {"tcp"};
+  std::vector<std::string> transports = {kPlainTransport};
   std::optional<uint64_t> iterations;
   std::optional<double> duration_s;
   uint32_t repeat = 1;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/plain_transport.h"
 #include "base/socket.h"
 #include "engine/histogram.h"
 #include "engine/pinning.h"
@@ -22,7 +23,7 @@ struct MeasureTarget {
   uint16_t port = 0;
   LocalEnd from;
   std::string token;
-  std::string transport = "tcp";
+  std::string transport = kPlainTransport;
   v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
   v1::TransportOptions options = {};
   PinningOptions pinning = {};

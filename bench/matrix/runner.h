@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/plain_transport.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
 #include "engine/measure.h"
@@ -18,7 +19,7 @@
 namespace netsense::matrix {
 
 struct Settings {
-  std::vector<std::string> transports = {"tcp"};
+  std::vector<std::string> transports = {kPlainTransport};
   bool ping = true;
   bool bandwidth = true;
   uint32_t payload_bytes = 64;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/logging.h"
+#include "base/plain_transport.h"
 #include "raylet_bridge/cluster/topology_document.h"
 #include "raylet_bridge/records/json_fields.h"
 
@@ -71,7 +72,7 @@ std::vector<std::pair<std::string, Topology>> ByWay(const Topology& topology) {
   for (const TopologyEdge& edge : topology.edges)
     if (const std::string way = WayOf(edge.edge); !way.empty() && !edge.edge.cross_rail && part_of(way) == parts.end())
       parts.emplace_back(way, Topology{});
-  if (parts.empty()) parts.emplace_back("tcp", Topology{});
+  if (parts.empty()) parts.emplace_back(kPlainTransport, Topology{});
   for (const TopologyEdge& edge : topology.edges)
     for (auto& [name, part] : parts)
       if (!edge.edge.cross_rail && (edge.edge.transport.empty() || WayOf(edge.edge) == name))

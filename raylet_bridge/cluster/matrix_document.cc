@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/plain_transport.h"
 #include "raylet_bridge/cluster/topology_document.h"
 #include "raylet_bridge/records/json_fields.h"
 
@@ -24,7 +25,6 @@ static_assert(std::endian::native == std::endian::little, "the document is littl
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr size_t kAlign = 8;
-constexpr char kPlain[] = "tcp";  // every node has it: its layers come first
 const std::string kUnknownFabric = FabricName(v1::FABRIC_KIND_UNKNOWN);
 
 bool FabricIsKnown(const std::string& fabric) { return !fabric.empty() && fabric != kUnknownFabric; }
@@ -78,7 +78,7 @@ std::vector<MatrixLayer> FindLayers(const ClusterView& view, std::vector<std::st
                     FabricIsKnown(other.first.fabric);
            });
   });
-  if (edges.empty()) edges.emplace(MatrixLayerName{kPlain, kUnknownFabric, std::nullopt}, 0);
+  if (edges.empty()) edges.emplace(MatrixLayerName{kPlainTransport, kUnknownFabric, std::nullopt}, 0);
   std::vector<std::pair<MatrixLayerName, size_t>> found(edges.begin(), edges.end());
   if (found.size() > Matrix::kMaxLayers) {
     warnings->push_back(
@@ -87,7 +87,8 @@ std::vector<MatrixLayer> FindLayers(const ClusterView& view, std::vector<std::st
     found.resize(Matrix::kMaxLayers);
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.transport != kPlain, a.first) < std::pair(b.first.transport != kPlain, b.first);
+    return std::pair(a.first.transport != kPlainTransport, a.first) <
+           std::pair(b.first.transport != kPlainTransport, b.first);
   });
   std::vector<MatrixLayer> layers;
   for (auto& [name, number] : found) layers.emplace_back().name = name;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "absl/strings/str_split.h"
+#include "base/plain_transport.h"
 #include "raylet_bridge/plan/port_pairs.h"
 #include "raylet_bridge/records/stable_hash.h"
 
@@ -15,7 +16,6 @@ namespace {
 
 constexpr char kAllTransports[] = "all";
 constexpr char kNoRails[] = "off";
-constexpr char kPlain[] = "tcp";  // every node has it
 
 // The same on every node that knows the same doors.
 std::vector<std::string> TransportsOf(const std::map<std::string, DoorRecord>& doors, const Settings& settings) {
@@ -85,10 +85,10 @@ void AddPaths(const DoorRecord* self, const DoorRecord& peer, const std::vector<
     auto* path = plan->add_paths();
     *path = MakePath(peer, transports[i], PortPair(), settings);
     AddBandwidth(slot, i * rails, lanes, settings, path);
-    by_routes = by_routes || !use_rails || transports[i] == kPlain;
+    by_routes = by_routes || !use_rails || transports[i] == kPlainTransport;
   }
   // Whether the node is there at all, whatever its rails do.
-  if (!by_routes) *plan->add_paths() = MakePath(peer, kPlain, PortPair(), settings);
+  if (!by_routes) *plan->add_paths() = MakePath(peer, kPlainTransport, PortPair(), settings);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/plain_transport.h"
 
 namespace netsense {
 
@@ -31,7 +32,7 @@ struct Settings {
   uint32_t door_port = 18590;
   uint32_t http_port = 18591;
   // Names with commas between them, in the order of the plan; "all" = whatever some door of the cluster offers.
-  std::string transports = "tcp";
+  std::string transports = kPlainTransport;
   // "auto" = as the engine finds them, "off" = paths by the kernel's routes alone, else the ports of rail 0, 1, ...
   std::string rails = "auto";
   // "auto" = those next to the port, "off" = any, else a list: "0-3,8".
