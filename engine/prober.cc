@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "absl/strings/str_cat.h"
+#include "base/logging.h"
 #include "base/socket.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
@@ -62,7 +63,11 @@ absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const st
     context_->pinning->Apply(probe_.binding);
   }
   auto sample = probe_.session->Ping({.payload_bytes = path.ping_payload_bytes()}, MonotonicNow() + timeout, stop);
-  if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) DropSession();
+  if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) {
+    spdlog::debug("the session over {} with {} ended: {}", path.transport(), path.dst_address(),
+                  sample.status().ToString());
+    DropSession();
+  }
   return sample;
 }
 

@@ -48,6 +48,20 @@ void DescribePort(const v1::Port& port, v1::SessionReply::Grant* grant) {
   grant->set_port_mtu(end.mtu);
 }
 
+// In the log: "tcp pings".
+std::string WhatFor(const v1::OpenSession& request) {
+  switch (request.purpose()) {
+    case v1::SESSION_PURPOSE_PING:
+      return absl::StrCat(Printable(request.transport()), " pings");
+    case v1::SESSION_PURPOSE_STREAM:
+      return absl::StrCat(Printable(request.transport()), " streams");
+    case v1::SESSION_PURPOSE_ORDER:
+      return "orders";
+    default:
+      return "nothing that this engine knows";
+  }
+}
+
 }  // namespace
 
 // Granted with a transport to serve with (and the port's pass for a stream), or without one for orders; or a refusal.
@@ -192,7 +206,7 @@ void Responder::OnRequest(DoorConnection connection) {
     connection.grant = grant;
   } else {
     *reply.mutable_refusal() = admission.refusal;
-    spdlog::debug("refused {} for {}: {}", Printable(connection.request.transport()), connection.peer_address,
+    spdlog::debug("{} asks for {}: refused, {}", connection.peer_address, WhatFor(connection.request),
                   admission.refusal.reason());
   }
   {
@@ -209,6 +223,8 @@ void Responder::OnRequest(DoorConnection connection) {
 
 void Responder::StartSession(DoorConnection connection, Transport* transport, std::unique_ptr<PortGate::Pass> pass) {
   std::string peer = connection.peer_address;
+  std::string what = WhatFor(connection.request);
+  spdlog::debug("{} asks for {}: granted", peer, what);
   {
     std::lock_guard lock(mutex_);
     ++sessions_;
@@ -225,7 +241,7 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
     --sessions_;
     if (auto of_peer = sessions_per_peer_.find(peer); --of_peer->second == 0) sessions_per_peer_.erase(of_peer);
   };
-  bool started = workers_.Run([this, box, transport, peer, end] {
+  bool started = workers_.Run([this, box, transport, peer, what, end] {
     absl::Status status;
     if (transport == nullptr) {
       status = ServeOrders(std::move(box->connection.fd), *transports_, gate_, LimitsOfOrders(), stop_.get_token());
@@ -241,10 +257,12 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
       status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
     }
     box->pass.reset();
-    if (!status.ok()) spdlog::debug("session of {} ended: {}", peer, status.ToString());
+    spdlog::debug("{} of {} ended: {}", what, peer, status.ok() ? "it left" : status.ToString());
     end();
   });
-  if (!started) end();
+  if (started) return;
+  spdlog::debug("{} of {} ended: no thread left for it", what, peer);
+  end();
 }
 
 }  // namespace netsense
