@@ -40,6 +40,8 @@ void BandwidthRecord::Measured(const StreamSample& sample, MonotonicTime now) {
   failure_.clear();
   if (auto bps = sample.bps()) {
     window_.Add(*bps, now);
+    recent_.push_back(*bps);
+    if (recent_.size() > kRecent) recent_.pop_front();
     reason_.clear();
     return;
   }
@@ -60,7 +62,12 @@ void BandwidthRecord::Failed(const absl::Status& status, const std::string& blac
   ++failures_;
   failure_ = reason_;
   failed_at_ = now;
-  if (failures_ >= kFailuresUntilFailed) window_.Clear();
+  if (failures_ >= kFailuresUntilFailed) ClearFigures();
+}
+
+void BandwidthRecord::ClearFigures() {
+  window_.Clear();
+  recent_.clear();
 }
 
 void BandwidthRecord::NotTried(const absl::Status& status) {
@@ -69,7 +76,7 @@ void BandwidthRecord::NotTried(const absl::Status& status) {
 }
 
 void BandwidthRecord::Clear() {
-  window_.Clear();
+  ClearFigures();
   failures_ = 0;
   failure_.clear();
   reason_.clear();
@@ -106,6 +113,7 @@ void BandwidthRecord::Summarize(MonotonicTime now, v1::PathResult* result) const
                                               reason_.empty() ? "" : "; since then: ", reason_));
   } else {
     result->set_bandwidth_state(v1::BANDWIDTH_STATE_MEASURED);
+    figure.set_best(*std::max_element(recent_.begin(), recent_.end()));
     *result->mutable_bandwidth() = figure;
   }
 }

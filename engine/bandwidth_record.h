@@ -2,6 +2,7 @@
 // the next probe's stream must be. Pure bookkeeping: time comes in as an argument.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -33,6 +34,9 @@ class BandwidthRecord {
   // A figure, and a failure, counts for so many rounds.
   static constexpr int kRounds = 3;
 
+  // The best of so many samples stands beside the window's median: a path that was fast just now is not slow for good.
+  static constexpr size_t kRecent = 20;
+
   // In words, when so many of the newest probes failed, the last one not too long ago; empty: it has not failed.
   std::string failure(MonotonicTime now) const;
   // Rounds that the path rests after a failure, so that those beside it have its ports.
@@ -51,7 +55,10 @@ class BandwidthRecord {
  private:
   std::chrono::milliseconds life() const { return kRounds * round_; }
 
+  void ClearFigures();
+
   SampleWindow window_;
+  std::deque<double> recent_;          // the last kRecent samples
   std::chrono::milliseconds round_{};  // 0 = no probes
   std::string reason_;                 // why the last probe gave no figure; empty when it did
   std::string failure_;                // of the last one that failed, while none has passed since

@@ -28,17 +28,21 @@ std::string TimeWords(double ms) {
 struct Range {
   double low, high;
 };
+struct BandwidthRange : Range {
+  double best;  // of the last probes
+};
 struct RttRange : Range {
   double quickest;  // of the last minutes
 };
 
 // Of the window's median, the smoothed figure, and for round trips the median of the last minutes; nothing where it
 // does not count.
-std::optional<Range> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
+std::optional<BandwidthRange> BandwidthOf(const ReportEdge& edge, int64_t since_ms) {
   if (!edge.bw_p50_mbps || !BandwidthCounts(edge, since_ms)) return {};
   if (edge.bw_samples < std::min(SlowMarks::kFewestProbes, edge.bw_window)) return {};
   const double newest = edge.bw_mbps.value_or(*edge.bw_p50_mbps);
-  return Range{std::min(newest, *edge.bw_p50_mbps), std::max(newest, *edge.bw_p50_mbps)};
+  const auto [low, high] = std::minmax(newest, *edge.bw_p50_mbps);
+  return BandwidthRange{{low, high}, edge.bw_best_mbps.value_or(high)};
 }
 
 std::optional<RttRange> RttOf(const ReportEdge& edge) {
@@ -136,9 +140,10 @@ SlowMark SlowMarks::Lookup::Of(const ReportEdge& edge, int64_t since_ms) {
 SlowMark SlowMarks::Judge(const ReportEdge& edge, const Class& of, int64_t since_ms) const {
   SlowMark mark;
   const double usual = of.bandwidth_mbps.value, usual_ms = of.rtt_ms.value;
-  if (const auto bandwidth = BandwidthOf(edge, since_ms); bandwidth && rules_.IsSlow(bandwidth->high, usual)) {
+  if (const auto bandwidth = BandwidthOf(edge, since_ms)) {
     const bool lasts = edge.bw_mbps.value_or(0) <= *edge.bw_p50_mbps + kSettled * usual;
-    if (lasts) mark.bandwidth_times = usual / std::max(*edge.bw_p50_mbps, kLeastMbps);
+    const double judged = of.bandwidth_mbps.is_best ? std::max(bandwidth->high, bandwidth->best) : bandwidth->high;
+    if (lasts && rules_.IsSlow(judged, usual)) mark.bandwidth_times = usual / std::max(*edge.bw_p50_mbps, kLeastMbps);
   }
   if (const auto rtt = RttOf(edge)) {
     const double judged_ms = of.rtt_ms.is_best ? std::min(rtt->low, rtt->quickest) : rtt->low;

@@ -14,10 +14,10 @@
 // minutes) an edge is judged by the better, and the others, which it is compared with, by the worse; a bandwidth is
 // slow only once the smoothed figure has come down to the median: after some six rounds. A round trip is late only
 // beyond what 9 of 10 of a usual edge's take anyway (where the best one is the measure: of the second best's, so that
-// the two ways of one wire say nothing of each other). And there even its quickest of the last ten minutes has to be
-// late: beside few others chance is large, and the threads of one session may wake late for minutes on a host that is
-// busy. So among three nodes it takes a path that is always late, and no queue that empties now and then; that one
-// shows in the bandwidth.
+// the two ways of one wire say nothing of each other). And there even its best has to be bad: the quickest round trip
+// of the last ten minutes, the fastest of the last 20 streams. Among three nodes there are few others, so chance is
+// large, and on a busy host the threads of one session may wake late, and get half of what others get, for minutes.
+// What turns slow there is called so after 20 rounds.
 #pragma once
 
 #include <cstddef>

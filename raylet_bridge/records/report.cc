@@ -34,6 +34,7 @@ void EachField(Edge& edge, Visit&& visit) {
   visit("jitter_ms", edge.jitter_ms);
   visit("bw_mbps", edge.bw_mbps);
   visit("bw_p50_mbps", edge.bw_p50_mbps);
+  visit("bw_best_mbps", edge.bw_best_mbps);
   visit("state", edge.state);
   visit("reason", edge.reason);
   visit("transport", edge.transport);
@@ -169,6 +170,7 @@ void FillFigures(const v1::PathResult& result, ReportEdge& edge) {
   if (result.bandwidth().samples() > 0) {
     edge.bw_mbps = BpsToMbps(result.bandwidth().ewma());
     edge.bw_p50_mbps = BpsToMbps(result.bandwidth().p50());
+    if (result.bandwidth().best() > 0) edge.bw_best_mbps = BpsToMbps(result.bandwidth().best());
     edge.bw_age_ms = result.bandwidth().age_ms();
   }
   edge.rtt_distribution_ms = ToMs(result.rtt_distribution());
@@ -229,7 +231,9 @@ void ExpireBandwidth(ReportEdge& edge) {
     if (edge.bw_reason.empty() && edge.bw_age_ms)
       edge.bw_reason = fmt::format("the last figure is {} s old", *edge.bw_age_ms / 1000);
   }
-  for (auto figure : {&ReportEdge::bw_mbps, &ReportEdge::bw_p50_mbps, &ReportEdge::bw_percent}) (edge.*figure).reset();
+  for (auto figure :
+       {&ReportEdge::bw_mbps, &ReportEdge::bw_p50_mbps, &ReportEdge::bw_best_mbps, &ReportEdge::bw_percent})
+    (edge.*figure).reset();
 }
 
 // What holds of every edge, whoever made it.
@@ -249,8 +253,8 @@ void Settle(ReportEdge& edge) {
 void ClearFigures(ReportEdge& edge) {
   if (edge.bw_state == v1::BANDWIDTH_STATE_MEASURED) edge.bw_state = v1::BANDWIDTH_STATE_NOT_KNOWN;
   for (auto figure : {&ReportEdge::rtt_ms, &ReportEdge::rtt_p50_ms, &ReportEdge::jitter_ms, &ReportEdge::bw_mbps,
-                      &ReportEdge::bw_p50_mbps, &ReportEdge::bw_percent, &ReportEdge::network_rtt_ms,
-                      &ReportEdge::network_rtt_p50_ms, &ReportEdge::network_rtt_jitter_ms})
+                      &ReportEdge::bw_p50_mbps, &ReportEdge::bw_best_mbps, &ReportEdge::bw_percent,
+                      &ReportEdge::network_rtt_ms, &ReportEdge::network_rtt_p50_ms, &ReportEdge::network_rtt_jitter_ms})
     (edge.*figure).reset();
   for (auto distribution : {&ReportEdge::rtt_distribution_ms, &ReportEdge::network_rtt_distribution_ms,
                             &ReportEdge::responder_hold_distribution_ms})

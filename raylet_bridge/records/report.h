@@ -28,6 +28,7 @@ struct DistributionMs {
 struct ReportEdge {
   std::string dst_node_id;
   std::optional<double> rtt_ms, rtt_p50_ms, jitter_ms, bw_mbps, bw_p50_mbps;
+  std::optional<double> bw_best_mbps;  // the highest of the last 20 probes
   v1::PathState state = v1::PATH_STATE_UNKNOWN;
   std::string reason;
   std::string transport, fabric, src_port, dst_port;

@@ -53,6 +53,18 @@ TEST_F(BandwidthRecordTest, IsNotKnownUntilMeasured) {
   EXPECT_EQ(Result().bandwidth_reason(), "");
 }
 
+TEST_F(BandwidthRecordTest, TheBestOfTheLastProbesStandsBesideTheMedian) {
+  Measure();
+  for (size_t i = 1; i < BandwidthRecord::kRecent; ++i) Measure(milliseconds(16));
+  EXPECT_DOUBLE_EQ(Result().bandwidth().p50(), 0.5e9);
+  EXPECT_DOUBLE_EQ(Result().bandwidth().best(), 1e9);
+  Measure(milliseconds(16));
+  EXPECT_DOUBLE_EQ(Result().bandwidth().best(), 0.5e9) << "the fast one is too long ago";
+  Fail(BandwidthRecord::kFailuresUntilFailed);
+  Measure(milliseconds(32));
+  EXPECT_DOUBLE_EQ(Result().bandwidth().best(), 0.25e9) << "what was before it failed does not count";
+}
+
 TEST_F(BandwidthRecordTest, AFigureLivesForThreeRounds) {
   Measure();
   EXPECT_EQ(Result().bandwidth_life_ms(), 18'000);

@@ -150,8 +150,8 @@ TEST(Report, OnlyOkCarriesFigures) {
     result.set_state(state);
     result.set_reason("connection refused");
     Json edge = Json::parse(ReportToJson(ReportOf(result)))["edges"][0];
-    for (const char* figure :
-         {"rtt_ms", "rtt_p50_ms", "jitter_ms", "bw_mbps", "bw_p50_mbps", "network_rtt_ms", "rtt_distribution_ms"})
+    for (const char* figure : {"rtt_ms", "rtt_p50_ms", "jitter_ms", "bw_mbps", "bw_p50_mbps", "bw_best_mbps",
+                               "network_rtt_ms", "rtt_distribution_ms"})
       EXPECT_TRUE(edge[figure].is_null()) << figure;
     EXPECT_EQ(edge["state"], PathStateName(state));
     EXPECT_EQ(edge["reason"], "connection refused");

@@ -26,7 +26,7 @@ struct Mesh {
         edge.bw_age_ms = 0;
         edge.bw_life_ms = 60'000;
         edge.bw_samples = edge.bw_window = 3;
-        edge.bw_mbps = edge.bw_p50_mbps = 9400;
+        edge.bw_mbps = edge.bw_p50_mbps = edge.bw_best_mbps = 9400;
         edge.rtt_ms = edge.rtt_p50_ms = 0.07;
         edge.rtt_distribution_ms =
             DistributionMs{.count = 300, .min = 0.06, .p50 = 0.07, .p90 = 0.09, .span_ms = 600'000};
@@ -55,7 +55,7 @@ struct Mesh {
   SlowMarks marks;
 };
 
-void Carry(ReportEdge& edge, double mbps) { edge.bw_mbps = edge.bw_p50_mbps = mbps; }
+void Carry(ReportEdge& edge, double mbps) { edge.bw_mbps = edge.bw_p50_mbps = edge.bw_best_mbps = mbps; }
 void Take(ReportEdge& edge, double ms) {
   edge.rtt_ms = edge.rtt_p50_ms = ms;
   edge.rtt_distribution_ms =
@@ -185,6 +185,21 @@ TEST(SlowMarks, OfThreeNodesABusyHostMakesNoneLate) {
                  })
                 .Slow(),
             "");
+}
+
+// Streams of a megabyte beside busy loops, for minutes at half of what others carried, and of what they carried before.
+TEST(SlowMarks, OfThreeNodesABusyHostMakesNoneSlow) {
+  auto after = [](double best) {
+    return Mesh(3,
+                [=](size_t src, size_t dst, ReportEdge& edge) {
+                  if (src != 2 || dst != 1) return;
+                  Carry(edge, 4000);
+                  edge.bw_best_mbps = best;
+                })
+        .Slow();
+  };
+  EXPECT_EQ(after(9000), "");
+  EXPECT_EQ(after(4100), "2>1:bw");
 }
 
 TEST(SlowMarks, NonsenseOfOneReportSpoilsNoOthers) {
