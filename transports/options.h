@@ -16,7 +16,7 @@ namespace netsense {
 struct OptionSpec {
   std::string name;   // in TransportOptions.values
   std::string flags;  // on a command line, with perftest's letters: "-x,--gid-index"
-  std::string help;
+  std::string help = {};
   // A number from `least` to `most`, or one of `choices`; with neither a text.
   uint32_t least = 0, most = 0;
   std::vector<uint32_t> choices = {};

@@ -161,13 +161,13 @@ struct Capabilities {
   bool busy_poll = false;
   bool responder_hold = false;
   uint32_t max_ping_payload_bytes = 0;
-  uint32_t max_message_bytes = 0;  // of a stream
-  std::vector<std::string> modes;  // of TransportOptions.mode, the default first
+  uint32_t max_message_bytes = 0;       // of a stream
+  std::vector<std::string> modes = {};  // of TransportOptions.mode, the default first
   // How TransportOptions.device and peer_device are written, in words; empty = its sessions go by addresses alone.
-  std::string devices;
+  std::string devices = {};
   bool rdma = false;        // moves by RDMA where both ports have an RDMA device
   bool needs_rdma = false;  // and does not go without
-  std::vector<OptionSpec> options;
+  std::vector<OptionSpec> options = {};
 
   // Those that are there, as others hear of them (TransportInfo.capabilities).
   std::vector<std::string> Names() const;
