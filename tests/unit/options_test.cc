@@ -54,7 +54,7 @@ TEST(Options, WhatIsNotIsRefusedAndNamed) {
   for (const char* value : {"", "-1", "1.5", "one", "99999999999", "1 2"})
     EXPECT_NE(Wrong("level", value), "") << value;
   EXPECT_EQ(Wrong("size", "300"), "pigeon size is one of 256, 512, not '300'");
-  EXPECT_EQ(Wrong("a\nb", ""), "pigeon has no option a\\x0ab");
+  EXPECT_EQ(Wrong("a\nb", ""), "pigeon has no option a\\nb");
   v1::TransportOptions options;
   options.set_mode("third");
   EXPECT_EQ(Wrong(options), "pigeon has no mode 'third'; there is: usual, other");
