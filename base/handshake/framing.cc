@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
-#include "transports/frame.h"
 
 namespace netsense {
 
