@@ -1,5 +1,8 @@
-"""Includes run one way: between the top folders, and between the rooms of the bridge. docs/architecture.md has the picture."""
+"""Includes run one way: between the top folders, and between the rooms of the bridge; and no imports of the Python package run in a
+circle. docs/architecture.md has the picture."""
 
+import ast
+import graphlib
 import re
 import subprocess
 from pathlib import Path
@@ -46,13 +49,36 @@ def violations(sources):
                         yield f"{path} includes {included}: the room {room_of(top, path)!r} lies below {room_of(top, included)!r}"
 
 
-def the_tree():
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.h", "*.cc"], capture_output=True, text=True, check=True)
+PACKAGE = "raylet_bridge/python/netsense_ray"
+
+
+def circle_of_imports(sources):
+    """Modules of the package that import each other, in functions and for types too; None when there are no such."""
+    modules = {Path(path).stem: text for path, text in sources.items() if str(Path(path).parent) == PACKAGE}
+    imports = {name: set() for name in modules}
+    for name, text in modules.items():
+        for node in ast.walk(ast.parse(text)):
+            match node:
+                case ast.ImportFrom(level=1, module=None):  # from . import a, b
+                    imports[name] |= {alias.name if alias.name in modules else "__init__" for alias in node.names}
+                case ast.ImportFrom(level=1):
+                    imports[name].add(node.module)
+                case ast.Import() | ast.ImportFrom(level=0):
+                    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+                    assert not any(each.split(".")[0] == "netsense_ray" for each in names), f"{name}: of its own package, by `from .`, please"
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+
+
+def the_tree(*globs):
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", *globs], capture_output=True, text=True, check=True)
     return {path: (ROOT / path).read_text() for path in listed.stdout.split() if (ROOT / path).exists()}
 
 
 def test_includes_run_one_way():
-    sources = the_tree()
+    sources = the_tree("*.h", "*.cc")
     assert len([path for path in sources if path.split("/")[0] in MAY_INCLUDE]) > 200, "the sources were not found"
     assert list(violations(sources)) == []
 
@@ -71,12 +97,25 @@ def test_includes_run_one_way():
     ],
 )
 def test_a_planted_violation_is_found(path, line, words):
-    sources = the_tree()
+    sources = the_tree("*.h", "*.cc")
     sources[path] += line + "\n"
     (found,) = violations(sources)
     assert found.startswith(path) and words in found
 
 
+def test_no_python_imports_run_in_a_circle():
+    sources = the_tree(f"{PACKAGE}/*.py")
+    assert len(sources) > 10, "the package was not found"
+    assert circle_of_imports(sources) is None
+
+
+@pytest.mark.parametrize("line", ["from .cli import main", "def late():\n    from . import cli", "from . import topology"])
+def test_a_planted_circle_of_imports_is_found(line):
+    sources = the_tree(f"{PACKAGE}/*.py")
+    sources[f"{PACKAGE}/programs.py"] += line + "\n"
+    assert "programs" in circle_of_imports(sources)
+
+
 def test_every_folder_of_the_bridge_with_sources_is_a_room():
-    folders = {path.split("/")[1] for path in the_tree() if path.startswith("raylet_bridge/") and path.count("/") > 1}
+    folders = {path.split("/")[1] for path in the_tree("*.h", "*.cc") if path.startswith("raylet_bridge/") and path.count("/") > 1}
     assert folders <= set(ROOMS["raylet_bridge"]), "a new room gets its place in ROOMS"
