@@ -13,8 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "lab"))
 
-import netlab  # noqa: E402
-import pace  # noqa: E402
+import netlab
+import pace
 
 
 def skip_or_fail(reason):

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 UCX = {"UCX_WARN_UNUSED_ENV_VARS": "n"}
 RDMA_UCX = {"UCX_UD_VERBS_ETH_DGID_CHECK": "n", "UCX_UD_VERBS_TIMEOUT": "20s"}
@@ -69,10 +69,8 @@ def serving(place, command, ready=None, **environment):
             _await_listener(place, process, ready)
             yield ""
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.communicate()
 
 

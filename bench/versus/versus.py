@@ -18,10 +18,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 from peers import CannotRun, Peers, Place
 
@@ -86,7 +86,7 @@ def _burn():
 
 def busy(measure):
     """`measure` while each core has other work to do."""
-    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(os.cpu_count())]
+    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(os.cpu_count() or 1)]
     for burner in burners:
         burner.start()
     try:
@@ -159,14 +159,15 @@ def figures_of(sample):
 
 def measure(rows, rounds, place_name):
     """{row: ([ours], [theirs]) or why not}; whoever goes first changes from round to round."""
-    found = {row.name: ([], []) for row in rows}
+    found: dict[str, tuple[list, list] | str] = {row.name: ([], []) for row in rows}
     for number in range(rounds):
         for row in rows:
-            if isinstance(found[row.name], str):
+            so_far = found[row.name]
+            if isinstance(so_far, str):
                 continue
             print(f"{place_name}, round {number + 1} of {rounds}: {row.name}", file=sys.stderr, flush=True)
             try:
-                mine, others = found[row.name]
+                mine, others = so_far
                 for into, run in ((mine, row.ours), (others, row.theirs))[:: 1 if number % 2 == 0 else -1]:
                     into.append(figures_of(run()))
             except EXPECTED_FAILURES as error:
@@ -181,7 +182,7 @@ def summarize(place_name, row, found):
     results = []
     for figure, goal in row.goals.items():
         mine, others = ([sample[figure] for sample in side] for side in found)
-        ratios = [a / b for a, b in zip(mine, others)]
+        ratios = [a / b for a, b in zip(mine, others, strict=True)]
         ratio = statistics.median(ratios)
         results.append(entry | {
             "figure": figure, "ours": statistics.median(mine), "ours_spread": [min(mine), max(mine)],

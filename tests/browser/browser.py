@@ -1,6 +1,7 @@
 """A headless Chromium, by the W3C WebDriver protocol over urllib: chromedriver and the browser leave nothing behind."""
 
 import base64
+import contextlib
 import ctypes
 import json
 import os
@@ -68,10 +69,8 @@ class Browser:
             self._end()
 
     def _end(self):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._driver.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._driver.wait(timeout=pace.hangs_after())
         try:
             while True:

@@ -8,9 +8,9 @@ WATCH_TASKS = """window.longTasks = [];
 
 
 class Page:
-    def __init__(self, browser, url):
-        """`url`: where the page is, with a slash at its end."""
-        self.browser, self.url = browser, url
+    def __init__(self, browser, url, server=None):
+        """`url`: where the page is, with a slash at its end; `server`: the process that serves it, where a test deals with that."""
+        self.browser, self.url, self.server = browser, url, server
 
     def open(self, fragment="", token=None):
         """A load as if nothing had been here before; `token`: as if the person had given it already in this tab."""

@@ -66,8 +66,7 @@ def serving(browser, nodes, *flags):
     command = [BIN / "page_server", "--nodes", str(nodes), "--token", TOKEN, *flags]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        page = Page(browser, f"http://127.0.0.1:{int(server.stdout.readline())}/")
-        page.server = server
+        page = Page(browser, f"http://127.0.0.1:{int(server.stdout.readline())}/", server)
         try:
             yield page
         finally:
@@ -153,50 +152,49 @@ def test_512_nodes(browser, shots):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_64_nodes(browser, shots, scheme):
-    with serving(browser, 64, "--rails", "2") as page:
-        with dark(browser) if scheme == "dark" else nullcontext():
-            page.open(token=TOKEN)
-            browser.screenshot(shots / f"page-64-{scheme}.png", whole=False)
-            names = [node["hostname"] for node in matrix_document.fetch(page.url, TOKEN).nodes]
-            slow, quick = page.colours([(0, 1), (0, 2)])
-            assert luminance(slow) > luminance(quick) + 30
-            # The dead node's column: no colour of the scale, and a pattern.
-            dead = [colour for inset in (0.1, 0.3, 0.5, 0.7) for colour in page.colours([(row, 7) for row in range(10, 40)], inset)]
-            assert len(set(dead)) > 3 and all(red > green + 40 for red, green, _ in dead if red + green < 400)
-            # A node that is gone has no row, and is told of.
-            assert "1 LOST" in page.text(".facts") and "10.0.9.9 (gpu-gone) LOST for" in page.text(".lost") and "no heartbeat" in page.text(".lost")
-            # A cause is a filter, kept in the address.
-            for cause, state in (("no report from this node", "UNKNOWN"), ("report is … ms old", "STALE")):
-                page.press_cause(cause)
-                assert {row[1] for row in page.worst()} == {state} and f"state={state}" in browser.script("return location.hash")
-                assert {row[0].split(" → ")[0] for row in page.worst()} == {names[5 if state == "UNKNOWN" else 6]}
-                page.press_cause(cause)
-            assert any("UNREACHABLE" in row for row in page.worst())
-            # Layers are by transport, fabric and rail; nodes by name or by worst.
-            layers = browser.script("return [...document.querySelector('.controls select').options].map((option) => option.text)")
-            assert "tcp · ethernet" in layers[0] and any("verbs" in layer and "rail 1" in layer for layer in layers)
-            page.open("#layer=verbs/infiniband/1&metric=bandwidth&sort=worst")
-            browser.wait_for(HAS_MAP)
-            assert browser.script("return document.querySelector('.controls select').value") == "verbs/infiniband/1"
-            browser.script("location.hash = '#layer=verbs/infiniband/0'")
-            browser.wait_for("document.querySelector('.controls select').value === 'verbs/infiniband/0'")
-            # What the map says of a pair, its panel says too: the isolated path between rails is another one.
-            ids = [node["node_id"] for node in matrix_document.fetch(page.url, TOKEN).nodes]
-            page.open(f"#layer=tcp/ethernet/&open=edge&src={ids[0]}&dst={ids[2]}")
-            page.wait_text(".panel", "counters")
-            state = browser.script("return [...document.querySelectorAll('.panel tbody tr')].find((row) => row.cells[0].innerText === 'state').cells[1].innerText")
-            assert state == "OK" and "tcp · ethernet · between rails ISOLATED" in page.text(".panel")
-            # A cell of the diagonal is no edge, and opens its node.
-            page.open(f"#open=edge&src={ids[9]}&dst={ids[9]}")
-            page.wait_text(".panel", "a node itself")
-            browser.click(page.canvas, *page.place(9, 9))
-            page.wait_text(".panel dl", ids[9])
-            page.open(f"#open=node&node={ids[9]}")
-            page.wait_text(".panel", "What could not be known")
-            drawn = browser.script("return [...document.querySelectorAll('svg.inventory .card')].map((card) => card.textContent)")
-            assert sum("GPU" in card and "nearest mlx5_" in card for card in drawn) == 8
-            assert any("rail 1" in card and "100 Gb/s" in card for card in drawn) and "this machine is made up" in page.text(".panel")
-            browser.screenshot(shots / f"page-node-{scheme}.png", whole=False)
+    with serving(browser, 64, "--rails", "2") as page, dark(browser) if scheme == "dark" else nullcontext():
+        page.open(token=TOKEN)
+        browser.screenshot(shots / f"page-64-{scheme}.png", whole=False)
+        names = [node["hostname"] for node in matrix_document.fetch(page.url, TOKEN).nodes]
+        slow, quick = page.colours([(0, 1), (0, 2)])
+        assert luminance(slow) > luminance(quick) + 30
+        # The dead node's column: no colour of the scale, and a pattern.
+        dead = [colour for inset in (0.1, 0.3, 0.5, 0.7) for colour in page.colours([(row, 7) for row in range(10, 40)], inset)]
+        assert len(set(dead)) > 3 and all(red > green + 40 for red, green, _ in dead if red + green < 400)
+        # A node that is gone has no row, and is told of.
+        assert "1 LOST" in page.text(".facts") and "10.0.9.9 (gpu-gone) LOST for" in page.text(".lost") and "no heartbeat" in page.text(".lost")
+        # A cause is a filter, kept in the address.
+        for cause, state in (("no report from this node", "UNKNOWN"), ("report is … ms old", "STALE")):
+            page.press_cause(cause)
+            assert {row[1] for row in page.worst()} == {state} and f"state={state}" in browser.script("return location.hash")
+            assert {row[0].split(" → ")[0] for row in page.worst()} == {names[5 if state == "UNKNOWN" else 6]}
+            page.press_cause(cause)
+        assert any("UNREACHABLE" in row for row in page.worst())
+        # Layers are by transport, fabric and rail; nodes by name or by worst.
+        layers = browser.script("return [...document.querySelector('.controls select').options].map((option) => option.text)")
+        assert "tcp · ethernet" in layers[0] and any("verbs" in layer and "rail 1" in layer for layer in layers)
+        page.open("#layer=verbs/infiniband/1&metric=bandwidth&sort=worst")
+        browser.wait_for(HAS_MAP)
+        assert browser.script("return document.querySelector('.controls select').value") == "verbs/infiniband/1"
+        browser.script("location.hash = '#layer=verbs/infiniband/0'")
+        browser.wait_for("document.querySelector('.controls select').value === 'verbs/infiniband/0'")
+        # What the map says of a pair, its panel says too: the isolated path between rails is another one.
+        ids = [node["node_id"] for node in matrix_document.fetch(page.url, TOKEN).nodes]
+        page.open(f"#layer=tcp/ethernet/&open=edge&src={ids[0]}&dst={ids[2]}")
+        page.wait_text(".panel", "counters")
+        state = browser.script("return [...document.querySelectorAll('.panel tbody tr')].find((row) => row.cells[0].innerText === 'state').cells[1].innerText")
+        assert state == "OK" and "tcp · ethernet · between rails ISOLATED" in page.text(".panel")
+        # A cell of the diagonal is no edge, and opens its node.
+        page.open(f"#open=edge&src={ids[9]}&dst={ids[9]}")
+        page.wait_text(".panel", "a node itself")
+        browser.click(page.canvas, *page.place(9, 9))
+        page.wait_text(".panel dl", ids[9])
+        page.open(f"#open=node&node={ids[9]}")
+        page.wait_text(".panel", "What could not be known")
+        drawn = browser.script("return [...document.querySelectorAll('svg.inventory .card')].map((card) => card.textContent)")
+        assert sum("GPU" in card and "nearest mlx5_" in card for card in drawn) == 8
+        assert any("rail 1" in card and "100 Gb/s" in card for card in drawn) and "this machine is made up" in page.text(".panel")
+        browser.screenshot(shots / f"page-node-{scheme}.png", whole=False)
 
 
 def test_hostile_names_are_text(browser, shots):
@@ -224,7 +222,8 @@ def test_behind_a_proxy_with_a_prefix(browser):
             def do_GET(self):
                 if not self.path.startswith("/some/where/"):  # a browser asks for /favicon.ico unasked
                     self.send_response(204 if self.path == "/favicon.ico" else 404)
-                    return self.end_headers()
+                    self.end_headers()
+                    return
                 headers = {name: value for name, value in self.headers.items() if name in ("Authorization", "Accept")}
                 with urllib.request.urlopen(urllib.request.Request(inner.url + self.path.removeprefix("/some/where/"), headers=headers)) as answer:
                     body = answer.read()
@@ -370,7 +369,7 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
         browser.keys(browser.find(".panel"), ESCAPE)
         assert page.text(".panel") == "" and browser.script("return document.activeElement.tagName") == "CANVAS"
 
-        page.open(f"#open=node&node={[node['node_id'] for node in cluster.status()['nodes'] if node['address'] == lab.address(2)][0]}")
+        page.open(f"#open=node&node={next(node['node_id'] for node in cluster.status()['nodes'] if node['address'] == lab.address(2))}")
         page.wait_text(".panel", "What could not be known")
         drawn = browser.script("return document.querySelector('svg.inventory').textContent")
         assert "e0" in drawn and "NUMA node" in drawn and lab.address(2) in page.text(".panel dl")

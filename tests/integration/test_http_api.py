@@ -12,7 +12,7 @@ from netlab import NetLab
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
-from matrix_document import Matrix  # noqa: E402
+from matrix_document import Matrix
 
 
 @pytest.fixture(scope="module")

@@ -195,7 +195,7 @@ def test_repeats_tell_compare_what_noise_is(hosts, directory):
     done = hosts.run("--json", "--jsonl", path, "--repeat", 3, *QUICK, nodes=(1, 2, 3))
     document = document_of(done)
     assert "3 pairs in 9 rounds over tcp, 3 times" in done.stderr and document["plan"]["repeat"] == 3
-    by_measurement = {}
+    by_measurement: dict[tuple, list] = {}
     for row in document["results"]:
         by_measurement.setdefault((row["kind"], row["source"], row["target"]), []).append(row["repeat"])
     assert len(by_measurement) == 3 * 3 and all(repeats == [1, 2, 3] for repeats in by_measurement.values())
@@ -374,7 +374,7 @@ def test_output_that_cannot_be_written_is_said(hosts):
 
 def test_odd_rows_of_an_earlier_run_are_measured_again(hosts, directory):
     path = directory / "odd.jsonl"
-    head, *rest = lines_of_run(hosts, path)
+    head, *_ = lines_of_run(hosts, path)
     odd = {"kind": "ping", "source": 7, "target": [1], "transport": {}, "direction": None, "network_rtt_us": 3}
     path.write_text("".join(json.dumps(line) + "\n" for line in (head, odd)))
     assert len(document_of(hosts.run("--json", "--resume", path, *QUICK, nodes=(1, 2)))["results"]) == 3

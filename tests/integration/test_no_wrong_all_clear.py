@@ -173,14 +173,17 @@ def test_bandwidth_that_is_switched_off_is_gone(cluster):
 
 def test_an_engine_that_stands_still_answers_over_no_transport(namespaces, bin_dir):
     """UCX has a process of its own, which once went on answering for an engine that was stopped."""
-    with tempfile.TemporaryDirectory(prefix="nst-") as directory, NetLab(2) as lab:
-        with EmbeddedCluster(lab, bin_dir, Path(directory), settings={"transports": "tcp,ucx"}) as cluster:
-            cluster.wait_all_ok()
-            engine = cluster.engine_pid(2)
-            os.kill(engine, signal.SIGSTOP)
-            try:
-                ways = [(lab.address(1), lab.address(2), transport) for transport in ("tcp", "ucx")]
-                wait_until("no answer over either", lambda: all(cluster.paths()[way]["state"] not in ("OK", "DEGRADED") for way in ways), every=0.2)
-            finally:
-                os.kill(engine, signal.SIGCONT)
-            cluster.wait_all_ok()
+    with (
+        tempfile.TemporaryDirectory(prefix="nst-") as directory,
+        NetLab(2) as lab,
+        EmbeddedCluster(lab, bin_dir, Path(directory), settings={"transports": "tcp,ucx"}) as cluster,
+    ):
+        cluster.wait_all_ok()
+        engine = cluster.engine_pid(2)
+        os.kill(engine, signal.SIGSTOP)
+        try:
+            ways = [(lab.address(1), lab.address(2), transport) for transport in ("tcp", "ucx")]
+            wait_until("no answer over either", lambda: all(cluster.paths()[way]["state"] not in ("OK", "DEGRADED") for way in ways), every=0.2)
+        finally:
+            os.kill(engine, signal.SIGCONT)
+        cluster.wait_all_ok()

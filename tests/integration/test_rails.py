@@ -44,7 +44,7 @@ def traffic(lab):
 
 def moved(before, after):
     """Devices over which more went than the odd ARP or multicast listener report."""
-    return {key[1] for key in before if any(b - a > 10 for a, b in zip(before[key], after[key]))}
+    return {key[1] for key in before if any(b - a > 10 for a, b in zip(before[key], after[key], strict=True))}
 
 
 # The kernel's own routes lead astray in both directions: only who is tied to its port gets through on it.

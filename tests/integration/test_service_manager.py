@@ -1,5 +1,6 @@
 """What the programs tell systemd, on a socket of our own: ready, how they do, that the loop turns, the end."""
 
+import itertools
 import os
 import re
 import signal
@@ -117,7 +118,7 @@ def test_the_watchdog_hears_of_the_loop_at_half_its_limit(manager, head):
     bridge = manager.start([*head, *seldom], watchdog_s=2)
     limit = 2 * pace.scale()
     times = manager.wait_for("WATCHDOG=1", count=4)
-    gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(gap < limit for gap in gaps) and sum(gaps) > 0.95 * len(gaps) * limit / 2, gaps  # a message that is heard late shortens a gap
     # And no more when the loop does not turn.
     bridge.send_signal(signal.SIGSTOP)
@@ -139,7 +140,7 @@ def test_a_gcs_that_hangs_does_not_stop_the_watchdog(manager, head, directory):
         serving = others.start(head)
         others.wait_for("READY=1")
         log = (gcs_directory / "service.log").read_text()
-        address = re.search(r"join by: .* --gcs-address (\S+)", log)[1]
+        address = re.search(r"join by: .* --gcs-address (\S+)", log).group(1)
         limit = 8
         manager.start([head[0], "run", "--standalone", "--node-ip", "127.0.0.2", "--gcs-address", address, "--http-listen", "127.0.0.2:0",
                        "--network-sense-door-port", "0"], watchdog_s=limit)  # fmt: skip
@@ -148,7 +149,7 @@ def test_a_gcs_that_hangs_does_not_stop_the_watchdog(manager, head, directory):
         wait_until("the outage in the status", lambda: "did not answer" in manager.status())
         heard = len(manager.times("WATCHDOG=1"))
         times = manager.wait_for("WATCHDOG=1", count=heard + 2)[heard - 1 :]
-        assert all(later - earlier < limit * pace.scale() for earlier, later in zip(times, times[1:]))
+        assert all(later - earlier < limit * pace.scale() for earlier, later in itertools.pairwise(times))
     finally:
         others.close()
 

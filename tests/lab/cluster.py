@@ -71,7 +71,7 @@ class Cluster:
         self.bridges = {}
         self.environment = clean_environment(self.directory)
         secret = secrets.token_hex(16)
-        self.tokens = {i: secret for i in range(1, lab.nodes + 1)} | (tokens or {})
+        self.tokens = dict.fromkeys(range(1, lab.nodes + 1), secret) | (tokens or {})
 
     @staticmethod
     def patient(rtt_ttl_ms, lease_ms, rtt_timeout_ms=500):
@@ -99,7 +99,7 @@ class Cluster:
 
     # ---- for the two kinds to fill in
 
-    gcs_address = None
+    gcs_address: str
 
     def start_cluster(self):
         pass

@@ -143,7 +143,7 @@ def main():
         without_signals(signal.SIG_UNBLOCK)
         if arguments.ray:
             say("Starting Ray on each of them (some ten seconds) ...")
-            cluster = RayCluster(lab, arguments.bin, directory, arguments.ray, settings=settings)
+            cluster: Cluster = RayCluster(lab, arguments.bin, directory, arguments.ray, settings=settings)
         else:
             cluster = EmbeddedCluster(lab, arguments.bin, directory, settings=settings)
         stack.enter_context(cluster)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pace  # noqa: E402
-from cluster import EmbeddedCluster, wait_until  # noqa: E402
-from netlab import NetLab, die_with_parent  # noqa: E402
+import pace
+from cluster import EmbeddedCluster, wait_until
+from netlab import NetLab, die_with_parent
 
 LOOPS_A_CORE = 2
 EVERY_S = 2
@@ -29,7 +29,7 @@ MOST_TOLD = 5  # of one edge's or node's
 
 
 def busy_loops(stack):
-    for _ in range(LOOPS_A_CORE * os.cpu_count()):
+    for _ in range(LOOPS_A_CORE * (os.cpu_count() or 1)):
         loop = subprocess.Popen(["bash", "-c", "while :; do :; done"], preexec_fn=die_with_parent)
         stack.callback(loop.kill)
 
@@ -74,7 +74,7 @@ def main():
         wait_until(f"{edges} good edges", begun, every=1, limit=600)
         begin = told = time.monotonic()
         looks = red = unknown = 0
-        seen = collections.Counter()
+        seen: collections.Counter[str] = collections.Counter()
         while (now := time.monotonic()) - begin < 60 * arguments.minutes:
             done = cluster.status_run(1, "--json")
             looks += 1

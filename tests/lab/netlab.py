@@ -10,6 +10,7 @@ of its own and no way from one to another. Everything started in a node is kille
 also by an exception or a signal; processes die with the lab's own process even if that is killed.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -107,10 +108,8 @@ class NetLab:
         deadline = time.monotonic() + pace.hangs_after(10)
         while self._pids() and time.monotonic() < deadline:
             for pid in self._pids():
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             self._reap()
         for namespace in self._made_namespaces:
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True)

@@ -55,21 +55,21 @@ PACKAGE = "raylet_bridge/python/netsense_ray"
 def circle_of_imports(sources):
     """Modules of the package that import each other, in functions and for types too; None when there are no such."""
     modules = {Path(path).stem: text for path, text in sources.items() if str(Path(path).parent) == PACKAGE}
-    imports = {name: set() for name in modules}
+    imports: dict[str, set[str]] = {name: set() for name in modules}
     for name, text in modules.items():
         for node in ast.walk(ast.parse(text)):
             match node:
                 case ast.ImportFrom(level=1, module=None):  # from . import a, b
                     imports[name] |= {alias.name if alias.name in modules else "__init__" for alias in node.names}
-                case ast.ImportFrom(level=1):
-                    imports[name].add(node.module)
-                case ast.Import() | ast.ImportFrom(level=0):
-                    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
-                    assert not any(each.split(".")[0] == "netsense_ray" for each in names), f"{name}: of its own package, by `from .`, please"
+                case ast.ImportFrom(level=1, module=str(other)):
+                    imports[name].add(other)
+                case ast.ImportFrom(module=str(other)):
+                    assert other.split(".")[0] != "netsense_ray", f"{name}: of its own package, by `from .`, please"
     try:
         graphlib.TopologicalSorter(imports).prepare()
     except graphlib.CycleError as error:
         return error.args[1]
+    return None
 
 
 def the_tree(*globs):

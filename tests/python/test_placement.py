@@ -66,7 +66,7 @@ def test_no_ring_has_a_better_worst_link(seed):
         n = draw.randint(2, nodes)
         missing = draw.random()
         values = draw.choice([3, 1000])  # many ties, and few
-        worth = [[None if i == j or draw.random() < missing else draw.randint(1, values) for j in range(nodes)] for i in range(nodes)]
+        worth: list[list] = [[None if i == j or draw.random() < missing else draw.randint(1, values) for j in range(nodes)] for i in range(nodes)]
         expected = best_worst_link(worth, n)
         ring = best_ring(worth, n)
         assert (ring is None) == (expected is None), (worth, n)
@@ -196,7 +196,7 @@ def test_edges_between_two_rails_are_in_no_ring():
 def test_a_bandwidth_past_its_life_is_left_out_and_said():
     """As the bridge says it: no figure, and why."""
     nodes = [1, 2, 3, 4]
-    old = dict(bw_age_ms=130_000, bw_life_ms=120_000, bw_state="NOT_KNOWN", bw_reason="the last figure is 130 s old")
+    old = {"bw_age_ms": 130_000, "bw_life_ms": 120_000, "bw_state": "NOT_KNOWN", "bw_reason": "the last figure is 130 s old"}
     edges = full_mesh([1, 2, 3], 1000) + [edge(a, b, None, rtt=0.1, **old) for a, b in itertools.permutations(nodes, 2) if 4 in (a, b)]
     ranking = rank_nodes(3, topology=cluster(nodes, edges))
     assert set(ranking.node_ids) == set(map(node_id, (1, 2, 3)))
@@ -215,7 +215,7 @@ def test_what_cannot_be_ranked_says_what_to_do():
     with pytest.raises(ValueError, match="at least two"):
         rank_nodes(1, topology=topology)
     with pytest.raises(ValueError, match="hops"):
-        rank_nodes(2, by="hops", topology=topology)
+        rank_nodes(2, by="hops", topology=topology)  # type: ignore[arg-type]
 
 
 def test_rays_own_terms():
@@ -363,6 +363,7 @@ def send(objects, view, tasks):
     nodes = []
     for _ in range(tasks):
         node, seconds, _ = choose(objects, view)
+        assert node is not None
         view.placements.add(node, seconds[node])
         nodes.append(int(node, 16))
     return nodes

@@ -15,8 +15,9 @@ import time
 import zlib
 
 import ray
-from netsense_ray import best_node_for
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from netsense_ray import best_node_for
 
 PARTITION_BYTES = 64 << 20
 SAMPLE_BYTES = 1 << 20  # that a task works on: the time is to be that of moving the partitions
@@ -80,7 +81,7 @@ def main():
     alive = sorted((node["NodeManagerAddress"], node["NodeID"]) for node in ray.nodes() if node["Alive"])
     nodes = [node_id for _, node_id in alive]
     run(nodes, by_netsense=False)  # starts the workers
-    runs = []
+    runs: list[dict] = []
     for i in range(int(rounds)):
         if i >= int(fewest) and times_faster(runs) >= float(enough):
             break

@@ -28,7 +28,7 @@ CRASHES_OF_ONE_STEP, CRASHES = 3, 8  # as many, and there is no going on
 TIME_OVER, GUEST_DIED, SKIPPED = 124, 125, 77  # run_in_vm.sh
 
 
-running_vms = set()
+running_vms: set[subprocess.Popen] = set()
 
 
 def in_vm(fabric, seconds, writable, *command):

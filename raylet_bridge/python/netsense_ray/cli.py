@@ -160,8 +160,9 @@ def main() -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         arguments.flags = rest
+    run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return arguments.run(arguments)
+        return run(arguments)
     except NetsenseError as error:
         print(f"netsense: {error}", file=sys.stderr)
         return USAGE if isinstance(error, cluster.WrongSetting) else FAILED

@@ -87,7 +87,7 @@ async def _pass_on(module: Any, request: web.Request, api: URL, path: str) -> we
         try:
             answered = await module.http_session.get(
                 URL(f"{api}{path}", encoded=True),
-                headers={"Accept-Encoding": "identity"} | headers,
+                headers={"Accept-Encoding": "identity", **headers},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=PASSED_ON_S, sock_read=PASSED_ON_S),
             )

@@ -21,9 +21,8 @@ def program(name: str) -> Path:
     inside = Path(__file__).parent / "bin" / name
     if inside.exists():
         return inside
-    if folder := os.environ.get("NETSENSE_BIN"):
-        if (named := Path(folder) / name).exists():
-            return named
+    if (folder := os.environ.get("NETSENSE_BIN")) and (named := Path(folder) / name).exists():
+        return named
     if found := shutil.which(name):
         return Path(found)
     raise NetsenseError(f"{name} is not there: install the wheel of ray-netsense, or name the folder that holds it by NETSENSE_BIN")
@@ -61,4 +60,5 @@ def _connected_gcs_address() -> str | None:
     ray = sys.modules.get("ray")  # a process that never imported Ray is connected to nothing
     if ray is None or not ray.is_initialized():
         return None
-    return ray.get_runtime_context().gcs_address
+    address: str = ray.get_runtime_context().gcs_address
+    return address

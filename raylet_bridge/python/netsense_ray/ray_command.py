@@ -36,7 +36,7 @@ class _AfterRaysCommands:
             return None
         sys.meta_path.remove(self)
         try:
-            spec = importlib.util.find_spec(name)
+            spec: Any = importlib.util.find_spec(name)
             run = spec.loader.exec_module
 
             def run_and_add(module: ModuleType) -> None:

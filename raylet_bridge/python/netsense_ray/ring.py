@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 # Links that one search may look at. With m nodes beside the start, paths end in k * C(m, k) states, each with m - k links on: m * (m - 1) * 2**(m - 2)
 # together, and 95,000 over all starts for 12 nodes, whose searches therefore all end by themselves.
@@ -52,7 +53,7 @@ class _CutShort(Exception):
 
 
 def _worst(worth: Sequence[Sequence[float | None]], cycle: Sequence[int]) -> float:
-    return min(worth[a][b] for a, b in zip(cycle, [*cycle[1:], cycle[0]], strict=True))  # type: ignore[type-var]
+    return min(cast(float, worth[a][b]) for a, b in zip(cycle, [*cycle[1:], cycle[0]], strict=True))
 
 
 def _links(worth: Sequence[Sequence[float | None]], least: float) -> list[int]:

@@ -124,4 +124,5 @@ def topology_payload(address: str | None = None, *, timeout: float = 30) -> dict
     done = run_bridge(["status", "--json", *gcs_flags(address)], timeout)
     if done.returncode not in (0, 1):  # 1: some edge is not good, which the rows say
         raise NetsenseError(done.stderr.strip() or f"netsense-bridge status ended with exit code {done.returncode}")
-    return json.loads(done.stdout)
+    payload: dict[str, Any] = json.loads(done.stdout)
+    return payload

@@ -5,12 +5,15 @@ whatever Ray is there, and nothing of netsense is imported: what answers is `net
 starts for this module loads, at the first request, where a fault of it costs that one answer.
 """
 
+from __future__ import annotations
+
 import logging
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
 
-async def _answer(module, request):
+async def _answer(module: Any, request: Any) -> Any:
     try:
         from netsense_ray import dashboard
 
@@ -28,22 +31,22 @@ try:
     from ray.dashboard.subprocesses.routes import SubprocessRouteTable
     from ray.dashboard.subprocesses.utils import ResponseType
 
-    def _get(path, kind=ResponseType.STREAM):
+    def _get(path: str, kind: ResponseType = ResponseType.STREAM) -> Any:
         return SubprocessRouteTable.get(path, resp_type=kind)
 
     # The name becomes a Unix socket's, whose path is short: no longer than the longest of Ray's own (MetricsHead).
     # The class comes last and brings no method that Ray calls while it starts: once it exists, nothing of ours can fail.
     class NetworkHead(SubprocessModule):
         @_get("/api/v0/{what:network_(?:topology|matrix|edge|node)}")
-        async def network_api(self, request):
+        async def network_api(self, request: Any) -> Any:
             return await _answer(self, request)
 
         @_get("/network", ResponseType.HTTP)  # a redirection, which Ray's streaming proxy would follow itself
-        async def network_page_without_slash(self, request):
+        async def network_page_without_slash(self, request: Any) -> Any:
             return await _answer(self, request)
 
         @_get("/network/{path:.*}")
-        async def network_page(self, request):
+        async def network_page(self, request: Any) -> Any:
             return await _answer(self, request)
 
 except (Exception, SystemExit) as error:  # Ray without its dashboard, or with another kind of modules
