@@ -59,9 +59,14 @@ def serving(place, command, ready=None, **environment):
     """The far side, until the block ends. `ready`: a TCP port that it must listen on first; else its first line is read."""
     _needs(command[0])
     process = subprocess.Popen(
-        place.there(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=os.environ | environment, start_new_session=True,
-    )  # fmt: skip
+        place.there(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
     try:
         if ready is None:
             yield process.stdout.readline()
@@ -142,8 +147,11 @@ class Peers:
     def sockperf(self, *flags):
         port = free_port()
         with serving(self.place, ["sockperf", "server", "--tcp", *flags, "-i", self.there, "-p", port], port):
-            text = ask(self.place, ["sockperf", "ping-pong", "--tcp", *flags, "-i", self.there, "-p", port, "-m", 96, "-t",
-                                    max(1, round(self.seconds)), "--full-rtt"], self.limit)  # fmt: skip
+            text = ask(
+                self.place,
+                ["sockperf", "ping-pong", "--tcp", *flags, "-i", self.there, "-p", port, "-m", 96, "-t", max(1, round(self.seconds)), "--full-rtt"],
+                self.limit,
+            )
         p50, p99 = (float(re.search(rf"percentile {p}0* = +([\d.]+)", text).group(1)) for p in (r"50\.0", r"99\.0"))
         return {"p50": p50, "p99": p99}
 
@@ -186,8 +194,12 @@ class Peers:
         count = self.count if latency else (self.fixed_bytes // size if self.fixed_bytes else int(3000 * self.seconds))
         port = free_port()
         with serving(self.place, ["ucx_perftest", "-p", port, *more], port, **there):
-            text = ask(self.place, ["ucx_perftest", self.there, "-p", port, "-t", test, "-s", size, "-n", count, "-w",
-                                    min(count, 100), "-R", 50, "-f", *more], self.limit, **here)  # fmt: skip
+            text = ask(
+                self.place,
+                ["ucx_perftest", self.there, "-p", port, "-t", test, "-s", size, "-n", count, "-w", min(count, 100), "-R", 50, "-f", *more],
+                self.limit,
+                **here,
+            )
         fields = text.strip().splitlines()[-1].split()
         if latency:
             return {"p50": 2 * float(fields[1])}  # it prints half round trips

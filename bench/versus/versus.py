@@ -139,8 +139,9 @@ def open_place(name):
 def measure_in_vm(arguments):
     """The rows of `rdma`, as the VM measured them."""
     rdma_test = Path(__file__).parents[2] / "tests/vm/rdma_test.py"
-    done = subprocess.run([rdma_test, "versus", arguments.bin], stdout=subprocess.PIPE, text=True,
-                          env=os.environ | {"VERSUS_ROUNDS": str(arguments.rounds)})  # fmt: skip
+    done = subprocess.run(
+        [rdma_test, "versus", arguments.bin], stdout=subprocess.PIPE, text=True, env=os.environ | {"VERSUS_ROUNDS": str(arguments.rounds)}
+    )
     try:
         return json.loads(done.stdout[done.stdout.index("{\n") :])["results"]
     except ValueError:
@@ -205,8 +206,10 @@ def table(results):
             continue
         spread = lambda key: f"{r[key]:.3g} ({r[key + '_spread'][0]:.3g}–{r[key + '_spread'][1]:.3g})"  # noqa: E731
         goal = f"{'≥' if r['figure'] == 'gbps' else '≤'} {r['goal']}"
-        lines.append(f"| {r['place']} | {r['row']} | {UNITS[r['figure']]} | {spread('ours')} | {r['peer']} | {spread('theirs')} "
-                     f"| {spread('ratio')} | {goal} | {'met' if r['met'] else '**missed**'} |")  # fmt: skip
+        lines.append(
+            f"| {r['place']} | {r['row']} | {UNITS[r['figure']]} | {spread('ours')} | {r['peer']} | {spread('theirs')} "
+            f"| {spread('ratio')} | {goal} | {'met' if r['met'] else '**missed**'} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -237,9 +240,14 @@ def main():
             continue
         with open_place(name) as place:
             rdma = place.rdma
-            p = Peers(place, Path(arguments.bin).resolve(), arguments.seconds,
-                      count=300 if rdma else max(1000, int(20000 * arguments.seconds)), limit=120 + 20 * arguments.seconds,
-                      fixed_bytes=(12 << 20) if rdma else None)  # fmt: skip
+            p = Peers(
+                place,
+                Path(arguments.bin).resolve(),
+                arguments.seconds,
+                count=300 if rdma else max(1000, int(20000 * arguments.seconds)),
+                limit=120 + 20 * arguments.seconds,
+                fixed_bytes=(12 << 20) if rdma else None,
+            )
             rows = [row for row in rows_of(place, p) if not arguments.rows or any(word in row.name for word in arguments.rows)]
             found = measure(rows, arguments.rounds, name)
             for row in rows:

@@ -38,8 +38,12 @@ class Browser:
         environment = {**os.environ, "HOME": self._folder.name, "TMPDIR": self._folder.name}
         # A process group of its own, so that all of it can be ended.
         self._driver = subprocess.Popen(
-            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=environment, start_new_session=True,
+            ["chromedriver", "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
         try:
             for line in self._driver.stdout:
@@ -52,10 +56,19 @@ class Browser:
                 "args": [*FLAGS, f"--user-data-dir={self._folder.name}/profile"],
                 "binary": shutil.which("chromium"),
             }
-            made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
-                "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
-                "timeouts": {"script": round(1000 * pace.hangs_after()), "pageLoad": round(1000 * pace.hangs_after())},
-            }}})
+            made = self._call(
+                "POST",
+                "/session",
+                {
+                    "capabilities": {
+                        "alwaysMatch": {
+                            "goog:chromeOptions": options,
+                            "goog:loggingPrefs": {"browser": "ALL"},
+                            "timeouts": {"script": round(1000 * pace.hangs_after()), "pageLoad": round(1000 * pace.hangs_after())},
+                        }
+                    }
+                },
+            )
             self._url += f"/session/{made['sessionId']}"
         except BaseException:
             self._end()

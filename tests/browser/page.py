@@ -39,12 +39,16 @@ class Page:
 
     def answers(self):
         """How many matrices have come."""
-        return self.browser.script("return performance.getEntriesByType('resource').filter((one) => one.name.includes('network_matrix') && one.responseEnd > 0).length")
+        return self.browser.script(
+            "return performance.getEntriesByType('resource').filter((one) => one.name.includes('network_matrix') && one.responseEnd > 0).length"
+        )
 
     def wait_updates(self, number):
         for _ in range(number):
             known = self.answers()
-            self.browser.wait_for(f"performance.getEntriesByType('resource').filter((one) => one.name.includes('network_matrix') && one.responseEnd > 0).length > {known}")
+            self.browser.wait_for(
+                f"performance.getEntriesByType('resource').filter((one) => one.name.includes('network_matrix') && one.responseEnd > 0).length > {known}"
+            )
 
     def choose(self, metric):
         self.browser.script("document.getElementById(`metric-${arguments[0]}`).click()", metric)
@@ -57,7 +61,9 @@ class Page:
 
     def _settle(self, ms):
         """Until that has passed, and what was to be drawn is drawn."""
-        self.browser.script("window.settled = false; setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => (settled = true))), arguments[0])", ms)
+        self.browser.script(
+            "window.settled = false; setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => (settled = true))), arguments[0])", ms
+        )
         self.browser.wait_for("settled")
 
     @property
@@ -72,17 +78,23 @@ class Page:
         """Of a place near the upper left corner of each cell, where no figure is written."""
         left, top, cell = map(float, self.browser.script("return document.querySelector('.stage canvas').dataset.drawn").split())
         places = [(left + (column + inset) * cell, top + (row + inset) * cell) for row, column in cells]
-        return [tuple(colour) for colour in self.browser.script(
-            """const canvas = document.querySelector(".stage canvas"), ratio = canvas.width / parseFloat(canvas.style.width);
+        return [
+            tuple(colour)
+            for colour in self.browser.script(
+                """const canvas = document.querySelector(".stage canvas"), ratio = canvas.width / parseFloat(canvas.style.width);
             const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
             const ink = copy.getContext("2d", {willReadFrequently: true});
             ink.drawImage(canvas, 0, 0);
             return arguments[0].map(([x, y]) => [...ink.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data].slice(0, 3));""",
-            places)]
+                places,
+            )
+        ]
 
     def worst(self):
         """Rows of the list: edge, figure or state, age, reason."""
-        return self.browser.script("return [...document.querySelectorAll('.worst tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))")
+        return self.browser.script(
+            "return [...document.querySelectorAll('.worst tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
+        )
 
     def long_tasks(self):
         """(begin, milliseconds) of the tasks over 50 ms since the last look."""

@@ -108,7 +108,9 @@ def test_512_nodes(browser, shots):
     with serving(browser, 512) as page, pace.Witness() as witness:
         page.open(token=TOKEN)
         stood_still = witness.stood_still
-        first = browser.script("return [performance.getEntriesByName('first-contentful-paint')[0].startTime, performance.getEntriesByName('netsense-first-map')[0].startTime]")
+        first = browser.script(
+            "return [performance.getEntriesByName('first-contentful-paint')[0].startTime, performance.getEntriesByName('netsense-first-map')[0].startTime]"
+        )
         page.wait_updates(3)
         tasks = page.long_tasks()
         heap = page.heap_mb()
@@ -119,8 +121,10 @@ def test_512_nodes(browser, shots):
         grown = page.heap_mb() - heap
         loading = max((took for begun, took in tasks if begun < first[1]), default=0)
         longest = max((took for begun, took in tasks if begun >= first[1]), default=0)
-        line = (f"512 nodes: first content after {first[0]:.0f} ms, the map after {first[1]:.0f} ms; longest task {loading:.0f} ms until then and "
-                f"{longest:.0f} ms in 23 updates (0: none over 50 ms); memory {heap:.1f} MB, {grown:+.1f} MB after 20 updates")
+        line = (
+            f"512 nodes: first content after {first[0]:.0f} ms, the map after {first[1]:.0f} ms; longest task {loading:.0f} ms until then and "
+            f"{longest:.0f} ms in 23 updates (0: none over 50 ms); memory {heap:.1f} MB, {grown:+.1f} MB after 20 updates"
+        )
         print(line)
         (shots / "page-512.txt").write_text(line + "\n")
         browser.screenshot(shots / "page-512.png", whole=False)
@@ -182,7 +186,9 @@ def test_64_nodes(browser, shots, scheme):
         ids = [node["node_id"] for node in matrix_document.fetch(page.url, TOKEN).nodes]
         page.open(f"#layer=tcp/ethernet/&open=edge&src={ids[0]}&dst={ids[2]}")
         page.wait_text(".panel", "counters")
-        state = browser.script("return [...document.querySelectorAll('.panel tbody tr')].find((row) => row.cells[0].innerText === 'state').cells[1].innerText")
+        state = browser.script(
+            "return [...document.querySelectorAll('.panel tbody tr')].find((row) => row.cells[0].innerText === 'state').cells[1].innerText"
+        )
         assert state == "OK" and "tcp · ethernet · between rails ISOLATED" in page.text(".panel")
         # A cell of the diagonal is no edge, and opens its node.
         page.open(f"#open=edge&src={ids[9]}&dst={ids[9]}")
@@ -202,7 +208,9 @@ def test_hostile_names_are_text(browser, shots):
         page.open(token=TOKEN)
         browser.screenshot(shots / "page-hostile.png", whole=False)
         markup = "<img src=x onerror=alert(1)>"
-        assert markup in page.text(".worst") and markup in page.text(".reasons") and markup in page.text(".lost") and "\u202e" not in page.text("body")
+        assert (
+            markup in page.text(".worst") and markup in page.text(".reasons") and markup in page.text(".lost") and "\u202e" not in page.text("body")
+        )
         nodes = matrix_document.fetch(page.url, TOKEN).nodes
         page.open(f"#open=edge&src={nodes[1]['node_id']}&dst={nodes[2]['node_id']}")
         page.wait_text(".panel", "counters")
@@ -326,12 +334,16 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
         slow = [(1, 2), (2, 1)]
         others = [(row, column) for row in range(3) for column in range(3) if row != column and (row, column) not in slow]
         # A browser that starts takes the processors from the probes: some cell may have no figure for a moment.
-        wait_until("the slow link to be the brightest", lambda: min(map(luminance, page.colours(slow))) > max(map(luminance, page.colours(others))) + 30)
+        wait_until(
+            "the slow link to be the brightest", lambda: min(map(luminance, page.colours(slow))) > max(map(luminance, page.colours(others))) + 30
+        )
         slow_edges = {f"{lab.address(a + 1)} → {lab.address(b + 1)}" for a, b in slow}
 
         def the_slow_link_is_the_worst():
             worst = page.worst()[:2]
-            return {row[0] for row in worst} == slow_edges and all("Mb/s" in row[1] and float(row[1].split()[0]) < 250 / pace.scale() for row in worst)
+            return {row[0] for row in worst} == slow_edges and all(
+                "Mb/s" in row[1] and float(row[1].split()[0]) < 250 / pace.scale() for row in worst
+            )
 
         wait_until("the slow link to be the first in the list", the_slow_link_is_the_worst)
 
@@ -364,7 +376,9 @@ def test_a_real_cluster_with_a_slow_link(browser, expected, shots, cluster):
         # Live: what the panel and the map say moves on.
         before = page.text(".live"), cells["pings"][0]
         page.wait_updates(2)
-        browser.wait_for(f"[...document.querySelectorAll('.figures tr')].find((row) => row.cells[0].textContent === 'pings').cells[1].textContent !== {before[1]!r}")
+        browser.wait_for(
+            f"[...document.querySelectorAll('.figures tr')].find((row) => row.cells[0].textContent === 'pings').cells[1].textContent !== {before[1]!r}"
+        )
         assert page.text(".live") != before[0]
         browser.keys(browser.find(".panel"), ESCAPE)
         assert page.text(".panel") == "" and browser.script("return document.activeElement.tagName") == "CANVAS"

@@ -94,13 +94,18 @@ class Map:
     def colours(self, cells):
         """Mean colours of the cells' middles."""
         places = [self.place(*cell) for cell in cells]
-        return [tuple(colour) for colour in self.browser.script(
-            """const [canvas, places] = arguments, ratio = canvas.width / parseFloat(canvas.style.width);
+        return [
+            tuple(colour)
+            for colour in self.browser.script(
+                """const [canvas, places] = arguments, ratio = canvas.width / parseFloat(canvas.style.width);
             const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
             const ink = copy.getContext("2d", {willReadFrequently: true});
             ink.drawImage(canvas, 0, 0);
             return places.map(([x, y]) => [...ink.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data].slice(0, 3));""",
-            self.canvas, places)]
+                self.canvas,
+                places,
+            )
+        ]
 
 
 def luminance(colour):
@@ -182,7 +187,9 @@ def test_256_nodes(browser, show, folder):
     assert "failed: DEADLINE_EXCEEDED" in rate.hover(254, 253) and "failed: DEADLINE_EXCEEDED" in rtt.hover(254, 252)
     assert "failed: DEADLINE_EXCEEDED" in rtt.hover(252, 254) and "measured from the other side" in rtt.told()
     browser.screenshot(folder / "matrix-256-hover.png", whole=False)
-    row = next(row for row in document["results"] if row["kind"] == "ping" and row["source"] == "10.0.0.101:18590" and row["target"] == "10.0.0.202:18590")
+    row = next(
+        row for row in document["results"] if row["kind"] == "ping" and row["source"] == "10.0.0.101:18590" and row["target"] == "10.0.0.202:18590"
+    )
     assert f"{row['network_rtt_us']['p50']:.4g}" in rtt.hover(100, 201)
     assert f"{row['network_rtt_us']['p50']:.4g}" in rtt.hover(201, 100) and "measured from the other side" in rtt.told()
 
@@ -192,24 +199,39 @@ def titles(browser):
 
 
 def test_maps_by_fabric_and_rail(browser, show):
-    ports = [{"name": f"mlx5_{i}:1", "netdev": f"ens{i}", "fabric": "roce", "rail": i, "speed_gbps": 400.0, "rdma_device": f"mlx5_{i}"} for i in (0, 1)]
+    ports = [
+        {"name": f"mlx5_{i}:1", "netdev": f"ens{i}", "fabric": "roce", "rail": i, "speed_gbps": 400.0, "rdma_device": f"mlx5_{i}"} for i in (0, 1)
+    ]
     nodes = [{"name": name, "alive": True, "reason": "", "ports": ports} for name in ("a", "b", "c")]
-    good = [documents.bw(source, target, 300.0, transport="verbs", mode="write", device=f"mlx5_{rail}:1 gid 3", message_bytes=None)
-            for rail in (0, 1) for source, target in (("a", "b"), ("b", "a"), ("a", "c"))]
+    good = [
+        documents.bw(source, target, 300.0, transport="verbs", mode="write", device=f"mlx5_{rail}:1 gid 3", message_bytes=None)
+        for rail in (0, 1)
+        for source, target in (("a", "b"), ("b", "a"), ("a", "c"))
+    ]
     # A failure may be one of either rail; one of which nothing succeeded has a map of its own.
-    failed = [documents.failure({**good[0], "source": "c", "target": "b"}), documents.failure({**good[0], "source": "c", "target": "b", "transport": "ucx"})]
+    failed = [
+        documents.failure({**good[0], "source": "c", "target": "b"}),
+        documents.failure({**good[0], "source": "c", "target": "b", "transport": "ucx"}),
+    ]
     show("rails", {**documents.head("matrix", nodes=nodes, plan={}, suspects=[], judged=True), "results": good + failed})
-    assert titles(browser) == ["Bandwidth over ucx to_peer", "Bandwidth over verbs write roce rail 0 to_peer", "Bandwidth over verbs write roce rail 1 to_peer"]
+    assert titles(browser) == [
+        "Bandwidth over ucx to_peer",
+        "Bandwidth over verbs write roce rail 0 to_peer",
+        "Bandwidth over verbs write roce rail 1 to_peer",
+    ]
     for number in range(3):
         assert "failed: DEADLINE_EXCEEDED" in Map(browser, number).hover(2, 1)
     assert "None: no pair stands out" in text(browser)
 
 
-@pytest.mark.parametrize(("told", "why"), [
-    ({"judged": False, "not_judged_reason": "fewer than 4 nodes answer"}, "fewer than 4 nodes answer"),
-    ({"interrupted": True}, "the run was interrupted"),
-    ({"suspects": None}, "the run did not come to its end"),
-])
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"judged": False, "not_judged_reason": "fewer than 4 nodes answer"}, "fewer than 4 nodes answer"),
+        ({"interrupted": True}, "the run was interrupted"),
+        ({"suspects": None}, "the run did not come to its end"),
+    ],
+)
 def test_what_nobody_judged_is_not_shown_as_good(browser, show, told, why):
     show("not-judged", {**documents.matrix(3), "suspects": [], **told})
     shown = text(browser)
@@ -232,7 +254,8 @@ def charts(browser):
     return browser.script(
         """return [...document.querySelectorAll('.chart canvas')].map((canvas) => { const chart = Chart.getChart(canvas);
         return {title: chart.options.plugins.title.text, lines: chart.data.datasets.map((line) => line.label),
-                last: chart.data.datasets.map((line) => line.data[line.data.length - 1]), y: chart.scales.y.type}; })""")
+                last: chart.data.datasets.map((line) => line.data[line.data.length - 1]), y: chart.scales.y.type}; })"""
+    )
 
 
 def test_sweep(browser, show):
@@ -250,7 +273,9 @@ def test_loaded(browser, show):
     shown = text(browser)
     assert "Idle and under load" in shown and "priority p50" in shown
     assert "added = loaded - idle" in shown and "200,000" in shown
-    cells = browser.script("return [...document.querySelectorAll('table tbody tr')].slice(1, 3).map((row) => [...row.cells].map((cell) => cell.innerText))")
+    cells = browser.script(
+        "return [...document.querySelectorAll('table tbody tr')].slice(1, 3).map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
     assert cells[0][0] == "tcp" and cells[0][1] == "20" and cells[0][3] == "300" and cells[0][5] == "15" and cells[0][6] == "26"
     assert [chart["title"] for chart in charts(browser)] == ["Round-trip time, idle and under load", "Round-trip time by percentile"]
 
@@ -266,14 +291,28 @@ def test_ping(browser, show):
 
 def test_several_results_in_one_page(browser, show):
     show("several", documents.pings(), documents.loaded(), documents.matrix(8))
-    assert browser.script("return [...document.querySelectorAll('article h1')].map((title) => title.innerText.split(' ')[0])") == ["ping", "loaded", "matrix"]
+    assert browser.script("return [...document.querySelectorAll('article h1')].map((title) => title.innerText.split(' ')[0])") == [
+        "ping",
+        "loaded",
+        "matrix",
+    ]
     assert len(browser.script("return [...document.querySelectorAll('nav a')].map((link) => link.hash)")) == 3
 
 
 def test_odd_documents_are_shown_as_far_as_they_go(browser, show):
-    odd = {"schema_version": 1, "nodes": [{}, {"name": 7}, None, "x"], "suspects": [{}], "checks": [{}], "arguments": 3,
-           "results": [{"kind": "ping"}, {"kind": "bw", "bw_gbps": {"avg": "fast"}}, {"kind": "dance", "rail": "a"},
-                       {"kind": "ping", "rtt_us": {"p50": 0, "percentiles": [[0, 0], [50, 0], "x"]}}]}
+    odd = {
+        "schema_version": 1,
+        "nodes": [{}, {"name": 7}, None, "x"],
+        "suspects": [{}],
+        "checks": [{}],
+        "arguments": 3,
+        "results": [
+            {"kind": "ping"},
+            {"kind": "bw", "bw_gbps": {"avg": "fast"}},
+            {"kind": "dance", "rail": "a"},
+            {"kind": "ping", "rtt_us": {"p50": 0, "percentiles": [[0, 0], [50, 0], "x"]}},
+        ],
+    }
     show("odd", odd, {"schema_version": 1, "results": []})
     assert "4 of 4 rows" in text(browser, ".tools .quiet")
 
@@ -306,7 +345,9 @@ def test_a_terminal_is_told_what_is_read(tmp_path):
     source = tmp_path / "run.json"
     source.write_text(json.dumps(documents.pings()))
     ours, its = os.openpty()
-    subprocess.run([BENCH, "report", source, "-o", tmp_path / "page.html"], stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=pace.hangs_after())
+    subprocess.run(
+        [BENCH, "report", source, "-o", tmp_path / "page.html"], stdout=subprocess.DEVNULL, stderr=its, check=True, timeout=pace.hangs_after()
+    )
     os.close(its)
     with os.fdopen(ours, "rb") as terminal:
         assert f"reading {source} ...".encode() in terminal.read1()

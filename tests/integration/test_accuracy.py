@@ -29,27 +29,27 @@ def test_rtt_agrees_with_sockperf(namespaces, bin_dir, directory):
     with NetLab(2) as lab:
         address = serve(lab, bin_dir, directory)
         sockperf = lab.popen(
-            2, ["taskset", "-c", "0", "sockperf", "server", "--tcp", "-i", lab.address(2), "-p", "11111"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            2,
+            ["taskset", "-c", "0", "sockperf", "server", "--tcp", "-i", lab.address(2), "-p", "11111"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         listening = ["ss", "-Hltn", "sport", "=", ":11111"]
         wait_until("sockperf's server", lambda: lab.run(2, listening).stdout.strip())
 
         def theirs():
             done = lab.run(
                 1,
-                ["taskset", "-c", "0", "sockperf", "ping-pong", "--tcp", "-i", lab.address(2), "-p", "11111", "-m", "64",
-                 "-t", "1", "--full-rtt"],
-            )  # fmt: skip
+                ["taskset", "-c", "0", "sockperf", "ping-pong", "--tcp", "-i", lab.address(2), "-p", "11111", "-m", "64", "-t", "1", "--full-rtt"],
+            )
             return float(re.search(r"percentile 50\.0+ = +([\d.]+)", done.stdout + done.stderr).group(1))
 
         def ours():
             done = lab.run(
                 1,
-                ["taskset", "-c", "0", bin_dir / "netsense-bench", "ping", address, "--insecure", "--blocking", "-D", "1",
-                 "-s", "32", "--json"],
+                ["taskset", "-c", "0", bin_dir / "netsense-bench", "ping", address, "--insecure", "--blocking", "-D", "1", "-s", "32", "--json"],
                 env=clean_environment(directory),
-            )  # fmt: skip
+            )
             return json.loads(done.stdout)["results"][0]["rtt_us"]["p50"]
 
         pairs = [(ours(), theirs()) for _ in range(ROUNDS)]  # by turns: the machine's moods hit both

@@ -41,9 +41,7 @@ def serve(lab, bin_dir, directory):
 
 
 def bench(lab, bin_dir, directory, command, port, *flags):
-    return [bin_dir / "netsense-bench", command, f"{lab.address(2)}:{port}", "--insecure", "--json", *flags], {
-        "env": clean_environment(directory)
-    }
+    return [bin_dir / "netsense-bench", command, f"{lab.address(2)}:{port}", "--insecure", "--json", *flags], {"env": clean_environment(directory)}
 
 
 def cpus_of_threads(pid):
@@ -57,7 +55,9 @@ def cpus_of_threads(pid):
 def test_threads_are_where_the_result_says(lab, bin_dir, directory, serve, transport):
     last = str(max(os.sched_getaffinity(0)))
     server, port = serve("--cpus", "0")
-    command, options = bench(lab, bin_dir, directory, "ping", port, "-t", transport, "-D", str(3 * pace.scale()), "--interval", "5", "--blocking", "--cpus", last)
+    command, options = bench(
+        lab, bin_dir, directory, "ping", port, "-t", transport, "-D", str(3 * pace.scale()), "--interval", "5", "--blocking", "--cpus", last
+    )
     prober = lab.popen(1, command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **options)
     programs = {"prober": ([prober.pid], last), "responder": ([server.pid], "0")}
     if transport == "ucx":  # its sessions run in children

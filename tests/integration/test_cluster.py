@@ -56,9 +56,7 @@ def test_status_for_scripts(cluster):
 
 
 def test_status_without_a_gcs_is_no_answer(cluster):
-    nowhere = cluster.lab.run(
-        1, [cluster.bin / "netsense-bridge", "status", "--gcs-address", "10.77.0.1:1"], env=cluster.environment
-    )
+    nowhere = cluster.lab.run(1, [cluster.bin / "netsense-bridge", "status", "--gcs-address", "10.77.0.1:1"], env=cluster.environment)
     assert nowhere.returncode == 3
     assert "10.77.0.1:1" in nowhere.stderr
 

@@ -18,8 +18,9 @@ def lab(namespaces):
 
 @pytest.fixture(scope="module")
 def server(lab, bin_dir):
-    process = lab.popen(2, [bin_dir / "netsense-bench", "serve", "--listen", f"{lab.address(2)}:0", "--insecure", "--json"],
-                        stdout=subprocess.PIPE, text=True)  # fmt: skip
+    process = lab.popen(
+        2, [bin_dir / "netsense-bench", "serve", "--listen", f"{lab.address(2)}:0", "--insecure", "--json"], stdout=subprocess.PIPE, text=True
+    )
     return f"{lab.address(2)}:{json.loads(process.stdout.readline())['port']}"
 
 
@@ -36,8 +37,12 @@ def results(lab, bin_dir, server, tmp_path_factory):
 
 
 def compare(bin_dir, results, a, b, *flags):
-    return subprocess.run([bin_dir / "netsense-bench", "compare", results / f"{a}.json", results / f"{b}.json", *flags],
-                          capture_output=True, text=True, timeout=pace.hangs_after())  # fmt: skip
+    return subprocess.run(
+        [bin_dir / "netsense-bench", "compare", results / f"{a}.json", results / f"{b}.json", *flags],
+        capture_output=True,
+        text=True,
+        timeout=pace.hangs_after(),
+    )
 
 
 @pytest.mark.timing

@@ -119,7 +119,9 @@ def verifiable(package, directory):
 
 def test_systemd_takes_the_units(verifiable):
     analyze = tool("systemd-analyze")
-    done = subprocess.run([analyze, "verify", "--man=no", *(verifiable / unit for unit in UNITS)], capture_output=True, text=True, timeout=pace.hangs_after())
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", *(verifiable / unit for unit in UNITS)], capture_output=True, text=True, timeout=pace.hangs_after()
+    )
     assert done.returncode == 0 and (done.stdout + done.stderr).strip() == ""
     # It would have said so.
     wrong = verifiable / "netsense-wrong.service"

@@ -33,8 +33,14 @@ BAD_RESULTS = {
 
 
 def run(*arguments, **options):
-    return subprocess.run([str(argument) if isinstance(argument, Path) else argument for argument in arguments], capture_output=True, text=True,
-                          errors="replace", timeout=pace.hangs_after(), **options)
+    return subprocess.run(
+        [str(argument) if isinstance(argument, Path) else argument for argument in arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=pace.hangs_after(),
+        **options,
+    )
 
 
 @contextmanager
@@ -58,8 +64,7 @@ def test_a_bad_result_is_refused_with_its_place(name, doors, tmp_path):
     content, reason = BAD_RESULTS[name]
     file = tmp_path / name
     file.write_text(content)
-    for command in (["report", file, "-o", tmp_path / "report.html"], ["compare", file, file],
-                    ["matrix", *doors, "--insecure", "--resume", file]):
+    for command in (["report", file, "-o", tmp_path / "report.html"], ["compare", file, file], ["matrix", *doors, "--insecure", "--resume", file]):
         done = run(BENCH, *command)
         assert done.returncode == 2, (command, done)
         assert name in done.stderr and reason in done.stderr, (command, done.stderr)

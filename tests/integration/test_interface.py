@@ -204,9 +204,7 @@ def test_exit_codes(arguments, code):
 
 def test_ctrl_c_keeps_what_was_measured():
     with Server() as server:
-        ping = subprocess.Popen(
-            [BIN / "netsense-bench", "ping", server.address, "-D", "60", "--json"], stdout=subprocess.PIPE, text=True
-        )
+        ping = subprocess.Popen([BIN / "netsense-bench", "ping", server.address, "-D", "60", "--json"], stdout=subprocess.PIPE, text=True)
 
         def processor_s():
             return int(Path(f"/proc/{ping.pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")

@@ -69,8 +69,9 @@ class Hosts:
         return self.lab.run(1, self.command(*flags, nodes=nodes), env=clean_environment(self.directory))
 
     def popen(self, *flags):
-        return self.lab.popen(1, self.command(*flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env=clean_environment(self.directory))  # fmt: skip
+        return self.lab.popen(
+            1, self.command(*flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(self.directory)
+        )
 
     def name(self, i):
         return f"{self.lab.address(i)}:18590"
@@ -402,9 +403,7 @@ def test_nobody_without_the_token_gives_orders(hosts):
         env=clean_environment(hosts.directory),
     )
     assert done.returncode == 3 and "token" in done.stderr
-    without = hosts.lab.run(
-        1, [hosts.bin / "netsense-bench", "matrix", hosts.name(2), hosts.name(3)], env=clean_environment(hosts.directory)
-    )
+    without = hosts.lab.run(1, [hosts.bin / "netsense-bench", "matrix", hosts.name(2), hosts.name(3)], env=clean_environment(hosts.directory))
     assert without.returncode == 2 and "no token" in without.stderr
     mixed = hosts.run("127.0.1.1:18590", "--dry-run", nodes=[2])
     assert mixed.returncode == 2 and "127.0.1.1" in mixed.stderr
@@ -429,10 +428,9 @@ def test_all_nodes_of_a_cluster(namespaces, bin_dir, directory):
         node = document["nodes"][0]
         loaded = lab.run(
             2,
-            [bin_dir / "netsense-bench", "loaded", f"{node['address']}:{node['port']}", "--json", "-D", "0.3",
-             "--token-file", directory / "token-2"],
+            [bin_dir / "netsense-bench", "loaded", f"{node['address']}:{node['port']}", "--json", "-D", "0.3", "--token-file", directory / "token-2"],
             env=cluster.environment,
-        )  # fmt: skip
+        )
         assert loaded.returncode == 3, loaded
         idle, failed = json.loads(loaded.stdout)["results"]
         assert idle["load"] == "idle" and idle["rtt_us"]["p50"] > 0

@@ -30,9 +30,14 @@ class ScrapedCluster(EmbeddedCluster):
         self.own_socket = self.directory / "engine" / "s.sock"
         self.own_socket.parent.mkdir(mode=0o700)
         command = [self.bin / "netsense-engine", "--listen", f"{self.lab.address(2)}:{DOOR_PORT}", *self.token_flags(2)]
-        self.own_engine = self.lab.popen(2, [*command, "--control-socket", self.own_socket],
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, env=self.environment)  # fmt: skip
+        self.own_engine = self.lab.popen(
+            2,
+            [*command, "--control-socket", self.own_socket],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self.environment,
+        )
         wait_until("the engine's socket", self.own_socket.exists)
 
     def start_bridge(self, i, extra=()):
@@ -66,8 +71,9 @@ def samples(page):
 def counters(page):
     """Every series that must never go down."""
     values, types = samples(page)
-    falls_never = tuple(name + end for name, kind in types.items()
-                        for end in {"counter": ("",), "histogram": ("_bucket", "_sum", "_count")}.get(kind, ()))  # fmt: skip
+    falls_never = tuple(
+        name + end for name, kind in types.items() for end in {"counter": ("",), "histogram": ("_bucket", "_sum", "_count")}.get(kind, ())
+    )
     return {series: value for series, value in values.items() if series.split("{")[0] in falls_never}
 
 
@@ -176,8 +182,11 @@ def test_detail_by_setting(cluster):
     before = len(samples(cluster.page(3))[0])
 
     def config(*arguments):
-        done = cluster.lab.run(1, [cluster.bin / "netsense-bridge", "config", *arguments, "--gcs-address", cluster.gcs_address,
-                                   *cluster.gcs_token_flags(1)], env=cluster.environment)  # fmt: skip
+        done = cluster.lab.run(
+            1,
+            [cluster.bin / "netsense-bridge", "config", *arguments, "--gcs-address", cluster.gcs_address, *cluster.gcs_token_flags(1)],
+            env=cluster.environment,
+        )
         assert done.returncode == 0, done.stderr
 
     config("set", "network_sense_metrics_detail", "true")

@@ -119,14 +119,21 @@ def test_slow_is_a_mark_on_a_good_edge(mended):
     wait_until("nobody is slow", lambda: cluster.status_run().returncode == 0, every=0.5)
     cluster.lab.shape(1, "100mbit")
     try:
-        shown = wait_until("4 slow edges", lambda: "6 of 6 edges OK, 4 of them slow\n" in (done := cluster.status_run()).stdout and done, every=0.5, limit=4 * pace.hangs_after())
+        shown = wait_until(
+            "4 slow edges",
+            lambda: "6 of 6 edges OK, 4 of them slow\n" in (done := cluster.status_run()).stdout and done,
+            every=0.5,
+            limit=4 * pace.hangs_after(),
+        )
     finally:
         cluster.lab.stop_shaping(1)
     assert shown.returncode == 1
     first = shown.stdout.index("Slow edges, the slowest first")
     assert first < shown.stdout.index("Round-trip time over tcp") and "times less: bandwidth below 50 % of the best of its class" in shown.stdout
     lines = [line for line in shown.stdout.splitlines() if "  slow  " in line]
-    assert len(lines) == 4 and all(cluster.lab.address(1) in line and 0 < float(line.split("slow")[1].split()[0]) < 0.15 for line in lines), "its figure is true, and stays"
+    assert len(lines) == 4 and all(cluster.lab.address(1) in line and 0 < float(line.split("slow")[1].split()[0]) < 0.15 for line in lines), (
+        "its figure is true, and stays"
+    )
 
     def told_everywhere():
         code, body = cluster.http_get("/api/v0/network_topology", headers=cluster.bearer())

@@ -169,9 +169,7 @@ def test_gpu_memory_is_refused_with_the_reason(server):
 
 def test_ctrl_c_keeps_what_was_measured(server, tmp_path):
     rows = tmp_path / "rows.jsonl"
-    process = subprocess.Popen(
-        [BENCH, "ping", server, "-D", "0.2", "--repeat", "100", "--json", "--jsonl", rows], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([BENCH, "ping", server, "-D", "0.2", "--repeat", "100", "--json", "--jsonl", rows], stdout=subprocess.PIPE, text=True)
     wait_until("three rows", lambda: rows.exists() and rows.read_text().count("\n") >= 3)
     process.send_signal(signal.SIGINT)
     result = json.loads(process.communicate(timeout=pace.hangs_after())[0])

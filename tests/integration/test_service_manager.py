@@ -164,7 +164,9 @@ def test_a_bridge_that_waits_for_a_raylet_is_ready_and_turns(manager, bin_dir):
 
 
 def test_an_engine_alone_is_a_service_too(manager, bin_dir, directory):
-    engine = manager.start([bin_dir / "netsense-engine", "--listen", "127.0.0.1:0", "--control-socket", directory / "e" / "engine.sock"], watchdog_s=2)
+    engine = manager.start(
+        [bin_dir / "netsense-engine", "--listen", "127.0.0.1:0", "--control-socket", directory / "e" / "engine.sock"], watchdog_s=2
+    )
     manager.wait_for("READY=1")
     wait_until("where it answers", lambda: re.fullmatch(r"answers on 127\.0\.0\.1:[1-9]\d*", manager.status()))
     manager.wait_for("WATCHDOG=1", count=3)

@@ -15,10 +15,9 @@ def test_a_wrong_token_is_refused_on_both_sides(namespaces, bin_dir, directory):
         socket = directory / "stranger-run" / "engine.sock"
         engine = lab.popen(
             3,
-            [bin_dir / "netsense-engine", "--listen", f"{lab.address(3)}:18590", "--token-file", stranger,
-             "--control-socket", socket],
+            [bin_dir / "netsense-engine", "--listen", f"{lab.address(3)}:18590", "--token-file", stranger, "--control-socket", socket],
             env=cluster.environment,
-        )  # fmt: skip
+        )
         wait_until("the stranger's socket", socket.exists)
         cluster.start_bridge(3, extra=["--engine-socket", socket])
 

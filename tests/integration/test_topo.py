@@ -15,16 +15,15 @@ import pytest
 BENCH = Path(os.environ["NETSENSE_BIN"]) / "netsense-bench"
 DATA = Path(__file__).parent.parent / "data" / "topology"
 MACHINES = sorted(
-    path for path in [*DATA.glob("hwloc/*.xml"), *DATA.glob("nccl/*.xml"), DATA / "sysfs" / "h100-infiniband"]
+    path
+    for path in [*DATA.glob("hwloc/*.xml"), *DATA.glob("nccl/*.xml"), DATA / "sysfs" / "h100-infiniband"]
     if "MUST-FAIL" not in path.name and path.name != "made-classless.xml"  # that one alone shows nothing
 )
 TOO_NEW = DATA / "hwloc" / "hwloc-nvidiaDGX2-v3-MUST-FAIL-on-2.9.xml"
 
 
 def topo(*arguments, prefix=(), code=0):
-    done = subprocess.run(
-        [*prefix, BENCH, "topo", *map(str, arguments)], capture_output=True, text=True, timeout=pace.hangs_after()
-    )
+    done = subprocess.run([*prefix, BENCH, "topo", *map(str, arguments)], capture_output=True, text=True, timeout=pace.hangs_after())
     assert done.returncode == code, done
     return done
 
@@ -63,8 +62,7 @@ def test_this_machine():
     here = document()
     assert here["source"] == "this machine"
     assert here["numa_nodes"] and here["numa_nodes"][0]["cpus"]
-    with_route = {line.split()[0] for line in Path("/proc/net/route").read_text().splitlines()[1:]
-                  if line.split()[1] == "00000000"}
+    with_route = {line.split()[0] for line in Path("/proc/net/route").read_text().splitlines()[1:] if line.split()[1] == "00000000"}
     for nic in here["nics"]:
         if nic["netdev"] in with_route:
             assert nic["role"] == "management" and nic["addresses"]
@@ -100,10 +98,7 @@ def test_a_network_namespace_has_its_own_ports():
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_hosts_sys_in_another_network_namespace():
     """A device of the same name is not the same device: its figures must not be taken for ours."""
-    inner = (
-        "ip link add host0 mtu 9000 type veth peer name far0 && ip addr add 10.1.0.1/24 dev host0 && "
-        'ip link set host0 up && exec "$@"'
-    )
+    inner = 'ip link add host0 mtu 9000 type veth peer name far0 && ip addr add 10.1.0.1/24 dev host0 && ip link set host0 up && exec "$@"'
     script = (
         "ip link add host0 mtu 1400 type veth peer name far0 && mount -t sysfs none /sys && "
         # Without exec: the outer namespace lives as long as a process is in it.

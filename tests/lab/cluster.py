@@ -1,7 +1,7 @@
 """A netsense cluster on a NetLab: one bridge a node, on the embedded GCS or beside a real Ray.
 
-    with NetLab(3) as lab, EmbeddedCluster(lab, bin_dir, directory) as cluster:
-        cluster.wait_all_ok()
+with NetLab(3) as lab, EmbeddedCluster(lab, bin_dir, directory) as cluster:
+    cluster.wait_all_ok()
 """
 
 import json
@@ -49,8 +49,14 @@ def wait_shown(words, run, code=0):
 
 def clean_environment(home):
     """The environment of every program in a lab: no token, no setting, no proxy from outside."""
-    kept = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0",
-            "NETSENSE_RUNTIME_DIR": f"{home}/run", **pace.environment()}  # fmt: skip
+    kept = {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "NETSENSE_RUNTIME_DIR": f"{home}/run",
+        **pace.environment(),
+    }
     for name in os.environ:
         if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS") or name.startswith("UCX_"):
             kept[name] = os.environ[name]
@@ -223,11 +229,7 @@ class Cluster:
 
         def good():
             edges = self.paths()
-            ok = [
-                edge
-                for edge in edges.values()
-                if edge["state"] == "OK" and (not with_bandwidth or edge["bw_mbps"] is not None)
-            ]
+            ok = [edge for edge in edges.values() if edge["state"] == "OK" and (not with_bandwidth or edge["bw_mbps"] is not None)]
             return edges if len(ok) == len(edges) == wanted else None
 
         try:

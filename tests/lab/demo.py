@@ -22,8 +22,7 @@ from cluster import Cluster, EmbeddedCluster, RayCluster  # noqa: E402
 from netlab import NetLab, die_with_parent, namespaces_allowed  # noqa: E402
 
 SLOW_LINK = "200mbit"
-SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200",
-            "transports": "tcp,grpc,ucx"}
+SETTINGS = {"tick_ms": "500", "rtt_ttl_ms": "3000", "lease_ms": "3000", "bw_enabled": "true", "bw_slot_ms": "200", "transports": "tcp,grpc,ucx"}
 # Emulated, and slow. Both nodes see both devices, so neither has rails.
 RDMA_SETTINGS = {"transports": "tcp,grpc,ucx,verbs", "rails": "off", "tick_ms": "1000", "rtt_ttl_ms": "20000", "lease_ms": "20000", "rtt_timeout_ms": "10000",
                  "bw_slot_ms": "5000", "bw_payload_bytes": "262144"}  # fmt: skip
@@ -100,8 +99,7 @@ def measure(cluster: Cluster):
 
 def show_live(cluster: Cluster):
     """`status --watch` on our terminal until Ctrl-C; the last frame stays."""
-    command = [cluster.bin / "netsense-bridge", "status", "--gcs-address", cluster.gcs_address, "--watch", "1",
-               *cluster.gcs_token_flags(1)]  # fmt: skip
+    command = [cluster.bin / "netsense-bridge", "status", "--gcs-address", cluster.gcs_address, "--watch", "1", *cluster.gcs_token_flags(1)]
     watch = cluster.lab.popen(1, command, env=cluster.environment | {"TERM": "xterm-256color"})
     try:
         watch.wait()

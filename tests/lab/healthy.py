@@ -92,8 +92,10 @@ def main():
                 told = now
                 print(f"{(now - begin) / 60:.0f} min: {looks} looks, {red} of them not good; load {os.getloadavg()[0]:.1f}", flush=True)
             time.sleep(max(0, EVERY_S - (time.monotonic() - now)))
-        print(f"{arguments.minutes:g} min beside {LOOPS_A_CORE} busy loops a core ({os.cpu_count()}): {looks} looks at {edges} edges, {red} not good; "
-              f"{unknown} times the bandwidth of an edge was not known")  # fmt: skip
+        print(
+            f"{arguments.minutes:g} min beside {LOOPS_A_CORE} busy loops a core ({os.cpu_count()}): {looks} looks at {edges} edges, {red} not good; "
+            f"{unknown} times the bandwidth of an edge was not known"
+        )
         return 0 if red == 0 else 1
 
 

@@ -192,8 +192,7 @@ class NetLab:
             subprocess.run(["tc", "-n", namespace, "qdisc", "del", "dev", "e0", "root"], capture_output=True)  # of shape()
             self._tc(namespace, "qdisc", "add", "dev", "e0", "root", "handle", "1:", "htb", "default", "1")
             for number in ("1:1", "1:2"):
-                self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number,
-                         "htb", "rate", "100gbit", "quantum", "60000")  # fmt: skip
+                self._tc(namespace, "class", "add", "dev", "e0", "parent", "1:", "classid", number, "htb", "rate", "100gbit", "quantum", "60000")
             self._tc(namespace, "qdisc", "add", "dev", "e0", "parent", "1:2", *what)
             self._tc(namespace, "filter", "add", "dev", "e0", "parent", "1:", "protocol", "ip", "u32",
                      "match", "ip", "dst", f"{self.address(dst)}/32", "flowid", "1:2")  # fmt: skip

@@ -123,7 +123,9 @@ def judge(what, elapsed, nominal, stood_still=0.0):
     if elapsed > nominal * now + stood_still:
         now = max(now, measure())
     if elapsed > nominal * now + stood_still:
-        raise TooSlow(f"{what}: took {elapsed:.2f} s, and may take {nominal:g} s times {now:.2f} (this machine's pace) and the {stood_still:.2f} s that it stood still")
+        raise TooSlow(
+            f"{what}: took {elapsed:.2f} s, and may take {nominal:g} s times {now:.2f} (this machine's pace) and the {stood_still:.2f} s that it stood still"
+        )
 
 
 @contextmanager

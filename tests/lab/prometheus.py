@@ -1,7 +1,7 @@
 """A real Prometheus in a node of a NetLab, with the alert rules of raylet_bridge/monitoring/.
 
-    with Prometheus(lab, 1, directory, sd_file, token_file, rules) as prometheus:
-        prometheus.query("up")
+with Prometheus(lab, 1, directory, sd_file, token_file, rules) as prometheus:
+    prometheus.query("up")
 """
 
 import json

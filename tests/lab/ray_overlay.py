@@ -1,6 +1,6 @@
 """An installation of Ray to write into, made of links into another one, which stays as it is.
 
-    ray = ray_overlay("build/venv/bin/ray", directory)   # the path of its `ray`; with ray-netsense, as its wheel installs it
+ray = ray_overlay("build/venv/bin/ray", directory)   # the path of its `ray`; with ray-netsense, as its wheel installs it
 """
 
 import shutil

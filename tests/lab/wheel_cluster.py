@@ -1,8 +1,8 @@
 """A real Ray cluster in whose Python the wheel of ray-netsense is installed, and nothing else of netsense.
 
-    ray = installed_ray("pinned", directory)
-    with Hosts(3, directory) as lab, WheelCluster(lab, directory, ray) as cluster:
-        cluster.netsense(1, "up")
+ray = installed_ray("pinned", directory)
+with Hosts(3, directory) as lab, WheelCluster(lab, directory, ray) as cluster:
+    cluster.netsense(1, "up")
 """
 
 import subprocess

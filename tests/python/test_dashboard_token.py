@@ -63,7 +63,9 @@ def test_a_record_that_is_none_is_said_to_be_none(record, directory, ray_token):
     assert session.sent == [] and code == 503 and "does not name a bridge" in message
 
 
-@pytest.mark.parametrize("address, gcs", [("192.0.2.7", "192.0.2.7:6379"), ("2001:db8::7", "[2001:db8::7]:6379"), ("head.example", "head.example:6379")])
+@pytest.mark.parametrize(
+    "address, gcs", [("192.0.2.7", "192.0.2.7:6379"), ("2001:db8::7", "[2001:db8::7]:6379"), ("head.example", "head.example:6379")]
+)
 def test_the_gcs_s_host_gets_it(address, gcs, directory, ray_token):
     session = Session()
     ask(module({"address": address, "port": 18591}, session, directory, gcs))

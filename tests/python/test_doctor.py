@@ -16,8 +16,10 @@ GIB = 2**30
 class Machine:
     """A copy of make/ and packages.txt, and a PATH that has the host's everyday programs and what a test puts there."""
 
-    EVERYDAY = ("sh bash awk cat chown cut date dirname df env expr grep head id kill ls mkdir mktemp nproc ps rm rmdir sed seq setsid sleep sort stty sync tail tee "
-                "touch tr true uname wc").split()  # fmt: skip
+    EVERYDAY = (
+        "sh bash awk cat chown cut date dirname df env expr grep head id kill ls mkdir mktemp nproc ps rm rmdir sed seq setsid sleep sort stty sync tail tee "
+        "touch tr true uname wc"
+    ).split()
 
     def __init__(self, folder):
         self.tree = folder / "a tree"  # with a blank, as somebody's has
@@ -31,7 +33,7 @@ class Machine:
             (self.bin / program).symlink_to(shutil.which(program))
         self.program("dpkg-query", "exit 1")  # nothing is installed
         self.program("apt-get", "exit 0")
-        self.program("id", 'case $1 in -u) echo 1000 ;; -un) echo alice ;; esac')
+        self.program("id", "case $1 in -u) echo 1000 ;; -un) echo alice ;; esac")
         self.environment = {"PATH": str(self.bin), "HOME": str(self.home)}
 
     def program(self, name, text):
@@ -136,24 +138,32 @@ def test_compilers_follow_memory_and_its_limits(machine, tmp_path, version, core
     assert machine.run("jobs.sh", proc, groups).stdout == f"{jobs}\n"
 
 
-@pytest.mark.parametrize("kind, log, said", [
-    ("ninja", "-- Configuring done\n", "configuring"),
-    ("ninja", "-- Build files\n[1/200] Building a.o\n[82/200] Building b.o\n", "41 % (82 of 200)"),
-    ("apt", "Get:1 x\ndlstatus:3:12.5:Retrieving file 3 of 90\n", "12 % (3 of 90)"),
-    ("apt", "dlstatus:90:99.5:Retrieving file 90 of 90\npmstatus:g++-12:34.2:Unpacking g++-12 (amd64)\n", "34 % (Unpacking g++-12 (amd64))"),
-    ("apt", "Waiting for cache lock: It is held by process 7\n", "Waiting for cache lock: It is held by process 7"),
-    ("last", "Collecting ray\n\nCollecting   grpcio\n\n", "Collecting   grpcio")])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, log, said",
+    [
+        ("ninja", "-- Configuring done\n", "configuring"),
+        ("ninja", "-- Build files\n[1/200] Building a.o\n[82/200] Building b.o\n", "41 % (82 of 200)"),
+        ("apt", "Get:1 x\ndlstatus:3:12.5:Retrieving file 3 of 90\n", "12 % (3 of 90)"),
+        ("apt", "dlstatus:90:99.5:Retrieving file 90 of 90\npmstatus:g++-12:34.2:Unpacking g++-12 (amd64)\n", "34 % (Unpacking g++-12 (amd64))"),
+        ("apt", "Waiting for cache lock: It is held by process 7\n", "Waiting for cache lock: It is held by process 7"),
+        ("last", "Collecting ray\n\nCollecting   grpcio\n\n", "Collecting   grpcio"),
+    ],
+)
 def test_progress_is_read_from_the_log(machine, kind, log, said):
     (machine.tree / "log").write_text(log)
     assert machine.run("progress.sh", kind, "log").stdout.strip() == said
 
 
-@pytest.mark.parametrize("log, cause, advice", [
-    ("[1/2] x\nFAILED: a.o \n/usr/bin/c++ -c a.cc\na.cc:1:2: error: no such thing\nninja: build stopped\n", "no such thing", None),
-    ("[1/2] x\nFAILED: a.o \n/usr/bin/c++ -c a.cc\nc++: fatal error: Killed signal terminated program cc1plus\n", "Killed", "JOBS=1"),
-    ("as: a.o: No space left on device\n", "No space", "disk is full"),
-    ("E: Unable to locate package libucx-dev\n", "libucx-dev", "Debian 12"),
-    ("pmstatus:x:1:y\nE: Failed to fetch http://mirror.invalid/x.deb  Could not resolve 'mirror.invalid'\n", "Failed to fetch", "http_proxy")])  # fmt: skip
+@pytest.mark.parametrize(
+    "log, cause, advice",
+    [
+        ("[1/2] x\nFAILED: a.o \n/usr/bin/c++ -c a.cc\na.cc:1:2: error: no such thing\nninja: build stopped\n", "no such thing", None),
+        ("[1/2] x\nFAILED: a.o \n/usr/bin/c++ -c a.cc\nc++: fatal error: Killed signal terminated program cc1plus\n", "Killed", "JOBS=1"),
+        ("as: a.o: No space left on device\n", "No space", "disk is full"),
+        ("E: Unable to locate package libucx-dev\n", "libucx-dev", "Debian 12"),
+        ("pmstatus:x:1:y\nE: Failed to fetch http://mirror.invalid/x.deb  Could not resolve 'mirror.invalid'\n", "Failed to fetch", "http_proxy"),
+    ],
+)
 def test_a_failure_shows_its_cause_and_what_to_do(machine, log, cause, advice):
     (machine.tree / "log").write_text(log)
     done = machine.run("failure.sh", "log")
@@ -173,8 +183,14 @@ def test_a_step_says_how_it_ended_and_where_its_log_is(machine):
 
 
 def test_a_silent_step_is_heard_of_within_ten_seconds(machine):
-    process = subprocess.Popen([machine.tree / "make/step.sh", "waiting", "last", "sh", "-c", "echo deep in thought; exec sleep 60"], env=machine.environment, cwd=machine.tree,
-                               stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
+    process = subprocess.Popen(
+        [machine.tree / "make/step.sh", "waiting", "last", "sh", "-c", "echo deep in thought; exec sleep 60"],
+        env=machine.environment,
+        cwd=machine.tree,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         assert process.stdout.readline() == "waiting ...\n"
         start = time.monotonic()

@@ -37,9 +37,7 @@ def cluster(nodes, edges):
 
 def full_mesh(nodes, bw, slow=None, slow_bw=None):
     """All links at `bw`, those between the two nodes `slow` at `slow_bw`."""
-    return [
-        edge(a, b, slow_bw if slow and {a, b} == set(slow) else bw, rtt=0.1) for a, b in itertools.permutations(nodes, 2)
-    ]  # fmt: skip
+    return [edge(a, b, slow_bw if slow and {a, b} == set(slow) else bw, rtt=0.1) for a, b in itertools.permutations(nodes, 2)]
 
 
 # ---- the ring
@@ -121,7 +119,14 @@ def test_the_slow_link_is_left_out():
 
 
 def test_round_trips_the_less_the_better():
-    rtt = {frozenset((1, 2)): 0.1, frozenset((1, 3)): 0.2, frozenset((2, 3)): 5.0, frozenset((1, 4)): 0.3, frozenset((2, 4)): 0.3, frozenset((3, 4)): 0.3}
+    rtt = {
+        frozenset((1, 2)): 0.1,
+        frozenset((1, 3)): 0.2,
+        frozenset((2, 3)): 5.0,
+        frozenset((1, 4)): 0.3,
+        frozenset((2, 4)): 0.3,
+        frozenset((3, 4)): 0.3,
+    }
     topology = cluster([1, 2, 3, 4], [edge(a, b, rtt=rtt[frozenset((a, b))]) for a, b in itertools.permutations([1, 2, 3, 4], 2)])
     assert set(rank_nodes(2, by="rtt", topology=topology).node_ids) == {node_id(1), node_id(2)}
     assert rank_nodes(4, by="rtt", topology=topology).worst_link.rtt_p50_ms == 0.3
@@ -145,7 +150,7 @@ def on_rails(nodes, rails, bw, slow=None, slow_bw=None, transport="ucx"):
         edge(a, b, slow_bw if slow and slow[0] in (a, b) and slow[1] == rail else bw, rtt=0.1, transport=transport, rail=rail)
         for rail in range(rails)
         for a, b in itertools.permutations(nodes, 2)
-    ]  # fmt: skip
+    ]
 
 
 def test_of_rails_the_slowest_counts_and_of_transports_the_best():
@@ -156,13 +161,17 @@ def test_of_rails_the_slowest_counts_and_of_transports_the_best():
     assert set(rank_nodes(3, topology=cluster(nodes, one_rail_slow)).node_ids) == set(map(node_id, (1, 2, 3)))
     ranking = rank_nodes(4, topology=cluster(nodes, [*one_rail_slow, *full_mesh(nodes, 9000)]))
     assert ranking.worst_link.bw_p50_mbps == 9000 and ranking.worst_link.transport == "tcp"
-    assert {link.transport for link in rank_nodes(4, topology=cluster(nodes, [*one_rail_slow, *full_mesh(nodes, 9000)]), transport="ucx").links} == {"ucx"}
+    assert {link.transport for link in rank_nodes(4, topology=cluster(nodes, [*one_rail_slow, *full_mesh(nodes, 9000)]), transport="ucx").links} == {
+        "ucx"
+    }
     with pytest.raises(NetsenseError, match="no bandwidth over verbs is measured"):
         rank_nodes(3, topology=cluster(nodes, one_rail_slow), transport="verbs")
 
 
 def test_of_rails_the_longest_round_trip_counts():
-    edges = [edge(a, b, rtt=5.0 if rail == 3 and 2 in (a, b) else 0.01, rail=rail) for rail in range(4) for a, b in itertools.permutations([1, 2, 3], 2)]
+    edges = [
+        edge(a, b, rtt=5.0 if rail == 3 and 2 in (a, b) else 0.01, rail=rail) for rail in range(4) for a, b in itertools.permutations([1, 2, 3], 2)
+    ]
     assert rank_nodes(3, by="rtt", topology=cluster([1, 2, 3], edges)).worst_link.rtt_p50_ms == 5.0
     assert set(rank_nodes(2, by="rtt", topology=cluster([1, 2, 3], edges)).node_ids) == {node_id(1), node_id(3)}
 
@@ -313,7 +322,11 @@ def test_an_unknown_pair_is_as_bad_as_the_worst_and_an_unreachable_one_endless()
 
 def test_nothing_measured_is_left_to_ray_and_says_so():
     view = view_of([edge(a, b, rtt=0.1) for a, b in itertools.permutations([1, 2, 3, 4], 2)])
-    assert chosen([stored(64 * MIB, 2)], view) == (None, {}, "left to Ray: no bandwidth is measured (netsense-bridge config set network_sense_bw_enabled true)")
+    assert chosen([stored(64 * MIB, 2)], view) == (
+        None,
+        {},
+        "left to Ray: no bandwidth is measured (netsense-bridge config set network_sense_bw_enabled true)",
+    )
     assert chosen([stored(64 * MIB, 2)], view, candidates=[1, 2])[0] == 2
     assert chosen([], view)[0] is None
     with pytest.raises(NetsenseError, match="no node to choose from"):
@@ -338,7 +351,9 @@ def test_objects_go_by_no_bandwidth_that_is_too_old_nor_between_two_rails():
     assert links.left_out() == "; bandwidths left out: 1, as 10.0.0.2 to 10.0.0.1 over tcp: its bandwidth is not known: the last figure is 400 s old"
     assert Links(cluster([1, 2], [edge(1, 2, 8000)])).left_out() == ""
     assert Links(cluster([1, 2], [edge(1, 2, 8000), edge(1, 2, 10, cross_rail=True)])).bandwidth == {(node_id(1), node_id(2)): 1e9}
-    assert Links(cluster([1, 2], [edge(1, 2, 8000, rail=0), edge(1, 2, state="UNREACHABLE", rail=1)])).bandwidth == {}, "Ray's address may lie on that rail"
+    assert Links(cluster([1, 2], [edge(1, 2, 8000, rail=0), edge(1, 2, state="UNREACHABLE", rail=1)])).bandwidth == {}, (
+        "Ray's address may lie on that rail"
+    )
 
 
 def test_an_edge_is_read_from_documents_old_and_new():

@@ -23,15 +23,23 @@ class FakeMachine:
         for name in ("initrd", "vmlinux"):
             (folder / "cache/kernel" / name).touch()
         shutil.copy(Path(__file__).with_name("fake_qemu.sh"), folder / "path/qemu-system-x86_64")
-        self.environment = os.environ | {"PATH": f"{folder / 'path'}:{os.environ['PATH']}", "VM_CACHE": str(folder / "cache"),
-                                         "BOOTS": str(folder / "boots")}  # fmt: skip
+        self.environment = os.environ | {
+            "PATH": f"{folder / 'path'}:{os.environ['PATH']}",
+            "VM_CACHE": str(folder / "cache"),
+            "BOOTS": str(folder / "boots"),
+        }
         self.environment.pop("CI", None)
 
     def start(self, *steps, **environment):
         lines = [f"{name}\t{seconds}\techo {name} >> {self.folder}/ran; {command}\n" for name, seconds, command in steps]
         (self.folder / "list").write_text("".join(lines))
-        return subprocess.Popen([VM / "rdma_test.py", self.folder / "list", self.folder], text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, env=self.environment | environment)  # fmt: skip
+        return subprocess.Popen(
+            [VM / "rdma_test.py", self.folder / "list", self.folder],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment | environment,
+        )
 
     def run(self, *steps, **environment):
         process = self.start(*steps, **environment)
@@ -113,7 +121,7 @@ def test_a_preparation_without_a_kernel_says_so_in_a_line_and_may_be_started_aga
     shutil.rmtree(machine.folder / "cache/kernel")
     interrupted = machine.folder / "cache/tmp.before"
     interrupted.mkdir()
-    for name, script in {"apt-cache": "exit 1", "apt-get": "echo E: no such host >&2; exit 100", "sudo": "shift; exec \"$@\""}.items():
+    for name, script in {"apt-cache": "exit 1", "apt-get": "echo E: no such host >&2; exit 100", "sudo": 'shift; exec "$@"'}.items():
         (machine.folder / "path" / name).write_text(f"#!/bin/sh\n{script}\n")
         (machine.folder / "path" / name).chmod(0o755)
     for _ in range(2):

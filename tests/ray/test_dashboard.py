@@ -63,7 +63,10 @@ def test_what_every_agent_imports_fails_on_no_ray(ray, absent):
     """Also where another package has taken our path, which the second of two imports of one file shows."""
     shim = site_packages(ray) / "ray/dashboard/modules/netsense/__init__.py"
     done = subprocess.run(
-        [ray.parent / "python", "-c", f"""
+        [
+            ray.parent / "python",
+            "-c",
+            f"""
 import importlib.util, sys
 sys.modules[{absent!r}] = None
 for name in ("one", "two"):
@@ -72,9 +75,12 @@ for name in ("one", "two"):
     spec.loader.exec_module(module)
     print(hasattr(module, "NetworkHead"), end=" ")
 print([name for name in sys.modules if "netsense" in name])
-"""],
-        capture_output=True, text=True, timeout=pace.hangs_after(),
-    )  # fmt: skip
+""",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=pace.hangs_after(),
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ("True False []" if absent == "nothing" else "False False []")
 
@@ -220,8 +226,9 @@ def test_a_place_that_is_read_only_is_named(ray):
     site = site_packages(ray)
     mount = f"mount --bind {site} {site} && mount -o remount,bind,ro {site}"
     for command in ("enable-cli", "disable-cli"):
-        done = subprocess.run(["unshare", "-m", "sh", "-c", f"{mount} && exec {ray.parent}/python -m netsense_ray {command}"],
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", f"{mount} && exec {ray.parent}/python -m netsense_ray {command}"], capture_output=True, text=True
+        )
         assert done.returncode == 3 and str(site) in done.stderr and "Read-only" in done.stderr, (command, done.stderr)
 
 

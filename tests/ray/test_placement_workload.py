@@ -41,9 +41,10 @@ def cluster(namespaces, bin_dir, directory):
     environment = {"PYTHONPATH": str(PACKAGE), "NETSENSE_BIN": str(bin_dir.resolve())}
     # Bandwidth as by default: a slot a second. Times to live for a machine that is busy with moving objects.
     settings = {"bw_enabled": "true", "tick_ms": "1000"} | RayCluster.patient(rtt_ttl_ms=15000, lease_ms=10000)
-    with NetLab(NODES) as lab, RayCluster(
-        lab, bin_dir, directory, ray, ray_environment=environment, store_bytes=STORE_BYTES, settings=settings
-    ) as cluster:
+    with (
+        NetLab(NODES) as lab,
+        RayCluster(lab, bin_dir, directory, ray, ray_environment=environment, store_bytes=STORE_BYTES, settings=settings) as cluster,
+    ):
         cluster.wait_all_ok(with_bandwidth=True)
         yield cluster
 
@@ -87,7 +88,9 @@ def medians(cluster, rounds, enough):
     by_ray, by_netsense = ([run["seconds"] for run in runs if run["by_netsense"] == who] for who in (False, True))
     assert FEWEST <= len(by_ray) == len(by_netsense) <= rounds
     choosing = statistics.median(run["choosing_seconds"] for run in runs if run["by_netsense"])
-    print(f"choosing {1000 * choosing:.0f} ms; median of {len(by_ray)}: {statistics.median(by_ray):.2f} s by Ray, {statistics.median(by_netsense):.2f} s by netsense")
+    print(
+        f"choosing {1000 * choosing:.0f} ms; median of {len(by_ray)}: {statistics.median(by_ray):.2f} s by Ray, {statistics.median(by_netsense):.2f} s by netsense"
+    )
     return statistics.median(by_ray), statistics.median(by_netsense)
 
 

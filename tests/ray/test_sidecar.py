@@ -50,8 +50,14 @@ def start_sidecar(cluster, log):
              "--metrics-sd-file", "off", "--network-sense-enabled", "true", "--network-sense-tick-ms", "500"]  # fmt: skip
     environment = cluster.environment | {"TOKEN": cluster.tokens[1], "NETSENSE_RUNTIME_DIR": f"{folder}/run"}
     with open(log, "ab") as file:
-        return cluster.lab.popen(1, ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONTAINER, "sh", cluster.bin, folder, USER, *words],
-                                 env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)  # fmt: skip
+        return cluster.lab.popen(
+            1,
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONTAINER, "sh", cluster.bin, folder, USER, *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
 
 
 @pytest.mark.timing

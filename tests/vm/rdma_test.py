@@ -107,8 +107,11 @@ def run_lanes(what, lanes):
     for name, verdict in verdicts.items():
         if verdict != "ok":
             print(f"rdma_test: {verdict}: {name}", file=sys.stderr)
-    print(f"rdma_test: {what}: {passed} of {len(verdicts)} steps passed; boots: {sum(lane.boots for lane in lanes)}; guest crashes: {crashes.total()}"
-          + "".join(f", {count} in {step}" for step, count in crashes.items()) + f"; {time.monotonic() - start:.0f} s")  # fmt: skip
+    print(
+        f"rdma_test: {what}: {passed} of {len(verdicts)} steps passed; boots: {sum(lane.boots for lane in lanes)}; guest crashes: {crashes.total()}"
+        + "".join(f", {count} in {step}" for step, count in crashes.items())
+        + f"; {time.monotonic() - start:.0f} s"
+    )
     return 0 if passed == len(verdicts) else 1
 
 

@@ -60,8 +60,13 @@ def gtest_steps(kind, program, wanted="*", environment=""):
             suite = test
             continue
         name, _, way = test.partition("/")
-        steps.append(Step(".".join(filter(None, (kind, way, name))), CONFORMANCE_SECONDS,
-                          f"{environment}exec {shlex.quote(str(program))} --gtest_filter={suite}{test}"))  # fmt: skip
+        steps.append(
+            Step(
+                ".".join(filter(None, (kind, way, name))),
+                CONFORMANCE_SECONDS,
+                f"{environment}exec {shlex.quote(str(program))} --gtest_filter={suite}{test}",
+            )
+        )
     if not steps:
         sys.exit(f"rdma_test: {program} has no test {wanted}")
     return steps
@@ -86,7 +91,13 @@ OF_A_WAY = "*.Ping*/{0}:*.Stream*/{0}:*.FaultPeerKilled*/{0}"
 
 def verbs(bin_folder):
     """Every test in one way, and in the others what the way can change; spinning, on a machine of one CPU, what measures."""
-    wanted = ["*/write_blocking", OF_A_WAY.format("read_blocking"), "*.Ping*/write_busy_poll", "*.AccuracyTheHold*/write_busy_poll", "*.StreamCounts*/*_busy_poll"]
+    wanted = [
+        "*/write_blocking",
+        OF_A_WAY.format("read_blocking"),
+        "*.Ping*/write_busy_poll",
+        "*.AccuracyTheHold*/write_busy_poll",
+        "*.StreamCounts*/*_busy_poll",
+    ]
     return gtest_steps("verbs", bin_folder / "conformance_verbs", ":".join(wanted))
 
 
@@ -95,7 +106,9 @@ def ucx(bin_folder):
     if not has_ucx(bin_folder):
         return []
     wanted = ["*/rc_blocking", OF_A_WAY.format("ud_blocking"), "*.PingOfEverySize/*_busy_poll", "*.AccuracyTheHold*/ud_busy_poll"]
-    return gtest_steps("ucx", bin_folder / "ucx_tests", environment="NETSENSE_TEST_RDMA=1 ") + gtest_steps("ucx", bin_folder / "conformance_ucx_rdma", ":".join(wanted))
+    return gtest_steps("ucx", bin_folder / "ucx_tests", environment="NETSENSE_TEST_RDMA=1 ") + gtest_steps(
+        "ucx", bin_folder / "conformance_ucx_rdma", ":".join(wanted)
+    )
 
 
 def operations(bin_folder):

@@ -21,14 +21,21 @@ GOOD, BAD, USAGE, FAILED = 0, 1, 2, 3
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    rows = cluster.up(address=arguments.address, enabled=not arguments.disabled, bandwidth=not arguments.no_bandwidth,
-                      settings=dict(arguments.set), timeout=arguments.timeout)  # fmt: skip
+    rows = cluster.up(
+        address=arguments.address,
+        enabled=not arguments.disabled,
+        bandwidth=not arguments.no_bandwidth,
+        settings=dict(arguments.set),
+        timeout=arguments.timeout,
+    )
     if arguments.json:
         print(json.dumps([dataclasses.asdict(row) for row in rows]))
     else:
         for row in rows:
-            print(f"  {row.address:<15}  {row.hostname:<15}  {row.node_id[:8]}  {'reports' if row.reporting else row.reason}"
-                  f"{'  (head)' if row.is_head else ''}")  # fmt: skip
+            print(
+                f"  {row.address:<15}  {row.hostname:<15}  {row.node_id[:8]}  {'reports' if row.reporting else row.reason}"
+                f"{'  (head)' if row.is_head else ''}"
+            )
         print(f"netsense runs on {sum(row.running for row in rows)} of {len(rows)} nodes; see: python -m netsense_ray status")
     return GOOD if all(row.reporting for row in rows) else BAD
 
@@ -59,9 +66,11 @@ def _topology(arguments: argparse.Namespace) -> int:
     print(f"{'from':<15}  {'to':<15}  {'over':<5}  {'rail':<4}  {'state':<16}  {'RTT µs':>9}  {'Gb/s':>8}  {'age s':>6}")
     for edge in seen.edges:
         rail = "-" if edge.rail is None else edge.rail
-        print(f"{name[edge.src_node_id]:<15}  {name[edge.dst_node_id]:<15}  {edge.transport or '-':<5}  {rail:<4}  {edge.state:<16}  "
-              f"{_scaled(edge.rtt_p50_ms, 1e3, 1):>9}  {_scaled(edge.bw_p50_mbps, 1e-3, 3):>8}  {_scaled(edge.rtt_age_ms, 1e-3, 1):>6}"
-              f"{'  ' + edge.reason if edge.reason else ''}{'  slow: ' + edge.slow.reason if edge.slow else ''}")  # fmt: skip
+        print(
+            f"{name[edge.src_node_id]:<15}  {name[edge.dst_node_id]:<15}  {edge.transport or '-':<5}  {rail:<4}  {edge.state:<16}  "
+            f"{_scaled(edge.rtt_p50_ms, 1e3, 1):>9}  {_scaled(edge.bw_p50_mbps, 1e-3, 3):>8}  {_scaled(edge.rtt_age_ms, 1e-3, 1):>6}"
+            f"{'  ' + edge.reason if edge.reason else ''}{'  slow: ' + edge.slow.reason if edge.slow else ''}"
+        )
     return GOOD
 
 
@@ -78,14 +87,20 @@ def _rank(arguments: argparse.Namespace) -> int:
     name = {node.node_id: node.address for node in seen.nodes}
     print(f"ring of {arguments.count} nodes by {arguments.by}, each sends to the next:")
     for link in ranking.links:
-        print(f"  {link.src_node_id[:8]}  {name[link.src_node_id]:<15} -> {name[link.dst_node_id]:<15}  {link.transport:<5}"
-              f"  {_scaled(link.rtt_p50_ms, 1e3, 1):>9} µs  {_scaled(link.bw_p50_mbps, 1e-3, 3):>8} Gb/s"
-              f"{'  (the worst link)' if link is ranking.worst_link else ''}")  # fmt: skip
+        print(
+            f"  {link.src_node_id[:8]}  {name[link.src_node_id]:<15} -> {name[link.dst_node_id]:<15}  {link.transport:<5}"
+            f"  {_scaled(link.rtt_p50_ms, 1e3, 1):>9} µs  {_scaled(link.bw_p50_mbps, 1e-3, 3):>8} Gb/s"
+            f"{'  (the worst link)' if link is ranking.worst_link else ''}"
+        )
     if ranking.unknown_pairs:
-        print(f"left out: {len(ranking.unknown_pairs)} of {len(seen.nodes) * (len(seen.nodes) - 1)} pairs, which have no {arguments.by} on every rail")
+        print(
+            f"left out: {len(ranking.unknown_pairs)} of {len(seen.nodes) * (len(seen.nodes) - 1)} pairs, which have no {arguments.by} on every rail"
+        )
     if ranking.left_out:
         edge = ranking.left_out[0]
-        print(f"left out: {len(ranking.left_out)} bandwidths, as {name[edge.src_node_id]} to {name[edge.dst_node_id]}: {edge.why_no_figure('bandwidth')}")
+        print(
+            f"left out: {len(ranking.left_out)} bandwidths, as {name[edge.src_node_id]} to {name[edge.dst_node_id]}: {edge.why_no_figure('bandwidth')}"
+        )
     if not ranking.exact:
         print("a better ring may exist: not all of so many can be looked at")
     return GOOD
@@ -116,8 +131,9 @@ def _at_least_two(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     started_as = "python -m netsense_ray" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
-    parser = argparse.ArgumentParser(prog=started_as, description=__doc__.split("\n")[0].partition(": ")[2].capitalize(),
-                                     epilog=__doc__.split("\n", 1)[1].strip())  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog=started_as, description=__doc__.split("\n")[0].partition(": ")[2].capitalize(), epilog=__doc__.split("\n", 1)[1].strip()
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:

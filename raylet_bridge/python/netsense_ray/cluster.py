@@ -55,7 +55,9 @@ def connected(address: str | None = None) -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)  # Ray's advice to programs that use its accelerators
             ray.init(address=address or "auto", log_to_driver=False, logging_level="ERROR")
     except Exception as error:
-        raise NetsenseError(f"cannot connect to a Ray cluster ({str(error).strip()}): start Ray first (`ray start --head`), or name it by an address") from error
+        raise NetsenseError(
+            f"cannot connect to a Ray cluster ({str(error).strip()}): start Ray first (`ray start --head`), or name it by an address"
+        ) from error
     try:
         yield
     finally:

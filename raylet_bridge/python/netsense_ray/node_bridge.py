@@ -139,9 +139,7 @@ class NodeBridge:
             with self._lock:
                 if self._stop.is_set():
                     return
-                self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", preexec_fn=_end_with_parent
-                )
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", preexec_fn=_end_with_parent)
         code = self._process.wait()
         how = f"exit code {code}" if code >= 0 else f"signal {-code}"
         self._reason = f"its bridge ended ({how}): {self._last_line(begin) or 'it said nothing'}"

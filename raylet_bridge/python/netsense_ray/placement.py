@@ -286,7 +286,5 @@ def _free_cpus() -> dict[str, float]:
 
     available = available_resources_per_node()
     return {
-        node["NodeID"]: available.get(node["NodeID"], {}).get("CPU", 0.0)
-        for node in ray.nodes()
-        if node["Alive"] and node["Resources"].get("CPU")
+        node["NodeID"]: available.get(node["NodeID"], {}).get("CPU", 0.0) for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
     }

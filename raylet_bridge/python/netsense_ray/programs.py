@@ -48,7 +48,9 @@ def gcs_flags(address: str | None) -> list[str]:
     """
     if address not in (None, "auto"):
         if "://" in address:
-            raise NetsenseError(f"{address}: a Ray Client connection reaches no GCS; run this inside the cluster (`ray job submit`), or name its GCS as HOST:PORT")
+            raise NetsenseError(
+                f"{address}: a Ray Client connection reaches no GCS; run this inside the cluster (`ray job submit`), or name its GCS as HOST:PORT"
+            )
         return ["--gcs-address", address]
     connected = _connected_gcs_address()
     return ["--gcs-address", connected] if connected else []

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 NODE_ID_LABEL = "ray.io/node-id"
 
 
-
 @dataclass(frozen=True, slots=True)
 class NodeRanking:
     """Nodes in the order of a ring: each sends to the next one, the last to the first."""

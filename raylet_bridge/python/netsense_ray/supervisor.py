@@ -23,8 +23,7 @@ _SLOW_START_S = 15.0
 
 def actor_options(name: str, node_id: str | None, soft: bool = False) -> dict[str, Any]:
     """Of every actor of ours: detached, taking no CPU, restarted by Ray as often as it dies."""
-    options: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True,
-                               "num_cpus": 0, "max_restarts": -1}  # fmt: skip
+    options: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0, "max_restarts": -1}
     if node_id is not None:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=soft)
     return options
