@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pace
 import pytest
@@ -97,7 +98,7 @@ def test_the_gcs_client_agrees_with_rays_own_gcs(cluster):
     """The same tests that pass against the embedded GCS."""
     done = cluster.lab.run(
         2,
-        [cluster.bin / "gcs_tests", "--gtest_filter=*/Ray"],
+        [Path(os.environ.get("NETSENSE_UNIT_TESTS_FROM") or cluster.bin) / "gcs_tests", "--gtest_filter=*/Ray"],
         env=cluster.environment | {"NETSENSE_TEST_GCS": cluster.gcs_address},
     )
     print(done.stdout[-2000:])
