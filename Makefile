@@ -3,6 +3,9 @@
 .NOTPARALLEL:
 VENV := build/venv
 NEWEST := build/venv-newest
+LINT := build/venv-lint
+# In CI the unit tests are built once, with sanitizers (asan), and not in the build of all else. Elsewhere plain: that is quicker.
+DEV := $(if $(CI),ci,dev)
 JOBS ?= $(shell make/jobs.sh)
 OWN_CACHES := $(shell make/own_caches.sh)
 ifneq ($(OWN_CACHES),)
@@ -22,7 +25,7 @@ deps:  ## install the Debian packages of packages.txt that are missing, and noth
 
 build:  ## build everything, tests too (build/dev)
 	@make/packages.sh build test page
-	@make/build.sh dev
+	@make/build.sh $(DEV)
 
 programs:  ## build only what is installed and what the demo runs (build/dev, too)
 	@make/packages.sh build
@@ -33,6 +36,10 @@ venv:
 	@make/packages.sh python
 	@make/venv.sh $(VENV) tests/requirements.txt
 	@make/venv.sh $(NEWEST) tests/requirements-newest.txt
+
+venv-lint:
+	@make/packages.sh python
+	@make/venv.sh $(LINT) tests/requirements-lint.txt
 
 wheel: venv  ## the Python package ray-netsense with the programs inside (build/wheel)
 	@make/packages.sh build
@@ -46,7 +53,7 @@ vm:
 test:  ## pass every test
 	@make/doctor.sh -q demo && make/doctor.sh -q test
 	@rm -f build/log/steps
-	@$(MAKE) --no-print-directory deps build venv wheel vm
+	@$(MAKE) --no-print-directory deps build $(if $(CI),asan) venv wheel vm
 	@make/step.sh -s tests last ctest --preset dev --no-tests=error -j $(JOBS); code=$$?; make/minutes.sh; exit $$code
 
 unit:  ## build and pass the unit tests alone
@@ -68,7 +75,7 @@ test-timing: build venv  ## the tests that judge time, 20 times in a row, beside
 healthy: programs  ## a healthy cluster for an hour beside two busy loops a core: every look must be good
 	@tests/lab/healthy.py --bin build/dev/bin
 
-nightly: test test-rdma demo-rdma test-timing healthy asan tsan  ## everything, for hours
+nightly: format-check lint test test-rdma demo-rdma test-timing healthy asan tsan tidy  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:
@@ -104,7 +111,7 @@ deb: release  ## the Debian package: build/deb/netsense_*.deb
 asan:  ## unit tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@make/packages.sh build test page
 	@make/build.sh asan
-	ctest --preset asan --no-tests=error -j $(JOBS)
+	@make/step.sh -s unit_tests last ctest --preset asan --no-tests=error -j $(JOBS)
 
 tsan:  ## unit tests without gRPC with ThreadSanitizer
 	@make/packages.sh build test page
@@ -113,18 +120,30 @@ tsan:  ## unit tests without gRPC with ThreadSanitizer
 
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 
-format:  ## format the sources
+format: venv-lint  ## format the sources, C++ and Python
 	@make/packages.sh test
 	clang-format -i $(SOURCES)
+	$(LINT)/bin/ruff format --no-cache
 
-format-check:  ## fail when a source is not formatted
+format-check: venv-lint  ## fail when a source is not formatted
 	@make/packages.sh test
 	@clang-format --dry-run -Werror $(SOURCES)
+	@$(LINT)/bin/ruff format --no-cache --check
 
-tidy: build  ## clang-tidy on everything (package clang-tidy)
-	clang-tidy --quiet -p build/dev $(filter %.cc,$(SOURCES))
+lint: venv-lint  ## ruff and mypy on all Python (pyproject.toml): strictly on the package
+	@$(LINT)/bin/ruff check --no-cache
+	@$(LINT)/bin/mypy --cache-dir build/mypy --strict -p netsense_ray -p ray_dashboard_module
+	@$(LINT)/bin/mypy --cache-dir build/mypy tests bench/versus
+
+tidy: build  ## clang-tidy on everything (an hour or more)
+	@make/packages.sh tidy
+	@make/tidy.sh build/dev all
+
+tidy-changed: build  ## clang-tidy on what changed lately, for some minutes (make/tidy.sh)
+	@make/packages.sh tidy
+	@make/tidy.sh build/dev changed
 
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help doctor deps build programs unit page venv wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check tidy clean
+.PHONY: help doctor deps build programs unit page venv venv-lint wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check lint tidy tidy-changed clean
