@@ -9,6 +9,7 @@
 #include "base/host_port.h"
 #include "base/socket.h"
 #include "bench/result_file.h"
+#include "proto/enum_names.h"
 
 namespace netsense {
 namespace {
@@ -38,19 +39,10 @@ nlohmann::json DistributionJson(const Histogram& histogram) {
           {"percentiles", std::move(percentiles)}};
 }
 
-const char* WaitName(v1::WaitMode mode) { return mode == v1::WAIT_MODE_BUSY_POLL ? "busy-poll" : "blocking"; }
-
-const char* SourceName(v1::TimestampSource source) {
-  switch (source) {
-    case v1::TIMESTAMP_SOURCE_USER:
-      return "user";
-    case v1::TIMESTAMP_SOURCE_KERNEL:
-      return "kernel";
-    case v1::TIMESTAMP_SOURCE_NIC:
-      return "nic";
-    default:
-      return "none";
-  }
+// Also where there is none.
+std::string ClockName(v1::TimestampSource source) {
+  const std::string name = TimestampSourceName(source);
+  return name.empty() ? "none" : name;
 }
 
 const char* DirectionName(Direction direction) { return direction == Direction::kToPeer ? "to_peer" : "from_peer"; }
@@ -98,17 +90,6 @@ nlohmann::json BindingJson(const v1::Binding& binding) {
 
 nlohmann::json BindingsJson(const v1::Binding& prober, const v1::Binding& responder) {
   return {{"prober", BindingJson(prober)}, {"responder", BindingJson(responder)}};
-}
-
-const char* SeverityName(v1::CounterDelta::Severity severity) {
-  switch (severity) {
-    case v1::CounterDelta::SEVERITY_FATAL:
-      return "fatal";
-    case v1::CounterDelta::SEVERITY_ERROR:
-      return "error";
-    default:
-      return "congestion";
-  }
 }
 
 nlohmann::json CountersJson(const std::vector<v1::CounterDelta>& counters) {
@@ -173,24 +154,25 @@ std::string HostName() {
 
 nlohmann::json PingRow(const PingRequest& request, const PingResult& result) {
   nlohmann::json row = Identity("ping", request.target, result.details);
-  row.update({{"payload_bytes", request.payload_bytes},
-              {"rtt_us", DistributionJson(result.rtt)},
-              {"network_rtt_us", DistributionJson(result.network_rtt)},
-              {"responder_hold_us", DistributionJson(result.responder_hold)},
-              {"host_delay_us", DistributionJson(result.host_delay)},
-              {"samples", result.rtt.count()},
-              {"stamped_samples", result.host_delay.count()},
-              {"lost", result.lost},
-              {"warmup", request.warmup},
-              {"elapsed_s", std::chrono::duration<double>(result.elapsed).count()},
-              {"timestamp_source", SourceName(result.source)},
-              {"wait_mode",
-               {{"prober", WaitName(request.target.wait_mode)}, {"responder", WaitName(result.peer.wait_mode())}}},
-              {"binding", BindingsJson(result.binding, result.peer.binding())},
-              {"peer", PeerJson(result.peer)},
-              {"not_sent", OrNull(result.not_sent)},
-              {"retransmits", OrNull(result.retransmits)},
-              {"interrupted", result.interrupted}});
+  row.update(
+      {{"payload_bytes", request.payload_bytes},
+       {"rtt_us", DistributionJson(result.rtt)},
+       {"network_rtt_us", DistributionJson(result.network_rtt)},
+       {"responder_hold_us", DistributionJson(result.responder_hold)},
+       {"host_delay_us", DistributionJson(result.host_delay)},
+       {"samples", result.rtt.count()},
+       {"stamped_samples", result.host_delay.count()},
+       {"lost", result.lost},
+       {"warmup", request.warmup},
+       {"elapsed_s", std::chrono::duration<double>(result.elapsed).count()},
+       {"timestamp_source", ClockName(result.source)},
+       {"wait_mode",
+        {{"prober", WaitModeName(request.target.wait_mode)}, {"responder", WaitModeName(result.peer.wait_mode())}}},
+       {"binding", BindingsJson(result.binding, result.peer.binding())},
+       {"peer", PeerJson(result.peer)},
+       {"not_sent", OrNull(result.not_sent)},
+       {"retransmits", OrNull(result.retransmits)},
+       {"interrupted", result.interrupted}});
   if (!result.failure.ok()) row["ended_by"] = ErrorJson(result.failure);
   return row;
 }
@@ -273,7 +255,7 @@ std::string PingTable(const PingRequest& request, const PingResult& result) {
   std::string table = fmt::format(
       "{} ping of {}: full round trips; network rtt by the {} clock; prober {}, responder {}\n",
       WayName(request.target.transport, result.details), FormatHostPort(request.target.host, request.target.port),
-      SourceName(result.source), WaitName(request.target.wait_mode), WaitName(result.peer.wait_mode()));
+      ClockName(result.source), WaitModeName(request.target.wait_mode), WaitModeName(result.peer.wait_mode()));
   table += fmt::format("{:<14} {:>7} {:>11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "[usec]", "#bytes",
                        "#iterations", "t_min", "p50", "p90", "99%", "99.9%", "t_max", "t_avg", "t_stdev");
   table += DistributionRow("rtt", request, result.rtt);

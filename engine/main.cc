@@ -14,6 +14,7 @@
 #include "base/token.h"
 #include "engine/control_server.h"
 #include "engine/engine.h"
+#include "proto/enum_names.h"
 
 namespace netsense {
 namespace {
@@ -89,7 +90,7 @@ int ShowStatus(const Flags& flags) {
     std::cout << "not probing: no plan has a lease\n";
   }
   for (const v1::PathResult& path : snapshot->paths())
-    std::cout << Printable(path.path_id()) << ": " << v1::PathState_Name(path.state()).substr(sizeof("PATH_STATE_") - 1)
+    std::cout << Printable(path.path_id()) << ": " << PathStateName(path.state())
               << (path.reason().empty() ? "" : " (" + path.reason() + ")") << ", " << path.pings_sent() << " pings, "
               << path.pings_lost() << " lost\n";
   return 0;

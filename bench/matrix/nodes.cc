@@ -20,6 +20,7 @@
 #include "base/logging.h"
 #include "base/socket.h"
 #include "engine/expectation.h"
+#include "proto/enum_names.h"
 
 namespace netsense::matrix {
 namespace {
@@ -118,31 +119,6 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
   return NodesOfTopology(body);
 }
 
-const char* FabricWord(v1::FabricKind fabric) {
-  switch (fabric) {
-    case v1::FABRIC_KIND_ETHERNET:
-      return "ethernet";
-    case v1::FABRIC_KIND_ROCE:
-      return "roce";
-    case v1::FABRIC_KIND_INFINIBAND:
-      return "infiniband";
-    case v1::FABRIC_KIND_LOOPBACK:
-      return "loopback";
-    case v1::FABRIC_KIND_IWARP:
-      return "iwarp";
-    case v1::FABRIC_KIND_EFA:
-      return "efa";
-    case v1::FABRIC_KIND_SLINGSHOT:
-      return "slingshot";
-    case v1::FABRIC_KIND_OMNIPATH:
-      return "omnipath";
-    case v1::FABRIC_KIND_WIFI:
-      return "wifi";
-    default:
-      return "unknown";
-  }
-}
-
 v1::FabricKind FabricOf(const Node& node) {
   return node.description.ports_size() > 0 ? node.description.ports(0).fabric() : v1::FABRIC_KIND_UNKNOWN;
 }
@@ -208,7 +184,7 @@ nlohmann::json NodesJson(const std::vector<Node>& nodes) {
       ports.push_back(
           {{"name", port.name()},
            {"netdev", port.netdev()},
-           {"fabric", FabricWord(port.fabric())},
+           {"fabric", FabricName(port.fabric())},
            {"speed_gbps", port.speed_bps() == 0 ? nlohmann::json(nullptr)
                                                 : nlohmann::json(static_cast<double>(port.speed_bps()) / 1e9)},
            {"mtu", port.mtu()},
@@ -233,7 +209,7 @@ std::optional<double> LinkGbps(const Node& node) {
 }
 
 std::string FabricClass(const std::string& transport, const Node& a, const Node& b) {
-  std::string first = FabricWord(FabricOf(a)), second = FabricWord(FabricOf(b));
+  std::string first = FabricName(FabricOf(a)), second = FabricName(FabricOf(b));
   if (first == second) return fmt::format("{}, {}", transport, first);
   return fmt::format("{}, {}-{}", transport, std::min(first, second), std::max(first, second));
 }

@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "bench/rows.h"
+#include "proto/enum_names.h"
 
 namespace netsense::matrix {
 namespace {
@@ -65,8 +66,7 @@ Load Settings::load() const {
 }
 
 nlohmann::json Settings::ToJson() const {
-  nlohmann::json json = {{"wait_mode", wait_mode == v1::WAIT_MODE_BUSY_POLL ? "busy-poll" : "blocking"},
-                         {"mode", mode}};
+  nlohmann::json json = {{"wait_mode", WaitModeName(wait_mode)}, {"mode", mode}};
   if (ping) json.update({{"pings", pings}, {"warmup", warmup}, {"payload_bytes", payload_bytes}});
   if (bandwidth && stream_bytes) json["stream_bytes"] = *stream_bytes;
   if (bandwidth && stream_seconds) json["stream_s"] = *stream_seconds;

@@ -12,6 +12,7 @@
 #include "bench/topo/svg.h"
 #include "bench/topo/table.h"
 #include "engine/inventory/nearest.h"
+#include "proto/enum_names.h"
 
 namespace netsense {
 namespace {
@@ -218,9 +219,9 @@ class Painter {
                              : port.pcie.gbps > 0 ? absl::StrFormat("PCIe %.0f Gb/s", port.pcie.gbps)
                                                   : "";
     Lines(x + 14, y,
-          {port.name, absl::StrCat(Title(port.fabric), speed.empty() ? ", speed not known" : ", " + speed),
+          {port.name, absl::StrCat(FabricTitle(port.fabric), speed.empty() ? ", speed not known" : ", " + speed),
            absl::StrCat(port.place.address, port.place.address.empty() || link.empty() ? "" : ", ", link),
-           absl::StrCat(port.role == v1::PORT_ROLE_UNKNOWN ? "no role" : Name(port.role),
+           absl::StrCat(port.role == v1::PORT_ROLE_UNKNOWN ? "no role" : PortRoleName(port.role),
                         port.rail ? absl::StrCat(", rail ", *port.rail) : "",
                         port.state == v1::PORT_STATE_DOWN ? ", down" : "")});
     svg_->CloseGroup();

@@ -2,6 +2,7 @@
 
 #include "engine/inventory/affinity.h"
 #include "engine/inventory/nearest.h"
+#include "proto/enum_names.h"
 
 namespace netsense {
 namespace {
@@ -69,13 +70,13 @@ Json NicJson(const Node& node, const Port& port) {
           {"pci_path", port.place.path},
           {"numa", NumaJson(node, port.place)},
           {"bus", Name(port.bus)},
-          {"fabric", Name(port.fabric)},
-          {"role", port.role == v1::PORT_ROLE_UNKNOWN ? Json() : Json(Name(port.role))},
+          {"fabric", FabricName(port.fabric)},
+          {"role", port.role == v1::PORT_ROLE_UNKNOWN ? Json() : Json(PortRoleName(port.role))},
           {"role_reason", OrNull(port.role_reason)},
           {"rail", port.rail ? Json(*port.rail) : Json()},
           {"rail_reason", OrNull(port.rail_reason)},
           {"speed_gbps", KnownOrNull(static_cast<double>(port.speed_bps) / 1e9)},
-          {"state", port.state == v1::PORT_STATE_UNKNOWN ? Json() : Json(Name(port.state))},
+          {"state", port.state == v1::PORT_STATE_UNKNOWN ? Json() : Json(PortStateName(port.state))},
           {"state_text", OrNull(port.state_text)},
           {"mtu", KnownOrNull(port.mtu)},
           {"addresses", port.addresses},

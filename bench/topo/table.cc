@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "engine/inventory/affinity.h"
 #include "engine/inventory/nearest.h"
+#include "proto/enum_names.h"
 
 namespace netsense {
 namespace {
@@ -93,15 +94,15 @@ std::string Matrix(const Node& node, const std::vector<Device>& devices) {
 std::string PortLine(const Port& port) {
   std::vector<std::string> parts;
   if (port.netdev != port.name && !port.netdev.empty()) parts.push_back(Plain(port.netdev));
-  parts.push_back(Title(port.fabric));
+  parts.push_back(FabricTitle(port.fabric));
   if (std::string speed = SpeedText(port); !speed.empty()) parts.push_back(speed);
-  if (port.state != v1::PORT_STATE_UNKNOWN) parts.push_back(Name(port.state));
+  if (port.state != v1::PORT_STATE_UNKNOWN) parts.push_back(PortStateName(port.state));
   if (!port.place.address.empty() && port.place.address != port.name) parts.push_back(Plain(port.place.address));
   if (!port.bond_members.empty()) parts.push_back(Plain("bond of " + absl::StrJoin(port.bond_members, " ")));
   if (!port.addresses.empty()) parts.push_back(port.addresses.front());
   const std::string rail = port.rail ? absl::StrCat(", rail ", *port.rail) : "";
   return absl::StrFormat("%s (%s)  %s%s: %s", Plain(port.name), absl::StrJoin(parts, ", "),
-                         port.role == v1::PORT_ROLE_UNKNOWN ? "no role" : Name(port.role), rail,
+                         port.role == v1::PORT_ROLE_UNKNOWN ? "no role" : PortRoleName(port.role), rail,
                          Plain(port.role_reason));
 }
 

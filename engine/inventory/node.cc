@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace netsense::inventory {
-namespace {
-
-// "FABRIC_KIND_OMNIPATH" -> "omnipath".
-std::string Plain(const std::string& constant, size_t prefix) { return absl::AsciiStrToLower(constant.substr(prefix)); }
-
-}  // namespace
 
 bool Port::is_nic() const {
   if (fabric == v1::FABRIC_KIND_LOOPBACK) return false;
@@ -53,35 +46,6 @@ std::string CpuList(const std::vector<int>& cpus) {
   }
   return list;
 }
-
-std::string Title(v1::FabricKind fabric) {
-  switch (fabric) {
-    case v1::FABRIC_KIND_ETHERNET:
-      return "Ethernet";
-    case v1::FABRIC_KIND_ROCE:
-      return "RoCE";
-    case v1::FABRIC_KIND_INFINIBAND:
-      return "InfiniBand";
-    case v1::FABRIC_KIND_IWARP:
-      return "iWARP";
-    case v1::FABRIC_KIND_EFA:
-      return "EFA";
-    case v1::FABRIC_KIND_SLINGSHOT:
-      return "Slingshot";
-    case v1::FABRIC_KIND_OMNIPATH:
-      return "Omni-Path";
-    case v1::FABRIC_KIND_WIFI:
-      return "Wi-Fi";
-    case v1::FABRIC_KIND_LOOPBACK:
-      return "loopback";
-    default:
-      return "fabric not known";
-  }
-}
-
-std::string Name(v1::FabricKind fabric) { return Plain(v1::FabricKind_Name(fabric), sizeof("FABRIC_KIND_") - 1); }
-std::string Name(v1::PortRole role) { return Plain(v1::PortRole_Name(role), sizeof("PORT_ROLE_") - 1); }
-std::string Name(v1::PortState state) { return Plain(v1::PortState_Name(state), sizeof("PORT_STATE_") - 1); }
 
 std::string Name(Bus bus) {
   switch (bus) {

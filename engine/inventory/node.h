@@ -130,11 +130,6 @@ absl::Status CheckSize(const Node& node);
 const NumaNode* FindNumaNode(const Node& node, int index);  // null when there is none
 std::string CpuList(const std::vector<int>& cpus);          // "0-23,48-71"
 
-std::string Title(v1::FabricKind fabric);  // for people: "InfiniBand", "Omni-Path"
-// For JSON, and where a word will do: "infiniband", "omnipath", "compute", "up".
-std::string Name(v1::FabricKind fabric);
-std::string Name(v1::PortRole role);
-std::string Name(v1::PortState state);
-std::string Name(Bus bus);
+std::string Name(Bus bus);  // "pci", "virtual"
 
 }  // namespace netsense::inventory

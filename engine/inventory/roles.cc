@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/inventory/nearest.h"
+#include "proto/enum_names.h"
 
 namespace netsense::inventory {
 namespace {
@@ -30,7 +31,7 @@ struct Verdict {
 
 Verdict ByFabricAlone(const Port& port, const Machine& machine, const std::string& why) {
   if (IsComputeFabric(port.fabric))
-    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Title(port.fabric), " is a fabric for computing")};
+    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(FabricTitle(port.fabric), " is a fabric for computing")};
   if (port.rdma_device.empty())
     return {v1::PORT_ROLE_UNKNOWN, absl::StrCat(why, ", and it has no RDMA device: nothing tells what it is for")};
   if (machine.compute_fabric)
@@ -48,7 +49,7 @@ Verdict ByNearestGpu(const Port& port, const Machine& machine) {
   if (affinity <= Affinity::kPxb) return {v1::PORT_ROLE_COMPUTE, near + ": behind the same PCIe bridge"};
   if (affinity == Affinity::kUnknown) return ByFabricAlone(port, machine, "how near it is to the GPUs is not known");
   if (IsComputeFabric(port.fabric))
-    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(Title(port.fabric), " is a fabric for computing; ", near)};
+    return {v1::PORT_ROLE_COMPUTE, absl::StrCat(FabricTitle(port.fabric), " is a fabric for computing; ", near)};
   if (affinity == Affinity::kNode && port.place.numa_node < 0)
     return ByFabricAlone(port, machine, "of how near it is to the GPUs only the NUMA node is known");
   return {v1::PORT_ROLE_STORAGE, near + ": behind no PCIe bridge of a GPU"};

@@ -11,6 +11,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/token.h"
+#include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
 

@@ -11,6 +11,7 @@
 
 #include "base/logging.h"
 #include "base/plain_transport.h"
+#include "proto/enum_names.h"
 #include "raylet_bridge/cluster/topology_document.h"
 #include "raylet_bridge/records/json_fields.h"
 

@@ -5,8 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "raylet_bridge/records/json_fields.h"
-
 namespace netsense {
 namespace {
 
@@ -41,12 +39,6 @@ std::optional<size_t> PlaceOf(const std::vector<std::string>& nodes, const std::
   auto found = std::lower_bound(nodes.begin(), nodes.end(), node_id);
   if (found == nodes.end() || *found != node_id) return std::nullopt;
   return static_cast<size_t>(found - nodes.begin());
-}
-
-// As in the matrix: the fabric was not known, and is now.
-bool TakesOver(const MatrixLayerName& present, const MatrixLayerName& gone) {
-  static const std::string kUnknownFabric = FabricName(v1::FABRIC_KIND_UNKNOWN);
-  return gone.fabric == kUnknownFabric && present.transport == gone.transport && present.rail == gone.rail;
 }
 
 // Those seen at `since` or later.
@@ -91,7 +83,7 @@ EdgeHistory::Shape EdgeHistory::NextShape(const Matrix& matrix, MonotonicTime no
   for (const MatrixLayer& layer : matrix.layers)
     if (layer.filled()) next.layers.push_back(layer.name);
   for (const std::string& node_id : next.nodes) node_seen_[node_id] = now;
-  for (const MatrixLayerName& name : next.layers) layer_seen_[name] = now;
+  for (const Layer& layer : next.layers) layer_seen_[layer] = now;
   const int64_t step_ms = next.ShortestStepMs();
   while (next.BytesAt(step_ms) > kMaxBytes) next.layers.pop_back();
   KeepGone(now, std::min(std::max(kStretchForGone * step_ms, shape_.step_ms), kCoarsestStepMs), &next);
@@ -105,13 +97,13 @@ EdgeHistory::Shape EdgeHistory::NextShape(const Matrix& matrix, MonotonicTime no
 
 // Layers before nodes: of a node that is gone for good nobody asks.
 void EdgeHistory::KeepGone(MonotonicTime now, int64_t coarsest_step_ms, Shape* next) const {
-  const std::vector<MatrixLayerName> present_layers = next->layers;
-  for (const MatrixLayerName& name : NewestFirst(layer_seen_, now - kSpan)) {
-    const bool not_gone =
-        std::any_of(present_layers.begin(), present_layers.end(),
-                    [&](const MatrixLayerName& present) { return present == name || TakesOver(present, name); });
+  const std::vector<Layer> present_layers = next->layers;
+  for (const Layer& layer : NewestFirst(layer_seen_, now - kSpan)) {
+    const bool not_gone = std::any_of(present_layers.begin(), present_layers.end(), [&](const Layer& present) {
+      return present == layer || TakesOver(present, layer);
+    });
     if (not_gone) continue;
-    next->layers.push_back(name);
+    next->layers.push_back(layer);
     if (next->BytesAt(coarsest_step_ms) > kMaxBytes) next->layers.pop_back();
   }
   const std::vector<std::string> present = next->nodes;
@@ -134,7 +126,7 @@ void EdgeHistory::Add(const Matrix& matrix, MonotonicTime now) {
   const size_t nodes = places.size(), steps = shape_.steps(), at = static_cast<size_t>(step) % steps;
   for (const MatrixLayer& seen : matrix.layers) {
     auto layer =
-        std::find_if(layers_.begin(), layers_.end(), [&](const Layer& kept) { return kept.name == seen.name; });
+        std::find_if(layers_.begin(), layers_.end(), [&](const LayerRows& kept) { return kept.layer == seen.name; });
     if (layer == layers_.end() || !seen.filled()) continue;
     for (size_t src = 0; src < nodes; ++src)
       for (size_t dst = 0; dst < nodes; ++dst)
@@ -149,10 +141,11 @@ void EdgeHistory::Reshape(Shape next, int64_t newest_step) {
   const Shape last = std::exchange(shape_, std::move(next));
   std::vector<std::optional<size_t>> was;  // the place that a node had
   for (const std::string& node_id : shape_.nodes) was.push_back(PlaceOf(last.nodes, node_id));
-  std::vector<Layer> layers;
-  for (const MatrixLayerName& name : shape_.layers) {
-    Layer& layer = layers.emplace_back(Layer{name, {}});
-    auto before = std::find_if(layers_.begin(), layers_.end(), [&](const Layer& kept) { return kept.name == name; });
+  std::vector<LayerRows> layers;
+  for (const Layer& name : shape_.layers) {
+    LayerRows& layer = layers.emplace_back(LayerRows{name, {}});
+    auto before =
+        std::find_if(layers_.begin(), layers_.end(), [&](const LayerRows& kept) { return kept.layer == name; });
     for (size_t src = 0; src < shape_.nodes.size(); ++src) {
       Row& row = layer.rows.emplace_back(shape_.nodes.size() * shape_.steps());
       if (before == layers_.end() || !was[src]) continue;
@@ -181,7 +174,7 @@ void EdgeHistory::Advance(int64_t step) {
   const size_t steps = shape_.steps();
   const int64_t oldest = std::max(newest_step_ + 1, step - static_cast<int64_t>(steps) + 1);
   for (int64_t fresh = oldest; fresh <= step; ++fresh) {
-    for (Layer& layer : layers_)
+    for (LayerRows& layer : layers_)
       for (Row& row : layer.rows)
         for (size_t at = static_cast<size_t>(fresh) % steps; at < row.state.size(); at += steps) {
           row.rtt_p50_ms[at] = row.bw_p50_mbps[at] = kNaN;
@@ -198,8 +191,8 @@ std::vector<EdgeHistory::Line> EdgeHistory::Of(const std::string& src_node_id, c
   const auto src = PlaceOf(shape_.nodes, src_node_id), dst = PlaceOf(shape_.nodes, dst_node_id);
   if (!src || !dst) return lines;
   const auto steps = static_cast<int64_t>(shape_.steps());
-  for (const Layer& layer : layers_) {
-    Line line{layer.name, shape_.step_ms, {}};
+  for (const LayerRows& layer : layers_) {
+    Line line{layer.layer, shape_.step_ms, {}};
     const Row& row = layer.rows[*src];
     for (int64_t step = std::max<int64_t>(newest_step_ - steps + 1, 0); step <= newest_step_; ++step) {
       const size_t at = *dst * shape_.steps() + static_cast<size_t>(step % steps);

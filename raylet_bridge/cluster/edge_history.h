@@ -40,7 +40,7 @@ class EdgeHistory {
     v1::PathState state = v1::PATH_STATE_UNKNOWN;
   };
   struct Line {
-    MatrixLayerName layer;
+    Layer layer;
     int64_t step_ms = 0;
     std::vector<Point> points;  // the oldest first; a step without a call of Add has none
   };
@@ -61,13 +61,13 @@ class EdgeHistory {
     explicit Row(size_t points);
     void Merge(size_t at, float rtt, float bw, uint8_t path_state);
   };
-  struct Layer {
-    MatrixLayerName name;
+  struct LayerRows {
+    Layer layer;
     std::vector<Row> rows;  // by source
   };
   struct Shape {
     std::vector<std::string> nodes;  // ids, sorted
-    std::vector<MatrixLayerName> layers;
+    std::vector<Layer> layers;
     int64_t step_ms = kFinestStepMs;
     size_t steps() const { return StepsOf(step_ms); }
     size_t BytesAt(int64_t at_step_ms) const;
@@ -87,9 +87,9 @@ class EdgeHistory {
   mutable std::mutex mutex_;
   Shape shape_;
   std::map<std::string, MonotonicTime> node_seen_;  // of those in shape_: when last in a matrix
-  std::map<MatrixLayerName, MonotonicTime> layer_seen_;
+  std::map<Layer, MonotonicTime> layer_seen_;
   int64_t newest_step_ = 0;  // its number: monotonic time / step_ms
-  std::vector<Layer> layers_;
+  std::vector<LayerRows> layers_;
 };
 
 }  // namespace netsense

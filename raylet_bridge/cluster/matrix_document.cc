@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/plain_transport.h"
+#include "proto/enum_names.h"
 #include "raylet_bridge/cluster/topology_document.h"
 #include "raylet_bridge/records/json_fields.h"
 
@@ -25,13 +26,10 @@ static_assert(std::endian::native == std::endian::little, "the document is littl
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr size_t kAlign = 8;
-const std::string kUnknownFabric = FabricName(v1::FABRIC_KIND_UNKNOWN);
-
-bool FabricIsKnown(const std::string& fabric) { return !fabric.empty() && fabric != kUnknownFabric; }
 
 // The one list of a layer's columns.
-template <typename Layer, typename Visit>
-void EachColumn(Layer& layer, Visit&& visit) {
+template <typename AnyLayer, typename Visit>
+void EachColumn(AnyLayer& layer, Visit&& visit) {
   visit("state", "u8", layer.state, Matrix::kNoEdge);
   visit("slow", "u8", layer.slow, uint8_t{0});
   visit("reason", "u16", layer.reason, uint16_t{0});
@@ -56,7 +54,8 @@ float OrNaN(const std::optional<int64_t>& value) { return value ? static_cast<fl
 
 // The layers of all reports, as they stand in the document.
 std::vector<MatrixLayer> FindLayers(const ClusterView& view, std::vector<std::string>* warnings) {
-  std::map<MatrixLayerName, size_t> edges;
+  const std::string kUnknown = FabricName(v1::FABRIC_KIND_UNKNOWN);
+  std::map<Layer, size_t> edges;
   size_t* count = nullptr;
   const ReportEdge* before = nullptr;
   for (const auto& [node_id, report] : view.reports) {
@@ -64,22 +63,22 @@ std::vector<MatrixLayer> FindLayers(const ClusterView& view, std::vector<std::st
     for (const ReportEdge& edge : report->edges) {
       if (edge.cross_rail) continue;
       // Neighbours are mostly of the same layer.
-      if (before == nullptr || before->transport != edge.transport || before->fabric != edge.fabric ||
-          before->rail != edge.rail)
-        count = &edges[{edge.transport, FabricIsKnown(edge.fabric) ? edge.fabric : kUnknownFabric, edge.rail}];
+      if (!OfOneLayer(before, &edge)) {
+        Layer layer = LayerOf(edge);
+        if (!FabricIsKnown(layer.fabric)) layer.fabric = kUnknown;
+        count = &edges[std::move(layer)];
+      }
       before = &edge;
       ++*count;
     }
   }
   // What a known fabric takes over stands in no layer of its own.
   std::erase_if(edges, [&edges](const auto& entry) {
-    return entry.first.fabric == kUnknownFabric && std::any_of(edges.begin(), edges.end(), [&entry](const auto& other) {
-             return other.first.transport == entry.first.transport && other.first.rail == entry.first.rail &&
-                    FabricIsKnown(other.first.fabric);
-           });
+    return std::any_of(edges.begin(), edges.end(),
+                       [&entry](const auto& other) { return TakesOver(other.first, entry.first); });
   });
-  if (edges.empty()) edges.emplace(MatrixLayerName{kPlainTransport, kUnknownFabric, std::nullopt}, 0);
-  std::vector<std::pair<MatrixLayerName, size_t>> found(edges.begin(), edges.end());
+  if (edges.empty()) edges.emplace(Layer{kPlainTransport, kUnknown}, 0);
+  std::vector<std::pair<Layer, size_t>> found(edges.begin(), edges.end());
   if (found.size() > Matrix::kMaxLayers) {
     warnings->push_back(
         fmt::format("the nodes report {} layers: the {} with most edges are shown", found.size(), Matrix::kMaxLayers));
@@ -115,7 +114,8 @@ class Reasons {
   uint16_t Add(const std::string& text) {
     const auto place = static_cast<uint16_t>(texts_.size());
     places_.emplace(text, place);
-    texts_.push_back(text.size() <= Matrix::kMaxReasonBytes ? text : text.substr(0, Matrix::kMaxReasonBytes) + " ...");
+    texts_.push_back(text.substr(0, Matrix::kMaxReasonBytes));
+    if (text.size() > Matrix::kMaxReasonBytes) texts_.back() += " ...";
     return place;
   }
   uint16_t Overflow() {
@@ -155,7 +155,7 @@ class Filler {
     }
     if (edge.reported->cross_rail) return;
     for (size_t layer : filled_)
-      if (Belongs(*edge.reported, matrix_->layers[layer].name)) Put(edge, cell, matrix_->layers[layer]);
+      if (StandsIn(*edge.reported, matrix_->layers[layer].name)) Put(edge, cell, matrix_->layers[layer]);
   }
 
   std::vector<std::string> TakeReasons() { return reasons_.Take(); }
@@ -165,12 +165,12 @@ class Filler {
     if (edge.reported != nullptr && edge.reported->cross_rail) return;
     const bool is_known = edge.reported != nullptr && FabricIsKnown(edge.reported->fabric);
     // Neighbours mostly are of one layer.
-    if (is_known && last_ < matrix_->layers.size() && Belongs(*edge.reported, matrix_->layers[last_].name))
+    if (is_known && last_ < matrix_->layers.size() && StandsIn(*edge.reported, matrix_->layers[last_].name))
       return CountIn(edge, matrix_->layers[last_]);
     for (size_t layer = 0; layer < matrix_->layers.size(); ++layer) {
       const MatrixLayer& of = matrix_->layers[layer];
       if (edge.reported == nullptr ? LacksRail(edge.src_place, of) || LacksRail(edge.dst_place, of)
-                                   : !Belongs(*edge.reported, of.name))
+                                   : !StandsIn(*edge.reported, of.name))
         continue;
       CountIn(edge, matrix_->layers[layer]);
       last_ = layer;
@@ -184,11 +184,6 @@ class Filler {
     layer.slow_bandwidth += edge.slow.bandwidth_times > 0;
     layer.slow_rtt += edge.slow.rtt_times > 0;
     if (edge.reported != nullptr) layer.bw_life_ms = std::max(layer.bw_life_ms, edge.reported->bw_life_ms.value_or(0));
-  }
-
-  static bool Belongs(const ReportEdge& edge, const MatrixLayerName& name) {
-    if (edge.rail != name.rail || edge.transport != name.transport) return false;
-    return edge.fabric == name.fabric || !FabricIsKnown(edge.fabric);
   }
 
   // A node whose door is not known may have the rail.

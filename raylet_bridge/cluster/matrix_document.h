@@ -2,7 +2,6 @@
 // history is filled from. docs/architecture.md says what the document looks like.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,22 +10,15 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "raylet_bridge/cluster/layer.h"
 #include "raylet_bridge/cluster/topology.h"
 #include "raylet_bridge/records/settings.h"
 
 namespace netsense {
 
-// One transport over one fabric, on one rail or by the kernel's routes.
-struct MatrixLayerName {
-  std::string transport, fabric;
-  std::optional<int64_t> rail;
-
-  auto operator<=>(const MatrixLayerName&) const = default;
-};
-
 // Each column has nodes × nodes elements, row = source. NaN = not known; only an edge that is OK has figures.
 struct MatrixLayer {
-  MatrixLayerName name;
+  Layer name;
   // Of all its edges, whether the columns are filled in or not.
   int64_t not_ok = 0, unknown = 0, slow_bandwidth = 0, slow_rtt = 0;  // unknown: UNKNOWN and STALE, not in not_ok
   int64_t bw_life_ms = 0;        // so old may a bandwidth of this layer become; 0 = none is probed

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "raylet_bridge/records/json_fields.h"
+#include "proto/enum_names.h"
 
 namespace netsense {
 namespace {

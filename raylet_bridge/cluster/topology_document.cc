@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 
 namespace netsense {

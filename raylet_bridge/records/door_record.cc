@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 
 namespace netsense {

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
@@ -17,9 +16,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxString = 1024;
 constexpr int64_t kMaxInteger = int64_t{1} << 53;  // every JSON reader holds whole numbers exactly up to here
-constexpr char kStatePrefix[] = "PATH_STATE_";
-constexpr char kBandwidthPrefix[] = "BANDWIDTH_STATE_";
-constexpr char kFabricPrefix[] = "FABRIC_KIND_";
 
 const Json* Find(const Json& object, const char* key) {
   auto found = object.find(key);
@@ -27,51 +23,6 @@ const Json* Find(const Json& object, const char* key) {
 }
 
 }  // namespace
-
-std::string PathStateName(v1::PathState state) {
-  return v1::PathState_IsValid(state) ? v1::PathState_Name(state).substr(sizeof(kStatePrefix) - 1) : "UNKNOWN";
-}
-
-std::optional<v1::PathState> ParsePathState(const std::string& name) {
-  v1::PathState state = v1::PATH_STATE_UNKNOWN;
-  if (!v1::PathState_Parse(kStatePrefix + name, &state)) return std::nullopt;
-  return state;
-}
-
-std::string BandwidthStateName(v1::BandwidthState state) {
-  return v1::BandwidthState_IsValid(state) ? v1::BandwidthState_Name(state).substr(sizeof(kBandwidthPrefix) - 1)
-                                           : "NOT_KNOWN";
-}
-
-v1::BandwidthState ParseBandwidthState(const std::string& name) {
-  v1::BandwidthState state = v1::BANDWIDTH_STATE_NOT_KNOWN;
-  (void)v1::BandwidthState_Parse(kBandwidthPrefix + name, &state);
-  return state;
-}
-
-std::string FabricName(v1::FabricKind fabric) {
-  if (!v1::FabricKind_IsValid(fabric)) return "unknown";
-  return absl::AsciiStrToLower(v1::FabricKind_Name(fabric).substr(sizeof(kFabricPrefix) - 1));
-}
-
-v1::FabricKind ParseFabric(const std::string& name) {
-  v1::FabricKind fabric = v1::FABRIC_KIND_UNKNOWN;
-  (void)v1::FabricKind_Parse(kFabricPrefix + absl::AsciiStrToUpper(name), &fabric);
-  return fabric;
-}
-
-std::string TimestampSourceName(v1::TimestampSource source) {
-  switch (source) {
-    case v1::TIMESTAMP_SOURCE_USER:
-      return "user";
-    case v1::TIMESTAMP_SOURCE_KERNEL:
-      return "kernel";
-    case v1::TIMESTAMP_SOURCE_NIC:
-      return "nic";
-    default:
-      return "";
-  }
-}
 
 std::string DumpJson(const Json& value) {
   return value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);

@@ -1,4 +1,4 @@
-// How single values stand in netsense's JSON documents: names of enums, and fields of documents that other hosts wrote.
+// How netsense's JSON documents are written, and how single fields of those that other hosts wrote are read.
 #pragma once
 
 #include <cstddef>
@@ -8,21 +8,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "netsense/measurement.pb.h"
 
 namespace netsense {
-
-// "OK", "VERSION_MISMATCH".
-std::string PathStateName(v1::PathState state);
-std::string BandwidthStateName(v1::BandwidthState state);
-// NOT_KNOWN for what is no such name.
-v1::BandwidthState ParseBandwidthState(const std::string& name);
-std::optional<v1::PathState> ParsePathState(const std::string& name);
-// "ethernet", "infiniband".
-std::string FabricName(v1::FabricKind fabric);
-v1::FabricKind ParseFabric(const std::string& name);  // UNKNOWN when the name says nothing to us
-// "user", "kernel", "nic"; empty when unspecified.
-std::string TimestampSourceName(v1::TimestampSource source);
 
 // One line of text. Bytes that are no UTF-8 become U+FFFD.
 std::string DumpJson(const nlohmann::ordered_json& value);

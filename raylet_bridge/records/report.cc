@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
 

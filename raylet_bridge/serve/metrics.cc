@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <compare>
 #include <map>
 #include <optional>
 #include <vector>
 
+#include "proto/enum_names.h"
+#include "raylet_bridge/cluster/layer.h"
 #include "raylet_bridge/cluster/topology.h"
-#include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/report.h"
 #include "raylet_bridge/serve/metric_page.h"
 
@@ -20,29 +20,9 @@ using Labels = MetricPage::Labels;
 double Seconds(int64_t ms) { return static_cast<double>(ms) / 1e3; }
 double BytesPerSecond(double mbps) { return mbps * 1e6 / 8; }
 
-// Paths that should be alike. Those between two different rails are a layer of their own.
-struct Layer {
-  std::string transport, fabric, rail;
-
-  auto operator<=>(const Layer&) const = default;
-};
-
-std::string RailText(bool cross_rail, bool has_rail, int64_t rail) {
-  if (cross_rail) return "cross";
-  return has_rail ? std::to_string(rail) : std::string();
-}
-
-Layer LayerOf(const ReportEdge& edge) {
-  return {edge.transport, edge.fabric, RailText(edge.cross_rail, edge.rail.has_value(), edge.rail.value_or(0))};
-}
-
-Layer LayerOf(const v1::PathTotals& totals) {
-  return {totals.transport(), FabricName(totals.fabric()),
-          RailText(totals.cross_rail(), totals.has_rail(), totals.rail())};
-}
-
 Labels LabelsOf(const Layer& layer) {
-  return {{"transport", layer.transport}, {"fabric", layer.fabric}, {"rail", layer.rail}};
+  const std::string rail = layer.cross_rail ? "cross" : layer.rail ? std::to_string(*layer.rail) : "";
+  return {{"transport", layer.transport}, {"fabric", layer.fabric}, {"rail", rail}};
 }
 
 Labels operator+(Labels labels, const prometheus::ClientMetric::Label& more) {
@@ -225,13 +205,8 @@ constexpr size_t kMostLayers = 512;
 
 LayerEdges& FindLayer(const ReportEdge* edge, std::map<Layer, LayerEdges>& layers) {
   const Layer layer = edge == nullptr ? Layer() : LayerOf(*edge);
-  if (layers.size() >= kMostLayers && !layers.contains(layer)) return layers[{"other", "other", ""}];
+  if (layers.size() >= kMostLayers && !layers.contains(layer)) return layers[{"other", "other"}];
   return layers[layer];
-}
-
-bool OfOneLayer(const ReportEdge* a, const ReportEdge* b) {
-  if (a == nullptr || b == nullptr) return a == b;
-  return a->rail == b->rail && a->cross_rail == b->cross_rail && a->transport == b->transport && a->fabric == b->fabric;
 }
 
 constexpr char kReachable[] = "1 when at least half of the nodes that can tell reach it; 0 of a lost one";

@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[2]
 # Who may include what beside itself. `netsense/` and `ray/` are generated from proto/.
 MAY_INCLUDE = {
     "base": set(),
-    "transports": {"base", "netsense"},
-    "engine": {"base", "netsense", "transports"},
-    "bench": {"base", "netsense", "transports", "engine"},
-    "raylet_bridge": {"base", "netsense", "ray"},
+    "proto": {"netsense"},
+    "transports": {"base", "proto", "netsense"},
+    "engine": {"base", "proto", "netsense", "transports"},
+    "bench": {"base", "proto", "netsense", "transports", "engine"},
+    "raylet_bridge": {"base", "proto", "netsense", "ray"},
 }
 # Each may include what stands before it. What lies in the folder itself is the last.
 ROOMS = {"raylet_bridge": ["records", "gcs", "identity", "plan", "engine_link", "cluster", "serve", "cli", ""]}

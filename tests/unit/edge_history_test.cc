@@ -17,16 +17,16 @@ using std::chrono::seconds;
 
 constexpr int64_t kNow = 1'700'000'000'000;
 const MonotonicTime kStart = MonotonicTime() + std::chrono::hours(100);
-const MatrixLayerName kTcp{"tcp", "ethernet", std::nullopt};
+const Layer kTcp{"tcp", "ethernet"};
 
 std::string Id(size_t i) { return absl::StrFormat("%056x", i); }
 
 // Every pair of the nodes alike.
 Matrix Of(const std::vector<size_t>& nodes, float rtt_ms, v1::PathState state = v1::PATH_STATE_OK,
-          const std::vector<MatrixLayerName>& layers = {kTcp}) {
+          const std::vector<Layer>& layers = {kTcp}) {
   Matrix matrix;
   for (size_t node : nodes) matrix.nodes.emplace_back().node.node_id = Id(node);
-  for (const MatrixLayerName& name : layers) {
+  for (const Layer& name : layers) {
     MatrixLayer& layer = matrix.layers.emplace_back();
     layer.name = name;
     layer.state.assign(nodes.size() * nodes.size(), static_cast<uint8_t>(state));
@@ -99,7 +99,7 @@ TEST(EdgeHistory, ATimeWithoutTicksIsAGap) {
 }
 
 TEST(EdgeHistory, WhatIsGoneForATickKeepsItsHour) {
-  const MatrixLayerName verbs{"verbs", "infiniband", 0}, unknown{"tcp", "unknown", std::nullopt};
+  const Layer verbs{"verbs", "infiniband", false, 0}, unknown{"tcp", "unknown"};
   EdgeHistory history;
   for (int i = 0; i < 60; ++i)
     history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(10) * i);
@@ -122,7 +122,7 @@ TEST(EdgeHistory, WhatIsGoneForATickKeepsItsHour) {
 }
 
 TEST(EdgeHistory, WhatIsGoneForAnHourIsForgotten) {
-  const MatrixLayerName verbs{"verbs", "infiniband", 0};
+  const Layer verbs{"verbs", "infiniband", false, 0};
   EdgeHistory history;
   history.Add(Of({1, 2}, 0.5), kStart);
   const size_t least = history.bytes();
@@ -140,7 +140,7 @@ TEST(EdgeHistory, WhatIsGoneForAnHourIsForgotten) {
 TEST(EdgeHistory, TheGoneTakeNoMoreThanTheirShareOfTheMemory) {
   std::vector<size_t> nodes(512);
   for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = i;
-  const MatrixLayerName verbs{"verbs", "infiniband", 0}, unknown{"tcp", "unknown", std::nullopt};
+  const Layer verbs{"verbs", "infiniband", false, 0}, unknown{"tcp", "unknown"};
   EdgeHistory history;
   history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart);
   history.Add(Of(nodes, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(700));
@@ -200,7 +200,7 @@ TEST(EdgeHistory, IsBoundedWhateverTheCluster) {
     EXPECT_EQ(history.step_ms(), step_ms) << number;
     EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
     EXPECT_EQ(PointsOf(history, kStart).size(), 1u);
-    history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, {"verbs", "infiniband", 0}}), kStart);
+    history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, {"verbs", "infiniband", false, 0}}), kStart);
     EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
   }
 }

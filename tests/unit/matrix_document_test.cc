@@ -270,7 +270,7 @@ TEST(Matrix, ANodeCannotMakeLayersWithoutEnd) {
   cluster.Reports(kA, {Edge(kB), Edge(kB)}).Reports(kB, junk);
   const Matrix matrix = cluster.Build();
   EXPECT_EQ(matrix.layers.size(), Matrix::kMaxLayers);
-  EXPECT_EQ(matrix.layers[0].name, (MatrixLayerName{"tcp", "ethernet", std::nullopt})) << "most edges are of it";
+  EXPECT_EQ(matrix.layers[0].name, (Layer{"tcp", "ethernet"})) << "most edges are of it";
   ASSERT_FALSE(matrix.warnings.empty());
   EXPECT_THAT(matrix.warnings[0], HasSubstr("layers"));
 }

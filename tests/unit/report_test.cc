@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "proto/enum_names.h"
 #include "raylet_bridge/plan/mesh_plan.h"
 #include "raylet_bridge/records/json_fields.h"
 
