@@ -85,7 +85,7 @@ class Bridge {
   BridgeState state() const;
 
   const BridgeSetup setup_;
-  Settings settings_;                  // written by the loop's thread with mutex_ held
+  ResolvedSettings settings_;          // written by the loop's thread with mutex_ held
   std::optional<std::string> config_;  // the text of the KV key `config` that settings_ come from
   const ClusterNode own_node_;         // as a standalone node registers
   RosterKeeper keeper_;                // used by the head alone
@@ -155,24 +155,17 @@ absl::Status Bridge::Run(std::stop_token stop) {
 }
 
 // A node on loopback is one of several on its host, which has its rails once.
-bool Bridge::UsesRails() const { return settings_.rails != "off" && !IsLoopback(setup_.self.address); }
+bool Bridge::UsesRails() const { return !settings_.rails.is_off() && !IsLoopback(setup_.self.address); }
 
 void Bridge::StartEngine() {
-  SettingsSources sources = setup_.options.sources;
-  if (auto cluster = ParseSettingsJson(config_.value_or(""), ""); cluster.ok()) sources.cluster = *cluster;
-  const std::map<std::string, std::string>* all[] = {&sources.flags, &sources.environment, &sources.file,
-                                                     &sources.cluster};
-  bool chosen = std::any_of(std::begin(all), std::end(all),
-                            [](auto* values) { return values->contains("network_sense_door_port"); });
-  const bool own_rails = settings_.rails != "auto" && settings_.rails != "off";
   host_ = EngineHost::Start({.node_id = setup_.self.node_id,
                              .door_address = setup_.self.address,
                              .door_port = static_cast<uint16_t>(settings_.door_port),
-                             .any_port_if_taken = !chosen,
+                             .any_port_if_taken = !settings_.IsNamed(&Settings::door_port),
                              .has_token = !setup_.token.secret.empty(),
-                             .rails = own_rails ? settings_.rails : "",
-                             .listen_on_rails = UsesRails(),
+                             .rails = settings_.rails,
                              .cpus = settings_.cpus,
+                             .listen_on_rails = UsesRails(),
                              .token_file = setup_.options.token_file,
                              .insecure = setup_.options.insecure,
                              .program = setup_.options.engine_program,
@@ -186,9 +179,10 @@ void Bridge::StartEngine() {
 }
 
 void Bridge::StartFileSd() {
-  std::string path = setup_.options.metrics_sd_file;
+  const FilePlace& place = setup_.options.metrics_sd_file;
+  std::string path = place.path;
   if (path.empty() && setup_.self.is_head) path = FileSdPath(setup_.self.session_dir);
-  if (path.empty() || path == "off") return;
+  if (path.empty() || place.off) return;
   const std::string& name = setup_.options.cluster_name;
   file_sd_.emplace(path, name.empty() ? setup_.self.gcs_address : name);
   spdlog::info("Prometheus finds the bridges by file_sd: {}", path);
@@ -204,17 +198,16 @@ absl::Status Bridge::StartHttp() {
                                            .read_key = [this](const auto& key) { return setup_.gcs->Get(key); }},
                                .whole_cluster = setup_.shows_cluster(),
                                .page = EmbeddedPage()})};
-  // Readers know the head's port by its number; the others' stands in their door records.
-  bool chosen = setup_.self.is_head && settings_.http_port != Settings().http_port;
+  bool named = settings_.IsNamed(&Settings::http_port);  // else any free port rather than none: it stands in the GCS
   if (!setup_.options.http_listen.empty()) {
     auto listen = ParseHostPort(setup_.options.http_listen, "--http-listen");
     if (!listen.ok()) return listen.status();
     http.host = listen->host;
     http.port = listen->port;
-    chosen = true;
+    named = true;
   }
   auto server = HttpServer::Start(http);
-  if (!server.ok() && !chosen) {
+  if (!server.ok() && !named) {
     spdlog::warn("{}; taking any free port", std::string(server.status().message()));
     http.port = 0;
     server = HttpServer::Start(http);
@@ -317,15 +310,15 @@ void Bridge::RefreshSettings(const std::optional<std::string>& config) {
   SettingsSources sources = setup_.options.sources;
   auto cluster = ParseSettingsJson(config.value_or(""), "the KV key config");
   if (cluster.ok()) sources.cluster = *cluster;
-  auto resolved = cluster.ok() ? ResolveSettings(sources) : absl::StatusOr<Settings>(cluster.status());
+  auto resolved = cluster.ok() ? ResolveSettings(sources) : absl::StatusOr<ResolvedSettings>(cluster.status());
   if (!resolved.ok()) {
     spdlog::warn("{}; the settings in force are kept (see netsense-bridge config)",
                  std::string(resolved.status().message()));
     return;
   }
   std::lock_guard lock(mutex_);
-  if (*resolved == settings_) return;
-  spdlog::info("new settings: probing {}, tick {} ms", resolved->enabled ? "enabled" : "disabled", resolved->tick_ms);
+  if (*resolved != settings_)
+    spdlog::info("new settings: probing {}, tick {} ms", resolved->enabled ? "enabled" : "disabled", resolved->tick_ms);
   settings_ = *std::move(resolved);
 }
 

@@ -9,6 +9,7 @@
 #include "raylet_bridge/gcs/embedded_gcs.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 #include "raylet_bridge/identity/node_identity.h"
+#include "raylet_bridge/records/choices.h"
 #include "raylet_bridge/records/settings.h"
 
 namespace netsense {
@@ -17,21 +18,21 @@ struct BridgeOptions {
   IdentityOptions identity;
   SettingsSources sources;  // without `cluster`, which the bridge reads anew each tick
   std::string token_file;
-  bool insecure = false;        // without a token, let doors and an embedded GCS be reached by anyone
-  std::string gcs_listen;       // standalone head: ADDRESS:PORT; empty = the node's address, port 18592
-  std::string state_file;       // standalone head: as RosterFile
-  std::string http_listen;      // ADDRESS:PORT; empty = the node's address and network_sense_http_port
-  std::string metrics_sd_file;  // Prometheus's file of targets; empty = the head's beside Ray's own, "off" = none
-  std::string cluster_name;     // in that file; empty = the GCS's address
-  std::string engine_program;   // empty = as FindEngineProgram
-  std::string engine_socket;    // not empty: somebody else runs the engine that lives there
-  std::string log_level;        // passed on to the engine
+  bool insecure = false;       // without a token, let doors and an embedded GCS be reached by anyone
+  std::string gcs_listen;      // standalone head: ADDRESS:PORT; empty = the node's address, port 18592
+  FilePlace state_file;        // standalone head: as RosterFile
+  std::string http_listen;     // ADDRESS:PORT; empty = the node's address and network_sense_http_port
+  FilePlace metrics_sd_file;   // Prometheus's file of targets; the usual place: the head's beside Ray's own
+  std::string cluster_name;    // in that file; empty = the GCS's address
+  std::string engine_program;  // empty = as FindEngineProgram
+  std::string engine_socket;   // not empty: somebody else runs the engine that lives there
+  std::string log_level;       // passed on to the engine
 };
 
 struct BridgeSetup {
   BridgeOptions options;
-  Settings settings;  // without what the GCS says
-  NodeIdentity self;  // gcs_address filled in
+  ResolvedSettings settings;  // without what the GCS says
+  NodeIdentity self;          // gcs_address filled in
   Token token;
   std::unique_ptr<EmbeddedGcs> embedded;  // a standalone head's
   std::unique_ptr<GcsClient> gcs;

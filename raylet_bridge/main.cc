@@ -29,6 +29,7 @@ struct Arguments {
   bool wait_for_raylet = false;
   bool json = false;
   bool unset_all = false;
+  std::string state_file, metrics_sd_file;
   std::string key, value, log_level;
 };
 
@@ -63,12 +64,12 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                 "where no such raylet runs yet, wait for it (with --standalone: nothing to wait for)");
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
-  app->add_option("--state-file", arguments.run.state_file,
+  app->add_option("--state-file", arguments.state_file,
                   "with --head: where to keep which nodes the cluster has, and its settings, or `off` (default: in "
                   "$STATE_DIRECTORY, $XDG_STATE_HOME/netsense or ~/.local/state/netsense)");
   app->add_option("--http-listen", arguments.run.http_listen,
                   "ADDRESS:PORT of the HTTP API (default: the node's address, port 18591)");
-  app->add_option("--metrics-sd-file", arguments.run.metrics_sd_file,
+  app->add_option("--metrics-sd-file", arguments.metrics_sd_file,
                   "where to tell Prometheus of all bridges (file_sd), or `off` (default: a head's with Ray, beside "
                   "Ray's own prom_metrics_service_discovery.json; none without Ray)")
       ->take_last();  // the service's own file gives one already
@@ -120,6 +121,8 @@ int Run(Arguments& arguments, const SettingsSources& sources) {
   if (arguments.raylet_pid != 0) options.identity.raylet_pid = arguments.raylet_pid;
   options.token_file = arguments.gcs.token_file;
   options.log_level = arguments.log_level;
+  options.state_file = ParseFilePlace(arguments.state_file);
+  options.metrics_sd_file = ParseFilePlace(arguments.metrics_sd_file);
   if (arguments.wait_for_raylet) WaitForRaylet(options.identity, stop.token());
   if (stop.token().stop_requested()) return 0;
   auto status = RunBridge(options, stop.token());

@@ -115,9 +115,8 @@ void RosterKeeper::WriteFile(const std::string& content) {
   failing_ = !written.ok();
 }
 
-std::string RosterFile(const std::string& flag, const std::string& gcs_address) {
-  if (flag == "off") return "";
-  if (!flag.empty()) return flag;
+std::string RosterFile(const FilePlace& place, const std::string& gcs_address) {
+  if (place.off || !place.path.empty()) return place.path;
   std::filesystem::path folder = Env("STATE_DIRECTORY");
   if (folder.empty() && !Env("XDG_STATE_HOME").empty())
     folder = std::filesystem::path(Env("XDG_STATE_HOME")) / "netsense";

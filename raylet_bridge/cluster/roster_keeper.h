@@ -11,6 +11,7 @@
 #include "raylet_bridge/cluster/node_roster.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 #include "raylet_bridge/gcs/publisher.h"
+#include "raylet_bridge/records/choices.h"
 
 namespace netsense {
 
@@ -41,9 +42,8 @@ class RosterKeeper {
   std::map<std::string, std::string> said_;  // the lost nodes that the log tells of: id -> what it is called
 };
 
-// Where a standalone head keeps them, that serves its GCS at `gcs_address`: `flag` when it is a path; nowhere (empty)
-// for `off`; else in $STATE_DIRECTORY (systemd's), $XDG_STATE_HOME/netsense or ~/.local/state/netsense, if there is
-// one.
-std::string RosterFile(const std::string& flag, const std::string& gcs_address);
+// Where a standalone head keeps them, that serves its GCS at `gcs_address`; empty = nowhere. The usual place is
+// $STATE_DIRECTORY (systemd's), $XDG_STATE_HOME/netsense or ~/.local/state/netsense, if there is one.
+std::string RosterFile(const FilePlace& place, const std::string& gcs_address);
 
 }  // namespace netsense

@@ -94,12 +94,9 @@ std::vector<std::string> EngineHost::Arguments() const {
                                     "--exit-without-lease",
                                     std::to_string(deadlines::kNextBridge().count() / 1000)};
   if (!options_.token_file.empty()) words.insert(words.end(), {"--token-file", options_.token_file});
-  if (!options_.rails.empty()) words.insert(words.end(), {"--rails", options_.rails});
-  if (options_.cpus == "off") {
-    words.push_back("--no-pin");
-  } else if (options_.cpus != "auto") {
-    words.insert(words.end(), {"--cpus", options_.cpus});
-  }
+  if (options_.rails.mode == Selection::Mode::kByHand) words.insert(words.end(), {"--rails", options_.rails.Text()});
+  if (options_.cpus.is_off()) words.push_back("--no-pin");
+  if (options_.cpus.mode == Selection::Mode::kByHand) words.insert(words.end(), {"--cpus", options_.cpus.Text()});
   if (options_.listen_on_rails) words.push_back("--listen-on-rails");
   if (options_.insecure) words.push_back("--insecure");
   if (!options_.log_level.empty()) words.insert(words.end(), {"--log-level", options_.log_level});

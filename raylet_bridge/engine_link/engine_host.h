@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "raylet_bridge/engine_link/engine_process.h"
+#include "raylet_bridge/records/choices.h"
 
 namespace netsense {
 
@@ -18,9 +19,8 @@ class EngineHost {
     uint16_t door_port = 0;
     bool any_port_if_taken = false;  // the port is only a default: take any free one rather than none
     bool has_token = false;
-    std::string rails;             // passed on: the ports of rail 0, 1, ...; empty = as the engine finds them
+    Selection rails{}, cpus{};     // as the settings
     bool listen_on_rails = false;  // passed on
-    std::string cpus = "auto";     // as the setting: "auto", "off" or a list
     std::string token_file;        // passed on; empty = the engine looks in the usual places
     bool insecure = false;         // passed on
     std::string program;           // empty = FindEngineProgram()

@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 
-#include "absl/strings/str_split.h"
 #include "base/plain_transport.h"
 #include "raylet_bridge/plan/port_pairs.h"
 #include "raylet_bridge/records/stable_hash.h"
@@ -14,12 +13,9 @@
 namespace netsense {
 namespace {
 
-constexpr char kAllTransports[] = "all";
-constexpr char kNoRails[] = "off";
-
 // The same on every node that knows the same doors.
 std::vector<std::string> TransportsOf(const std::map<std::string, DoorRecord>& doors, const Settings& settings) {
-  if (settings.transports != kAllTransports) return absl::StrSplit(settings.transports, ',');
+  if (!settings.transports.all) return settings.transports.names;
   std::set<std::string> offered;
   for (const auto& [node_id, door] : doors) offered.insert(door.transports.begin(), door.transports.end());
   return {offered.begin(), offered.end()};
@@ -28,7 +24,7 @@ std::vector<std::string> TransportsOf(const std::map<std::string, DoorRecord>& d
 // The most that any node has, at least one: the same on every node that knows the same doors.
 uint32_t RailsOf(const std::map<std::string, DoorRecord>& doors, const Settings& settings) {
   uint32_t rails = 1;
-  if (settings.rails != kNoRails)
+  if (!settings.rails.is_off())
     for (const auto& [node_id, door] : doors) rails = std::max(rails, CountRails(door));
   return rails;
 }
@@ -68,7 +64,7 @@ void AddBandwidth(BandwidthSlot slot, uint32_t lane, uint32_t lanes, const Setti
 void AddPaths(const DoorRecord* self, const DoorRecord& peer, const std::vector<std::string>& transports,
               uint32_t rails, BandwidthSlot slot, const Settings& settings, v1::Plan* plan) {
   const auto lanes = static_cast<uint32_t>(transports.size()) * rails;
-  const bool use_rails = self != nullptr && settings.rails != kNoRails;
+  const bool use_rails = self != nullptr && !settings.rails.is_off();
   bool by_routes = false, crossed = false;
   for (uint32_t i = 0; i < transports.size(); ++i) {
     const auto pairs = use_rails ? SameRails(*self, peer, transports[i]) : std::vector<PortPair>();

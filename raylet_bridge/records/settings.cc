@@ -22,7 +22,7 @@ namespace {
 const std::string kPrefix = "network_sense_";
 
 using Member = std::variant<bool Settings::*, uint32_t Settings::*, uint64_t Settings::*, double Settings::*,
-                            std::string Settings::*>;
+                            TransportChoice Settings::*, Selection Settings::*>;
 
 // What a list of names may hold.
 struct Names {
@@ -118,7 +118,13 @@ std::string Expected(const Row& row) {
 }
 
 std::string ValueText(const Row& row, const Settings& settings) {
-  return std::visit([&settings](auto member) { return fmt::format("{}", settings.*member); }, row.member);
+  auto text = [](const auto& value) {
+    if constexpr (requires { value.Text(); })
+      return value.Text();
+    else
+      return fmt::format("{}", value);
+  };
+  return std::visit([&](auto member) { return text(settings.*member); }, row.member);
 }
 
 bool IsNameList(const std::string& text, const char* punctuation) {
@@ -140,9 +146,12 @@ bool Assign(const Row& row, const std::string& text, Settings& settings) {
     settings.** flag = word == "true" || word == "1";
     return true;
   }
-  if (const auto* names = std::get_if<std::string Settings::*>(&row.member)) {
+  if (row.names != nullptr) {
     if (!IsNameList(text, row.names->punctuation)) return false;
-    settings.** names = text;
+    if (const auto* selection = std::get_if<Selection Settings::*>(&row.member))
+      settings.** selection = ParseSelection(text);
+    else
+      settings.*std::get<TransportChoice Settings::*>(row.member) = ParseTransportChoice(text);
     return true;
   }
   const char* end = text.data() + text.size();
@@ -165,32 +174,35 @@ bool Assign(const Row& row, const std::string& text, Settings& settings) {
   return true;
 }
 
-struct Resolved {
-  Settings settings;
-  std::map<std::string, std::string> source_of;  // full name -> source; absent = default
-};
+}  // namespace
 
-absl::StatusOr<Resolved> Resolve(const SettingsSources& sources) {
+bool ResolvedSettings::IsNamed(uint32_t Settings::*setting) const {
+  return std::any_of(std::begin(kTable), std::end(kTable), [&](const Row& row) {
+    return row.member == Member(setting) && source_of.contains(kPrefix + row.name);
+  });
+}
+
+absl::StatusOr<ResolvedSettings> ResolveSettings(const SettingsSources& sources) {
   const std::pair<const char*, const std::map<std::string, std::string>&> weakest_first[] = {
       {"cluster", sources.cluster},
       {"file", sources.file},
       {"environment", sources.environment},
       {"flag", sources.flags},
   };
-  Resolved resolved;
+  ResolvedSettings resolved;
   for (const auto& [source, values] : weakest_first) {
     for (const auto& [name, text] : values) {
       const Row* row = FindRow(name);
       if (row == nullptr)
         return absl::InvalidArgumentError(
             fmt::format("unknown setting '{}' ({}): did you mean {}?", Printable(name), source, NearestName(name)));
-      if (!Assign(*row, text, resolved.settings))
+      if (!Assign(*row, text, resolved))
         return absl::InvalidArgumentError(
             fmt::format("{} is '{}' ({}): it must be {}", name, Printable(text), source, Expected(*row)));
       resolved.source_of[name] = source;
     }
   }
-  const Settings& s = resolved.settings;
+  const Settings& s = resolved;
   const std::pair<const char*, uint32_t> longer_than_tick[] = {{"rtt_ttl_ms", s.rtt_ttl_ms}, {"lease_ms", s.lease_ms}};
   for (const auto& [name, value] : longer_than_tick)
     if (value <= s.tick_ms)
@@ -200,8 +212,6 @@ absl::StatusOr<Resolved> Resolve(const SettingsSources& sources) {
                       kPrefix, name, value, s.tick_ms, 3ULL * s.tick_ms));
   return resolved;
 }
-
-}  // namespace
 
 std::vector<SettingDescription> DescribeSettings() {
   std::vector<SettingDescription> all;
@@ -250,19 +260,13 @@ absl::StatusOr<std::map<std::string, std::string>> ParseSettingsJson(const std::
   return values;
 }
 
-absl::StatusOr<Settings> ResolveSettings(const SettingsSources& sources) {
-  auto resolved = Resolve(sources);
-  if (!resolved.ok()) return resolved.status();
-  return resolved->settings;
-}
-
 absl::StatusOr<std::vector<EffectiveSetting>> ExplainSettings(const SettingsSources& sources) {
-  auto resolved = Resolve(sources);
+  auto resolved = ResolveSettings(sources);
   if (!resolved.ok()) return resolved.status();
   std::vector<EffectiveSetting> all;
   for (const Row& row : kTable) {
     auto source = resolved->source_of.find(kPrefix + row.name);
-    all.push_back({kPrefix + row.name, ValueText(row, resolved->settings),
+    all.push_back({kPrefix + row.name, ValueText(row, *resolved),
                    source == resolved->source_of.end() ? "default" : source->second});
   }
   return all;

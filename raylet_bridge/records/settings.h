@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/plain_transport.h"
+#include "raylet_bridge/records/choices.h"
 
 namespace netsense {
 
@@ -31,12 +32,10 @@ struct Settings {
   uint32_t lease_ms = 6000;    // an engine that hears no bridge for so long stops probing
   uint32_t door_port = 18590;
   uint32_t http_port = 18591;
-  // Names with commas between them, in the order of the plan; "all" = whatever some door of the cluster offers.
-  std::string transports = kPlainTransport;
-  // "auto" = as the engine finds them, "off" = paths by the kernel's routes alone, else the ports of rail 0, 1, ...
-  std::string rails = "auto";
-  // "auto" = those next to the port, "off" = any, else a list: "0-3,8".
-  std::string cpus = "auto";
+  TransportChoice transports{.names = {kPlainTransport}};  // in the order of the plan
+  // auto: as the engine finds them; off: paths by the kernel's routes alone; by hand: the ports of rail 0, 1, ...
+  Selection rails{};
+  Selection cpus{};             // auto: those next to the port; off: any; by hand: these
   bool metrics_detail = false;  // node x node on /metrics, beside the roll-ups
 
   bool operator==(const Settings&) const = default;
@@ -68,9 +67,18 @@ std::map<std::string, std::string> SettingsFromEnvironment();
 absl::StatusOr<std::map<std::string, std::string>> ParseSettingsJson(const std::string& json,
                                                                      const std::string& origin);
 
+// Settings that know where they came from. Two that differ in that alone are equal.
+struct ResolvedSettings : Settings {
+  std::map<std::string, std::string>
+      source_of;  // full name -> flag, environment, file or cluster; absent = the default
+
+  // Whether somebody named its value, be it the default's.
+  bool IsNamed(uint32_t Settings::*setting) const;
+};
+
 // InvalidArgument names the setting, the value, its source and what would be right. Unknown keys are an error too, with
 // the nearest known name. An error in one source spoils the whole: the caller keeps its last good settings, or ends.
-absl::StatusOr<Settings> ResolveSettings(const SettingsSources& sources);
+absl::StatusOr<ResolvedSettings> ResolveSettings(const SettingsSources& sources);
 
 // "network_sense_tick_ms" -> {"500", "flag"}: effective values with their source, for `netsense-bridge config`.
 struct EffectiveSetting {

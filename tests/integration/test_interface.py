@@ -181,6 +181,84 @@ def test_without_a_token_a_bridge_serves_loopback_only(flag, host):
     assert refused.returncode != 0 and "no token was found" in refused.stderr and host in refused.stderr, refused.stderr
 
 
+class Bridge:
+    """A standalone bridge on loopback whose log is read, with ports that are free where none is named."""
+
+    def __init__(self, directory, *flags, address="127.0.0.1", **environment):
+        command = [BIN / "netsense-bridge", "run", "--standalone", "--node-ip", address, "--state-file", "off", *flags]
+        outside = {key: value for key, value in os.environ.items() if not key.startswith(("NETSENSE_H", "NETSENSE_DOOR", "RAY_"))}
+        home = {"HOME": str(directory), "NETSENSE_RUNTIME_DIR": f"{directory}/run"}
+        self.log = []
+        self.process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=outside | home | environment)
+
+    def says(self, words):
+        """The line with these words; None where the bridge ends without it."""
+        for line in self.process.stderr:
+            self.log.append(line)
+            if words in line:
+                return line
+        return None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=pace.hangs_after())
+        self.process.stderr.close()
+
+
+HTTP_PORT = 18591  # the default; where there are namespaces, of a machine of our own
+HEAD = ["--head", "--gcs-listen", "127.0.0.1:0", "--network-sense-door-port", "0"]
+
+
+@contextlib.contextmanager
+def taken(address, port=HTTP_PORT):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((address, port))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def gives_up_the_port(bridge, address, port=HTTP_PORT):
+    line = bridge.says("HTTP")
+    assert line and f"cannot listen for HTTP on {address} port {port}" in line and "choose another" in line, bridge.log
+    assert "taking" not in line, "it is not the port that was named"
+    assert bridge.process.wait(timeout=pace.hangs_after()) == 3
+
+
+@pytest.mark.parametrize("source", ["flag", "environment", "file"])
+def test_a_port_that_somebody_named_is_the_port_or_an_error(source, tmp_path):
+    """Also where it is the default's: once a head that was told 18591 took another, and its readers asked whoever had it."""
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"http_port": HTTP_PORT}))
+    flags = {"flag": ["--network-sense-http-port", HTTP_PORT], "file": ["--settings", settings]}.get(source, [])
+    environment = {"NETSENSE_HTTP_PORT": str(HTTP_PORT)} if source == "environment" else {}
+    with taken("127.0.0.1"), Bridge(tmp_path, *HEAD, *flags, **environment) as bridge:
+        gives_up_the_port(bridge, "127.0.0.1")
+
+
+def test_the_default_port_gives_way(tmp_path):
+    with taken("127.0.0.1"), Bridge(tmp_path, *HEAD) as bridge:
+        assert bridge.says("taking any free port"), bridge.log
+        assert bridge.says("HTTP: http://127.0.0.1:"), bridge.log
+
+
+def test_the_cluster_names_a_port_too(tmp_path):
+    """On a node that is not the head, and once it has read the cluster's settings; by whatever number."""
+    with Bridge(tmp_path, *HEAD, "--http-listen", "127.0.0.1:0") as head:
+        gcs = head.says("other nodes join by").split()[-1]
+        assert head.says("HTTP: "), head.log
+        join = ["--gcs-address", gcs, "--network-sense-door-port", "0"]
+        for port in (HTTP_PORT, 0):
+            with taken("127.0.0.2", port) as number:
+                done = run("netsense-bridge", "config", "set", "--gcs-address", gcs, "network_sense_http_port", number)
+                assert done.returncode == 0, done.stderr
+                with Bridge(tmp_path, *join, address="127.0.0.2") as bridge:
+                    gives_up_the_port(bridge, "127.0.0.2", number)
+
+
 @pytest.mark.parametrize(
     "arguments, code",
     [

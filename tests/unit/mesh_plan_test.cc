@@ -104,7 +104,7 @@ TEST(MeshPlan, TakesSettingsAndDoors) {
 TEST(MeshPlan, TransportsStreamOneAfterAnother) {
   Cluster cluster = ClusterOf(5);
   Settings settings = Enabled();
-  settings.transports = "tcp,grpc,ucx";
+  settings.transports = {.names = {"tcp", "grpc", "ucx"}};
   std::map<uint32_t, std::set<std::string>> busy;  // slot -> nodes
   std::set<std::string> ids;
   for (const ClusterNode& node : cluster.alive) {
@@ -123,7 +123,7 @@ TEST(MeshPlan, TransportsStreamOneAfterAnother) {
 TEST(MeshPlan, AllMeansWhateverSomeDoorOffers) {
   Cluster cluster = ClusterOf(2);
   Settings settings = Enabled();
-  settings.transports = "all";
+  settings.transports = {.all = true};
   cluster.doors[NodeId(0)].transports = {"tcp", "ucx"};
   cluster.doors[NodeId(1)].transports = {"grpc", "tcp"};
   std::set<std::string> planned;

@@ -58,8 +58,8 @@ v1::Plan PlanOf(const std::vector<DoorRecord>& nodes, const std::string& transpo
   }
   Settings settings;
   settings.enabled = settings.bw_enabled = true;
-  settings.transports = transports;
-  settings.rails = rails;
+  settings.transports = ParseTransportChoice(transports);
+  settings.rails = ParseSelection(rails);
   return MakeMeshPlan(nodes.front().node_id, alive, doors, settings);
 }
 

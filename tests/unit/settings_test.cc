@@ -85,9 +85,9 @@ TEST(Settings, EverySettingReachesItsOwnMember) {
                     .lease_ms = 302,
                     .door_port = 0,
                     .http_port = 65535,
-                    .transports = "tcp,ucx",
-                    .rails = "mlx5_0,eth1.7",
-                    .cpus = "0-3,8",
+                    .transports = {.names = {"tcp", "ucx"}},
+                    .rails = {Selection::Mode::kByHand, {"mlx5_0", "eth1.7"}},
+                    .cpus = {Selection::Mode::kByHand, {"0-3", "8"}},
                     .metrics_detail = true};
   EXPECT_EQ(*settings, expected);
 }
@@ -116,6 +116,39 @@ TEST(Settings, FlagBeatsEnvironmentBeatsFileBeatsCluster) {
       EXPECT_EQ(setting.source, "default") << setting.name;
     }
   }
+}
+
+TEST(Settings, KnowWhichOfThemSomebodyNamed) {
+  auto defaults = ResolveSettings({});
+  ASSERT_TRUE(defaults.ok());
+  EXPECT_FALSE(defaults->IsNamed(&Settings::http_port));
+  const std::pair<const char*, std::map<std::string, std::string> SettingsSources::*> sources[] = {
+      {"flag", &SettingsSources::flags},
+      {"environment", &SettingsSources::environment},
+      {"file", &SettingsSources::file},
+      {"cluster", &SettingsSources::cluster}};
+  for (const auto& [name, values] : sources) {
+    SettingsSources of;
+    (of.*values)["network_sense_http_port"] = "18591";  // the default's own value
+    auto settings = ResolveSettings(of);
+    ASSERT_TRUE(settings.ok()) << settings.status();
+    EXPECT_EQ(*settings, *defaults);
+    EXPECT_TRUE(settings->IsNamed(&Settings::http_port)) << name;
+    EXPECT_FALSE(settings->IsNamed(&Settings::door_port)) << name;
+    EXPECT_EQ(settings->source_of["network_sense_http_port"], name);
+  }
+}
+
+TEST(Settings, AChoiceIsAWordOrNames) {
+  EXPECT_EQ(ParseSelection("auto"), Selection());
+  EXPECT_TRUE(ParseSelection("off").is_off());
+  EXPECT_EQ(ParseSelection("eth0,auto"), (Selection{Selection::Mode::kByHand, {"eth0", "auto"}})) << "a port's name";
+  EXPECT_TRUE(ParseTransportChoice("all").all);
+  for (const char* text : {"auto", "off", "0-3,8"}) EXPECT_EQ(ParseSelection(text).Text(), text);
+  for (const char* text : {"all", "tcp", "tcp,ucx"}) EXPECT_EQ(ParseTransportChoice(text).Text(), text);
+  EXPECT_TRUE(ParseFilePlace("off").off);
+  EXPECT_EQ(ParseFilePlace("").path, "");
+  EXPECT_EQ(ParseFilePlace("./off").path, "./off");
 }
 
 TEST(Settings, AnUnknownNameGetsTheNearestKnownOne) {
