@@ -71,7 +71,6 @@ class Bridge {
   void BeatHeart(std::stop_token stop);
   void Loop();
   absl::Status Tick();
-  void RememberEdges();
   absl::Status LookForOurselves();
   void RefreshSettings(const std::optional<std::string>& config);
   void RefreshPlan();
@@ -274,7 +273,7 @@ absl::Status Bridge::Tick() {
     view_ = reader_.view();
     gcs_heard_ = MonotonicNow();
   }
-  RememberEdges();
+  if (setup_.shows_cluster()) history_.Look(*reader_.view(), settings_, EpochMillis(), MonotonicNow());
   if (file_sd_) file_sd_->Update(*reader_.view());
   const auto& nodes = reader_.view()->nodes;
   if (std::none_of(nodes.begin(), nodes.end(),
@@ -285,12 +284,6 @@ absl::Status Bridge::Tick() {
     if (auto kept = keeper_.Turn(config_, *publisher_); !kept.ok()) return kept;
   if (auto status = RefreshApi(); !status.ok()) return status;
   return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
-}
-
-void Bridge::RememberEdges() {
-  if (!setup_.shows_cluster()) return;
-  auto matrix = BuildMatrix(*reader_.view(), settings_, EpochMillis(), MonotonicNow());
-  if (matrix.ok()) history_.Add(*matrix, MonotonicNow());
 }
 
 // We are not among the alive. The GCS may have forgotten everything; or our node is dead, which is the end with Ray,
@@ -368,10 +361,11 @@ absl::Status Bridge::RefreshApi() {
 }
 
 void Bridge::PublishReport(const EngineDriver::State& engine) {
-  if (engine.plan.plan_id().empty()) return;
+  if (engine.plan->plan_id().empty()) return;
   std::string problem = engine.problem;
   if (!problem.empty() && !host_->problem().empty()) problem = host_->problem();
-  Report report = MakeReport(engine.plan, engine.results, problem, doors_, settings_, EpochMillis());
+  const Report report =
+      MakeReport(*engine.plan, *engine.readings, problem, doors_, settings_, EpochMillis(), MonotonicNow());
   publisher_->Publish(ReportKey(setup_.self.node_id), ReportToJson(report));
 }
 

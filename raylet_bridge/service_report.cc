@@ -18,7 +18,7 @@ void ServiceReport::Turn(const EngineDriver::State& engine, size_t nodes, const 
   if (words.empty() && engine.info)
     words = fmt::format("door {}, {} nodes, {} paths to probe",
                         FormatHostPort(engine.info->door_address(), static_cast<uint16_t>(engine.info->door_port())),
-                        nodes, engine.plan.paths_size());
+                        nodes, engine.plan->paths_size());
   if (words == status_) return;
   TellStatus(Printable(words));
   status_ = words;

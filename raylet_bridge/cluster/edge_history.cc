@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "raylet_bridge/cluster/layers.h"
+
 namespace netsense {
 namespace {
 
@@ -53,17 +55,17 @@ std::vector<Name> NewestFirst(const std::map<Name, MonotonicTime>& seen, Monoton
   return names;
 }
 
+float OrNaN(std::optional<double> value) { return value ? static_cast<float>(*value) : kNaN; }
 std::optional<float> OrNothing(float value) { return std::isnan(value) ? std::nullopt : std::optional(value); }
 
 }  // namespace
 
-EdgeHistory::Row::Row(size_t points)
-    : rtt_p50_ms(points, kNaN), bw_p50_mbps(points, kNaN), state(points, Matrix::kNoEdge) {}
+EdgeHistory::Row::Row(size_t points) : rtt_p50_ms(points, kNaN), bw_p50_mbps(points, kNaN), state(points, kNoPoint) {}
 
 void EdgeHistory::Row::Merge(size_t at, float rtt, float bw, uint8_t path_state) {
   if (!std::isnan(rtt)) rtt_p50_ms[at] = rtt;
   if (!std::isnan(bw)) bw_p50_mbps[at] = bw;
-  if (state[at] == Matrix::kNoEdge || Gravity(path_state) > Gravity(state[at])) state[at] = path_state;
+  if (state[at] == kNoPoint || Gravity(path_state) > Gravity(state[at])) state[at] = path_state;
 }
 
 size_t EdgeHistory::Shape::BytesAt(int64_t at_step_ms) const {
@@ -76,12 +78,10 @@ int64_t EdgeHistory::Shape::ShortestStepMs() const {
   return shortest;
 }
 
-EdgeHistory::Shape EdgeHistory::NextShape(const Matrix& matrix, MonotonicTime now) {
-  Shape next;
-  for (const TopologyNode& node : matrix.nodes) next.nodes.push_back(node.node.node_id);
+EdgeHistory::Shape EdgeHistory::NextShape(const std::vector<std::string>& nodes, const std::vector<Layer>& layers,
+                                          MonotonicTime now) {
+  Shape next{nodes, layers};
   std::sort(next.nodes.begin(), next.nodes.end());
-  for (const MatrixLayer& layer : matrix.layers)
-    if (layer.filled()) next.layers.push_back(layer.name);
   for (const std::string& node_id : next.nodes) node_seen_[node_id] = now;
   for (const Layer& layer : next.layers) layer_seen_[layer] = now;
   const int64_t step_ms = next.ShortestStepMs();
@@ -115,25 +115,42 @@ void EdgeHistory::KeepGone(MonotonicTime now, int64_t coarsest_step_ms, Shape* n
   std::sort(next->nodes.begin(), next->nodes.end());
 }
 
-void EdgeHistory::Add(const Matrix& matrix, MonotonicTime now) {
+void EdgeHistory::Begin(const std::vector<std::string>& nodes, const std::vector<Layer>& layers, MonotonicTime now) {
   std::lock_guard lock(mutex_);
-  Shape shape = NextShape(matrix, now);
+  Shape shape = NextShape(nodes, layers, now);
   const int64_t step = Millis(now) / shape.step_ms;
   if (shape != shape_) Reshape(std::move(shape), step);
   Advance(step);
-  std::vector<size_t> places;  // of the matrix's nodes here
-  for (const TopologyNode& node : matrix.nodes) places.push_back(*PlaceOf(shape_.nodes, node.node.node_id));
-  const size_t nodes = places.size(), steps = shape_.steps(), at = static_cast<size_t>(step) % steps;
-  for (const MatrixLayer& seen : matrix.layers) {
-    auto layer =
-        std::find_if(layers_.begin(), layers_.end(), [&](const LayerRows& kept) { return kept.layer == seen.name; });
-    if (layer == layers_.end() || !seen.filled()) continue;
-    for (size_t src = 0; src < nodes; ++src)
-      for (size_t dst = 0; dst < nodes; ++dst)
-        if (const size_t cell = src * nodes + dst; seen.state[cell] != Matrix::kNoEdge)
-          layer->rows[places[src]].Merge(places[dst] * steps + at, seen.rtt_p50_ms[cell], seen.bw_p50_mbps[cell],
-                                         seen.state[cell]);
+  given_nodes_.clear();
+  for (const std::string& node_id : nodes) given_nodes_.push_back(*PlaceOf(shape_.nodes, node_id));
+  given_layers_.clear();
+  for (const Layer& layer : layers) {
+    auto kept = std::find(shape_.layers.begin(), shape_.layers.end(), layer);
+    given_layers_.push_back(kept == shape_.layers.end() ? std::nullopt
+                                                        : std::optional<size_t>(kept - shape_.layers.begin()));
   }
+}
+
+void EdgeHistory::Add(size_t src, size_t dst, size_t layer, v1::PathState state, std::optional<double> rtt_p50_ms,
+                      std::optional<double> bw_p50_mbps) {
+  std::lock_guard lock(mutex_);
+  if (!given_layers_[layer]) return;
+  const size_t steps = shape_.steps();
+  layers_[*given_layers_[layer]].rows[given_nodes_[src]].Merge(
+      given_nodes_[dst] * steps + static_cast<size_t>(newest_step_) % steps, OrNaN(rtt_p50_ms), OrNaN(bw_p50_mbps),
+      static_cast<uint8_t>(state));
+}
+
+void EdgeHistory::Look(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now) {
+  Layers layers(view);
+  std::vector<std::string> nodes;
+  for (const ClusterNode& node : view.nodes) nodes.push_back(node.node_id);
+  Begin(nodes, layers.all(), now);
+  JudgeCluster(view, settings, now_epoch_ms, now, /*marks=*/nullptr, [&](const JudgedEdge& edge) {
+    layers.Of(edge, [&](size_t layer, bool first) {
+      if (first) Add(edge.src_place, edge.dst_place, layer, edge.state, edge.rtt_p50_ms(), edge.bw_p50_mbps());
+    });
+  });
 }
 
 // Row by row, so that there is never much more than one copy.
@@ -155,8 +172,7 @@ void EdgeHistory::Reshape(Shape next, int64_t newest_step) {
         for (int64_t step = newest_step_ - static_cast<int64_t>(last.steps()) + 1; step <= newest_step_; ++step) {
           const size_t from = *was[dst] * last.steps() + static_cast<size_t>(step) % last.steps();
           const int64_t now_step = step * last.step_ms / shape_.step_ms;
-          if (step < 0 || old.state[from] == Matrix::kNoEdge ||
-              newest_step - now_step >= static_cast<int64_t>(shape_.steps()))
+          if (step < 0 || old.state[from] == kNoPoint || newest_step - now_step >= static_cast<int64_t>(shape_.steps()))
             continue;
           row.Merge(dst * shape_.steps() + static_cast<size_t>(now_step) % shape_.steps(), old.rtt_p50_ms[from],
                     old.bw_p50_mbps[from], old.state[from]);
@@ -178,7 +194,7 @@ void EdgeHistory::Advance(int64_t step) {
       for (Row& row : layer.rows)
         for (size_t at = static_cast<size_t>(fresh) % steps; at < row.state.size(); at += steps) {
           row.rtt_p50_ms[at] = row.bw_p50_mbps[at] = kNaN;
-          row.state[at] = Matrix::kNoEdge;
+          row.state[at] = kNoPoint;
         }
   }
   newest_step_ = std::max(newest_step_, step);
@@ -197,7 +213,7 @@ std::vector<EdgeHistory::Line> EdgeHistory::Of(const std::string& src_node_id, c
     for (int64_t step = std::max<int64_t>(newest_step_ - steps + 1, 0); step <= newest_step_; ++step) {
       const size_t at = *dst * shape_.steps() + static_cast<size_t>(step % steps);
       const int64_t age_ms = Millis(now) - step * shape_.step_ms;
-      if (row.state[at] == Matrix::kNoEdge || age_ms > kSpan.count() + shape_.step_ms) continue;
+      if (row.state[at] == kNoPoint || age_ms > kSpan.count() + shape_.step_ms) continue;
       line.points.push_back({now_epoch_ms - age_ms, OrNothing(row.rtt_p50_ms[at]), OrNothing(row.bw_p50_mbps[at]),
                              static_cast<v1::PathState>(row.state[at])});
     }

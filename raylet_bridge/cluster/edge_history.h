@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "netsense/measurement.pb.h"
-#include "raylet_bridge/cluster/matrix_document.h"
+#include "raylet_bridge/cluster/layer.h"
+#include "raylet_bridge/cluster/topology.h"
+#include "raylet_bridge/records/settings.h"
 
 namespace netsense {
 
@@ -30,9 +32,14 @@ class EdgeHistory {
   static constexpr size_t kMaxBytes = 64 << 20;
   static constexpr int64_t kFinestStepMs = 10'000, kCoarsestStepMs = 640'000, kStretchForGone = 4;
 
-  // What is known now. Nodes that are not in `matrix` are gone, and so are layers that are not in it or not filled in.
-  // `now` does not go back from call to call.
-  void Add(const Matrix& matrix, MonotonicTime now);
+  // What is known now of the whole cluster: a Begin, and an Add for each edge that counts.
+  void Look(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now);
+
+  // Nodes and layers that are not among these are gone. `now` does not go back from call to call.
+  void Begin(const std::vector<std::string>& nodes, const std::vector<Layer>& layers, MonotonicTime now);
+  // Of the nodes, and in the layer, at these places of what Begin was given last.
+  void Add(size_t src, size_t dst, size_t layer, v1::PathState state, std::optional<double> rtt_p50_ms,
+           std::optional<double> bw_p50_mbps);
 
   struct Point {
     int64_t ts_ms = 0;  // milliseconds since the Unix epoch, of the step's begin
@@ -56,7 +63,7 @@ class EdgeHistory {
   // the number of steps.
   struct Row {
     std::vector<float> rtt_p50_ms, bw_p50_mbps;
-    std::vector<uint8_t> state;  // Matrix::kNoEdge: no point
+    std::vector<uint8_t> state;  // v1::PathState, or kNoPoint
     Row() = default;
     explicit Row(size_t points);
     void Merge(size_t at, float rtt, float bw, uint8_t path_state);
@@ -77,19 +84,23 @@ class EdgeHistory {
 
   static size_t StepsOf(int64_t step_ms) { return static_cast<size_t>(kSpan.count() / step_ms) + 1; }
 
+  static constexpr uint8_t kNoPoint = 255;
   static constexpr size_t kPointBytes = 2 * sizeof(float) + sizeof(uint8_t);
 
-  Shape NextShape(const Matrix& matrix, MonotonicTime now);
+  Shape NextShape(const std::vector<std::string>& nodes, const std::vector<Layer>& layers, MonotonicTime now);
   void KeepGone(MonotonicTime now, int64_t coarsest_step_ms, Shape* next) const;
   void Reshape(Shape next, int64_t newest_step);
   void Advance(int64_t step);
 
   mutable std::mutex mutex_;
   Shape shape_;
-  std::map<std::string, MonotonicTime> node_seen_;  // of those in shape_: when last in a matrix
+  std::map<std::string, MonotonicTime> node_seen_;  // of those in shape_: when last given to Begin
   std::map<Layer, MonotonicTime> layer_seen_;
   int64_t newest_step_ = 0;  // its number: monotonic time / step_ms
   std::vector<LayerRows> layers_;
+  // Of what Begin was given last: the places here; a layer that does not fit has none.
+  std::vector<size_t> given_nodes_;
+  std::vector<std::optional<size_t>> given_layers_;
 };
 
 }  // namespace netsense

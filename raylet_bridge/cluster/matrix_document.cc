@@ -6,13 +6,11 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
-#include "base/plain_transport.h"
 #include "proto/enum_names.h"
 #include "raylet_bridge/cluster/topology_document.h"
 #include "raylet_bridge/records/json_fields.h"
@@ -52,48 +50,6 @@ size_t ColumnBytes(size_t elements) {
 float OrNaN(const std::optional<double>& value) { return value ? static_cast<float>(*value) : kNaN; }
 float OrNaN(const std::optional<int64_t>& value) { return value ? static_cast<float>(*value) : kNaN; }
 
-// The layers of all reports, as they stand in the document.
-std::vector<MatrixLayer> FindLayers(const ClusterView& view, std::vector<std::string>* warnings) {
-  const std::string kUnknown = FabricName(v1::FABRIC_KIND_UNKNOWN);
-  std::map<Layer, size_t> edges;
-  size_t* count = nullptr;
-  const ReportEdge* before = nullptr;
-  for (const auto& [node_id, report] : view.reports) {
-    if (!report.ok()) continue;
-    for (const ReportEdge& edge : report->edges) {
-      if (edge.cross_rail) continue;
-      // Neighbours are mostly of the same layer.
-      if (!OfOneLayer(before, &edge)) {
-        Layer layer = LayerOf(edge);
-        if (!FabricIsKnown(layer.fabric)) layer.fabric = kUnknown;
-        count = &edges[std::move(layer)];
-      }
-      before = &edge;
-      ++*count;
-    }
-  }
-  // What a known fabric takes over stands in no layer of its own.
-  std::erase_if(edges, [&edges](const auto& entry) {
-    return std::any_of(edges.begin(), edges.end(),
-                       [&entry](const auto& other) { return TakesOver(other.first, entry.first); });
-  });
-  if (edges.empty()) edges.emplace(Layer{kPlainTransport, kUnknown}, 0);
-  std::vector<std::pair<Layer, size_t>> found(edges.begin(), edges.end());
-  if (found.size() > Matrix::kMaxLayers) {
-    warnings->push_back(
-        fmt::format("the nodes report {} layers: the {} with most edges are shown", found.size(), Matrix::kMaxLayers));
-    std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-    found.resize(Matrix::kMaxLayers);
-  }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.transport != kPlainTransport, a.first) <
-           std::pair(b.first.transport != kPlainTransport, b.first);
-  });
-  std::vector<MatrixLayer> layers;
-  for (auto& [name, number] : found) layers.emplace_back().name = name;
-  return layers;
-}
-
 // Texts that repeat stand once. A text too many becomes one that says so.
 class Reasons {
  public:
@@ -132,51 +88,20 @@ class Reasons {
 // Puts judged edges into the columns of the layers that are to be filled.
 class Filler {
  public:
-  Filler(const ClusterView& view, Matrix* matrix) : nodes_(view.nodes.size()), matrix_(matrix) {
-    for (size_t layer = 0; layer < matrix->layers.size(); ++layer)
-      if (matrix->layers[layer].filled()) filled_.push_back(layer);
-    const bool rails =
-        std::any_of(matrix->layers.begin(), matrix->layers.end(), [](const auto& layer) { return layer.name.rail; });
-    if (!rails) return;
-    for (const ClusterNode& node : view.nodes) {
-      auto door = view.doors.find(node.node_id);
-      doors_.push_back(door != view.doors.end() && door->second.ok() ? &*door->second : nullptr);
-    }
-  }
+  Filler(const ClusterView& view, Layers* layers, Matrix* matrix)
+      : nodes_(view.nodes.size()), layers_(layers), matrix_(matrix) {}
 
   void Add(const JudgedEdge& edge) {
-    Count(edge);
-    const size_t cell = edge.src_place * nodes_ + edge.dst_place;
-    if (edge.reported == nullptr) {
-      for (size_t layer : filled_)
-        if (!LacksRail(edge.src_place, matrix_->layers[layer]) && !LacksRail(edge.dst_place, matrix_->layers[layer]))
-          Put(edge, cell, matrix_->layers[layer]);
-      return;
-    }
-    if (edge.reported->cross_rail) return;
-    for (size_t layer : filled_)
-      if (StandsIn(*edge.reported, matrix_->layers[layer].name)) Put(edge, cell, matrix_->layers[layer]);
+    layers_->Of(edge, [&](size_t place, bool first) {
+      MatrixLayer& layer = matrix_->layers[place];
+      CountIn(edge, layer);
+      if (first && layer.filled()) Put(edge, edge.src_place * nodes_ + edge.dst_place, layer);
+    });
   }
 
   std::vector<std::string> TakeReasons() { return reasons_.Take(); }
 
  private:
-  void Count(const JudgedEdge& edge) {
-    if (edge.reported != nullptr && edge.reported->cross_rail) return;
-    const bool is_known = edge.reported != nullptr && FabricIsKnown(edge.reported->fabric);
-    // Neighbours mostly are of one layer.
-    if (is_known && last_ < matrix_->layers.size() && StandsIn(*edge.reported, matrix_->layers[last_].name))
-      return CountIn(edge, matrix_->layers[last_]);
-    for (size_t layer = 0; layer < matrix_->layers.size(); ++layer) {
-      const MatrixLayer& of = matrix_->layers[layer];
-      if (edge.reported == nullptr ? LacksRail(edge.src_place, of) || LacksRail(edge.dst_place, of)
-                                   : !StandsIn(*edge.reported, of.name))
-        continue;
-      CountIn(edge, matrix_->layers[layer]);
-      last_ = layer;
-    }
-  }
-
   static void CountIn(const JudgedEdge& edge, MatrixLayer& layer) {
     const bool unknown = edge.state == v1::PATH_STATE_UNKNOWN || edge.state == v1::PATH_STATE_STALE;
     layer.unknown += unknown;
@@ -186,16 +111,7 @@ class Filler {
     if (edge.reported != nullptr) layer.bw_life_ms = std::max(layer.bw_life_ms, edge.reported->bw_life_ms.value_or(0));
   }
 
-  // A node whose door is not known may have the rail.
-  bool LacksRail(size_t place, const MatrixLayer& layer) const {
-    if (!layer.name.rail || doors_[place] == nullptr) return false;
-    return *layer.name.rail >= kMostRails ||
-           PortOfRail(*doors_[place], static_cast<uint32_t>(*layer.name.rail)) == nullptr;
-  }
-
-  // The first of a pair's edges counts: more than one there is only where the fabric of one is not known.
   void Put(const JudgedEdge& edge, size_t cell, MatrixLayer& layer) {
-    if (layer.state[cell] != Matrix::kNoEdge) return;
     layer.state[cell] = static_cast<uint8_t>(edge.state);
     layer.reason[cell] = reasons_.Place(edge.slow.any() ? *edge.slow.words : edge.reason);
     layer.slow[cell] = static_cast<uint8_t>((edge.slow.bandwidth_times > 0 ? Matrix::kSlowBandwidth : 0) |
@@ -208,20 +124,17 @@ class Filler {
     };
     layer.rtt_age_ms[cell] = age(told.rtt_age_ms);
     layer.bw_age_ms[cell] = age(told.bw_age_ms);
+    layer.rtt_p50_ms[cell] = OrNaN(edge.rtt_p50_ms());
+    layer.bw_p50_mbps[cell] = OrNaN(edge.bw_p50_mbps());
     if (edge.state != v1::PATH_STATE_OK) return;
-    layer.rtt_p50_ms[cell] = OrNaN(told.rtt_p50_ms);
     layer.network_rtt_p50_ms[cell] = OrNaN(told.network_rtt_p50_ms);
     layer.jitter_ms[cell] = OrNaN(told.jitter_ms);
-    if (!BandwidthCounts(told, since_ms)) return;
-    layer.bw_p50_mbps[cell] = OrNaN(told.bw_p50_mbps);
-    layer.bw_percent[cell] = OrNaN(told.bw_percent);
+    if (BandwidthCounts(told, since_ms)) layer.bw_percent[cell] = OrNaN(told.bw_percent);
   }
 
   const size_t nodes_;
+  Layers* const layers_;
   Matrix* const matrix_;
-  std::vector<size_t> filled_;
-  size_t last_ = 0;                       // the layer of the last edge that was counted
-  std::vector<const DoorRecord*> doors_;  // by place; empty when no layer is a rail's
   Reasons reasons_;
 };
 
@@ -278,7 +191,8 @@ absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& sett
                                    MonotonicTime now, std::optional<size_t> only, const SlowMarks* marks) {
   Matrix matrix;
   matrix.generated_at_ms = now_epoch_ms;
-  matrix.layers = FindLayers(view, &matrix.warnings);
+  Layers layers(view, &matrix.warnings);
+  for (const Layer& layer : layers.all()) matrix.layers.emplace_back().name = layer;
   if (only && *only >= matrix.layers.size())
     return absl::OutOfRangeError(fmt::format("there is no layer {}, only 0 to {}", *only, matrix.layers.size() - 1));
   const size_t elements = view.nodes.size() * view.nodes.size();
@@ -290,7 +204,7 @@ absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& sett
   if (!only && fit < matrix.layers.size())
     matrix.warnings.push_back(
         fmt::format("{} of {} layers are filled in: ask for one by ?layer=N", fit, matrix.layers.size()));
-  Filler filler(view, &matrix);
+  Filler filler(view, &layers, &matrix);
   matrix.nodes =
       JudgeCluster(view, settings, now_epoch_ms, now, marks, [&filler](const JudgedEdge& edge) { filler.Add(edge); });
   matrix.reasons = filler.TakeReasons();

@@ -1,5 +1,5 @@
-// The cluster as node × node columns, one set per layer: what GET /api/v0/network_matrix answers with, and what the
-// history is filled from. docs/architecture.md says what the document looks like.
+// The cluster as node × node columns, one set per layer: what GET /api/v0/network_matrix answers with.
+// docs/architecture.md says what the document looks like.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "raylet_bridge/cluster/layer.h"
+#include "raylet_bridge/cluster/layers.h"
 #include "raylet_bridge/cluster/topology.h"
 #include "raylet_bridge/records/settings.h"
 
@@ -33,7 +33,7 @@ struct MatrixLayer {
 struct Matrix {
   static constexpr uint8_t kNoEdge = 255;  // the diagonal, and pairs without a path in this layer
   static constexpr uint8_t kSlowBandwidth = 1, kSlowRtt = 2;
-  static constexpr size_t kMaxLayers = 64, kMaxReasons = 4096, kMaxReasonBytes = 240;
+  static constexpr size_t kMaxReasons = 4096, kMaxReasonBytes = 240;
   static constexpr size_t kMaxColumnBytes = 64 << 20;  // of all layers together, but for the first
 
   int64_t generated_at_ms = 0;
@@ -44,9 +44,7 @@ struct Matrix {
   std::vector<MatrixLayer> layers;   // tcp first, then by name
 };
 
-// The layers that the reports name, tcp/unknown when there are none; the kMaxLayers that most edges belong to. An edge
-// whose fabric is not known yet belongs to each fabric of its transport and rail; a pair that nobody reported is
-// UNKNOWN in each layer but those of a rail that one of the two nodes lacks; an edge between two rails is in none.
+// The layers and their edges as in layers.h; a pair that nobody reported is UNKNOWN there.
 // Fills in the layer `only`, else as many as kMaxColumnBytes hold. 32 bytes an element: 8.4 MB a layer of 512 nodes.
 // OutOfRange: there is no layer `only`. `marks` as in JudgeCluster.
 absl::StatusOr<Matrix> BuildMatrix(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms,

@@ -275,6 +275,15 @@ void MarkSlowEdges(Topology* topology) {
     if (edge.edge.state == v1::PATH_STATE_OK) edge.slow = ToSlowEdge(lookup.Of(edge.edge, 0));
 }
 
+std::optional<double> JudgedEdge::rtt_p50_ms() const {
+  return reported != nullptr && state == v1::PATH_STATE_OK ? reported->rtt_p50_ms : std::nullopt;
+}
+
+std::optional<double> JudgedEdge::bw_p50_mbps() const {
+  if (reported == nullptr || state != v1::PATH_STATE_OK) return std::nullopt;
+  return BandwidthCounts(*reported, src.report_age_ms.value_or(0)) ? reported->bw_p50_mbps : std::nullopt;
+}
+
 TopologyEdge CopyOf(const JudgedEdge& judged) {
   TopologyEdge made{judged.src.node.node_id, judged.src.report_ts_ms, judged.src.report_age_ms, {}, {}};
   if (judged.reported != nullptr) {

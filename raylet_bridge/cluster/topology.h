@@ -95,6 +95,8 @@ struct JudgedEdge {
   const std::string& reason;
   const ReportEdge* reported;  // null: nobody reported this pair. Its figures count only while `state` is OK
   SlowMark slow;
+
+  std::optional<double> rtt_p50_ms() const, bw_p50_mbps() const;  // while they count
 };
 
 // What is usual among the cluster's edges. It looks at all of them, so one is made for all readers of a view.

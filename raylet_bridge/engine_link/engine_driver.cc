@@ -18,14 +18,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kConnectAgain{100};
 constexpr milliseconds kRenewAtLeast{1000};
 
-v1::PathResult Aged(v1::PathResult result, int64_t ms) {
-  result.set_state_age_ms(result.state_age_ms() + ms);
-  if (result.last_ok_age_ms() >= 0) result.set_last_ok_age_ms(result.last_ok_age_ms() + ms);
-  for (v1::Window* window : {result.mutable_rtt(), result.mutable_network_rtt(), result.mutable_bandwidth()})
-    window->set_age_ms(window->age_ms() + ms);
-  return result;
-}
-
 }  // namespace
 
 EngineDriver::EngineDriver(std::string socket_path, std::function<void()> on_news)
@@ -37,21 +29,24 @@ EngineDriver::~EngineDriver() = default;
 
 void EngineDriver::SetPlan(v1::Plan plan) {
   std::lock_guard lock(mutex_);
-  if (plan.plan_id() == plan_.plan_id()) return;
-  plan_ = std::move(plan);
-  std::map<std::string, Known> kept;
-  for (const v1::PlannedPath& path : plan_.paths())
-    if (auto known = results_.find(path.path_id()); known != results_.end()) kept.insert(results_.extract(known));
-  results_ = std::move(kept);
+  if (plan.plan_id() == state_.plan->plan_id()) return;
+  std::unordered_map<std::string, size_t> places;
+  auto kept = std::make_shared<PathReadings>();
+  for (const v1::PlannedPath& path : plan.paths()) {
+    auto before = places_.find(path.path_id());
+    places.emplace(path.path_id(), kept->size());
+    kept->push_back(before == places_.end() ? nullptr : state_.readings->at(before->second));
+  }
+  places_ = std::move(places);
+  state_.plan = std::make_shared<const v1::Plan>(std::move(plan));
+  state_.readings = std::move(kept);
   wake_.notify_all();
 }
 
 EngineDriver::State EngineDriver::state() const {
   std::lock_guard lock(mutex_);
-  MonotonicTime now = MonotonicNow();
-  State state{plan_, info_, {}, problem_, std::nullopt, counters_, totals_};
-  for (const auto& [id, known] : results_) state.results.emplace(id, Aged(known.result, MillisSince(known.at, now)));
-  if (heard_) state.heard_age_ms = MillisSince(*heard_, now);
+  State state = state_;
+  if (heard_) state.heard_age_ms = MillisSince(*heard_);
   if (state.problem.empty() && state.heard_age_ms.value_or(0) > deadlines::kEngineSilence().count())
     state.problem = fmt::format("the engine of this node has been silent for {} ms", *state.heard_age_ms);
   return state;
@@ -70,9 +65,9 @@ absl::Status EngineDriver::Drive(EngineClient& client, std::stop_token stop) {
   if (!info.ok()) return info.status();
   {
     std::lock_guard lock(mutex_);
-    info_ = *info;
+    state_.info = std::make_shared<const v1::EngineInfo>(*info);
     heard_ = MonotonicNow();
-    problem_.clear();
+    state_.problem.clear();
     watch_ended_ = false;
   }
   spdlog::info("driving engine {} (pid {}) on {}", Printable(info->software_version()), info->pid(), socket_path_);
@@ -88,20 +83,17 @@ absl::Status EngineDriver::Drive(EngineClient& client, std::stop_token stop) {
   while (true) {
     if (auto status = ApplyOrRenew(client, applied_id); !status.ok()) return status;
     std::unique_lock lock(mutex_);
-    const auto pause = std::min(milliseconds(plan_.lease_ms()) / 3, kRenewAtLeast);
-    const auto changed = [&] { return watch_ended_ || plan_.plan_id() != applied_id; };
-    wake_.wait_for(lock, stop, plan_.plan_id().empty() ? kRenewAtLeast : pause, changed);
+    const auto pause = std::min(milliseconds(state_.plan->lease_ms()) / 3, kRenewAtLeast);
+    const auto changed = [&] { return watch_ended_ || state_.plan->plan_id() != applied_id; };
+    wake_.wait_for(lock, stop, state_.plan->plan_id().empty() ? kRenewAtLeast : pause, changed);
     if (stop.stop_requested()) return absl::CancelledError("the bridge stops");
     if (watch_ended_) return absl::UnavailableError("the engine of this node ended");
   }
 }
 
 absl::Status EngineDriver::ApplyOrRenew(EngineClient& client, std::string& applied_id) {
-  v1::Plan plan;
-  {
-    std::lock_guard lock(mutex_);
-    plan = plan_;
-  }
+  const std::shared_ptr<const v1::Plan> newest = state().plan;
+  const v1::Plan& plan = *newest;
   if (plan.plan_id().empty()) return absl::OkStatus();
   if (plan.plan_id() == applied_id) {
     auto renewed = client.RenewLease(plan.plan_id(), plan.lease_ms());
@@ -117,25 +109,25 @@ absl::Status EngineDriver::ApplyOrRenew(EngineClient& client, std::string& appli
 
 void EngineDriver::Take(const v1::Snapshot& snapshot) {
   bool news = false;
+  auto whole = std::make_shared<v1::Snapshot>();
+  *whole->mutable_counters() = snapshot.counters();
+  *whole->mutable_totals() = snapshot.totals();
   {
     std::lock_guard lock(mutex_);
-    MonotonicTime now = MonotonicNow();
+    const MonotonicTime now = MonotonicNow();
     heard_ = now;
-    counters_ = snapshot.counters();
-    totals_.assign(snapshot.totals().begin(), snapshot.totals().end());
-    const auto planned = [this](const std::string& id) {
-      return std::any_of(plan_.paths().begin(), plan_.paths().end(),
-                         [&](const auto& path) { return path.path_id() == id; });
-    };
+    state_.whole = std::move(whole);
+    if (snapshot.paths().empty()) return;
+    auto readings = std::make_shared<PathReadings>(*state_.readings);
     for (const v1::PathResult& result : snapshot.paths()) {
-      auto known = results_.find(result.path_id());
-      if (known == results_.end()) {
-        if (!planned(result.path_id())) continue;
-        known = results_.emplace(result.path_id(), Known{}).first;
-      }
-      news = news || known->second.result.state() != result.state();
-      known->second = {result, now};
+      auto place = places_.find(result.path_id());
+      if (place == places_.end()) continue;
+      auto& reading = (*readings)[place->second];
+      const auto before = reading == nullptr ? v1::PATH_STATE_UNKNOWN : reading->result.state();
+      news = news || before != result.state();
+      reading = std::make_shared<const PathReading>(PathReading{result, now});
     }
+    state_.readings = std::move(readings);
   }
   if (news) on_news_();
 }
@@ -143,14 +135,14 @@ void EngineDriver::Take(const v1::Snapshot& snapshot) {
 void EngineDriver::Lose(const absl::Status& why) {
   {
     std::lock_guard lock(mutex_);
-    bool lost = info_.has_value();
-    info_.reset();
-    results_.clear();
-    counters_.reset();
-    totals_.clear();
-    if (std::string(why.message()) != problem_) {
-      problem_ = std::string(why.message());
-      if (!absl::IsCancelled(why)) spdlog::log(lost ? spdlog::level::warn : spdlog::level::info, Printable(problem_));
+    bool lost = state_.info != nullptr;
+    state_.info.reset();
+    state_.readings = std::make_shared<PathReadings>(state_.readings->size());
+    state_.whole.reset();
+    if (std::string(why.message()) != state_.problem) {
+      state_.problem = std::string(why.message());
+      if (!absl::IsCancelled(why))
+        spdlog::log(lost ? spdlog::level::warn : spdlog::level::info, Printable(state_.problem));
     }
     if (!lost) return;
   }

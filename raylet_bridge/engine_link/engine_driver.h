@@ -3,17 +3,18 @@
 
 #include <condition_variable>
 #include <functional>
-#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
-#include <vector>
+#include <unordered_map>
 
 #include "base/clock.h"
 #include "netsense/engine.pb.h"
 #include "raylet_bridge/engine_link/engine_client.h"
+#include "raylet_bridge/records/report.h"
 
 namespace netsense {
 
@@ -33,24 +34,20 @@ class EngineDriver {
   // Begins to stop, without waiting: the end of the engine is no news from then on. The destructor waits.
   void RequestStop() { thread_.request_stop(); }
 
+  // What was known at one moment. What may be large is shared with everybody who asks, and never changes: it costs as
+  // little for ten thousand paths as for one.
   struct State {
-    v1::Plan plan;                                  // as set; plan_id empty = none yet
-    std::optional<v1::EngineInfo> info;             // nothing = no engine
-    std::map<std::string, v1::PathResult> results;  // by path id; ages as of now
-    std::string problem;                            // why the results mean nothing now, in words; empty = they are good
-    std::optional<int64_t> heard_age_ms;            // since the engine said anything; nothing = never
-    // Of the engine as a whole, as it said last.
-    std::optional<v1::EngineCounters> counters;
-    std::vector<v1::PathTotals> totals;
+    std::shared_ptr<const v1::Plan> plan = std::make_shared<v1::Plan>();  // as set; plan_id empty = none yet
+    std::shared_ptr<const PathReadings> readings = std::make_shared<PathReadings>();  // of its paths
+    std::shared_ptr<const v1::EngineInfo> info{};                                     // null = no engine
+    std::string problem{};                  // why the readings mean nothing now, in words; empty = they are good
+    std::optional<int64_t> heard_age_ms{};  // since the engine said anything; nothing = never
+    // What it said last of itself as a whole: counters and totals, without paths; null = nothing yet.
+    std::shared_ptr<const v1::Snapshot> whole{};
   };
   State state() const;
 
  private:
-  struct Known {
-    v1::PathResult result;
-    MonotonicTime at{};
-  };
-
   void Run(std::stop_token stop);
   // Works with one connection until it is lost.
   absl::Status Drive(EngineClient& client, std::stop_token stop);
@@ -62,12 +59,8 @@ class EngineDriver {
   const std::function<void()> on_news_;
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
-  v1::Plan plan_;
-  std::optional<v1::EngineInfo> info_;
-  std::map<std::string, Known> results_;
-  std::optional<v1::EngineCounters> counters_;
-  std::vector<v1::PathTotals> totals_;
-  std::string problem_ = "no engine was found yet";
+  State state_{.problem = "no engine was found yet"};  // but heard_age_ms
+  std::unordered_map<std::string, size_t> places_;     // path id -> place in the plan
   std::optional<MonotonicTime> heard_;
   bool watch_ended_ = false;
   std::jthread thread_;

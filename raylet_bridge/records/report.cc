@@ -156,12 +156,12 @@ std::optional<DistributionMs> ToMs(const v1::Distribution& d) {
                         ms(d.p999_ns()),   ms(d.max_ns()), ms(d.mean_ns()), ms(d.stdev_ns()), Signed(d.span_ms())};
 }
 
-void FillFigures(const v1::PathResult& result, ReportEdge& edge) {
+void FillFigures(const v1::PathResult& result, int64_t passed_ms, ReportEdge& edge) {
   if (result.rtt().samples() > 0) {
     edge.rtt_ms = NsToMs(result.rtt().ewma());
     edge.rtt_p50_ms = NsToMs(result.rtt().p50());
     edge.jitter_ms = NsToMs(result.rtt().jitter());
-    edge.rtt_age_ms = result.rtt().age_ms();
+    edge.rtt_age_ms = result.rtt().age_ms() + passed_ms;
   }
   if (result.network_rtt().samples() > 0) {
     edge.network_rtt_ms = NsToMs(result.network_rtt().ewma());
@@ -172,7 +172,7 @@ void FillFigures(const v1::PathResult& result, ReportEdge& edge) {
     edge.bw_mbps = BpsToMbps(result.bandwidth().ewma());
     edge.bw_p50_mbps = BpsToMbps(result.bandwidth().p50());
     if (result.bandwidth().best() > 0) edge.bw_best_mbps = BpsToMbps(result.bandwidth().best());
-    edge.bw_age_ms = result.bandwidth().age_ms();
+    edge.bw_age_ms = result.bandwidth().age_ms() + passed_ms;
   }
   edge.rtt_distribution_ms = ToMs(result.rtt_distribution());
   edge.network_rtt_distribution_ms = ToMs(result.network_rtt_distribution());
@@ -186,12 +186,13 @@ std::string DescribeBinding(const v1::Binding& binding) {
   return fmt::format("processors {}{}: {}", binding.cpus(), memory, binding.reason());
 }
 
-void FillFromResult(const v1::PathResult& result, const Settings& settings, ReportEdge& edge) {
+// `passed_ms`: since its ages were true.
+void FillFromResult(const v1::PathResult& result, int64_t passed_ms, const Settings& settings, ReportEdge& edge) {
   edge.state = result.state();
   edge.reason = result.reason();
-  edge.state_age_ms = result.state_age_ms();
-  if (result.last_ok_age_ms() >= 0) edge.last_ok_age_ms = result.last_ok_age_ms();
-  FillFigures(result, edge);
+  edge.state_age_ms = result.state_age_ms() + passed_ms;
+  if (result.last_ok_age_ms() >= 0) edge.last_ok_age_ms = result.last_ok_age_ms() + passed_ms;
+  FillFigures(result, passed_ms, edge);
   edge.rtt_samples = result.rtt().samples();
   edge.bw_samples = result.bandwidth().samples();
   edge.bw_state = result.bandwidth_state();
@@ -274,9 +275,9 @@ bool BandwidthCounts(const ReportEdge& edge, int64_t ms) {
          *edge.bw_age_ms + ms <= edge.bw_life_ms.value_or(0);
 }
 
-Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResult>& results,
-                  const std::string& engine_problem, const std::map<std::string, DoorRecord>& doors,
-                  const Settings& settings, int64_t ts_ms) {
+Report MakeReport(const v1::Plan& plan, const PathReadings& readings, const std::string& engine_problem,
+                  const std::map<std::string, DoorRecord>& doors, const Settings& settings, int64_t ts_ms,
+                  MonotonicTime now) {
   Report report;
   report.node_id = plan.self_node_id();
   report.ts_ms = ts_ms;
@@ -284,7 +285,9 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
   report.tick_ms = settings.tick_ms;
   report.ttl_ms = settings.rtt_ttl_ms;
   if (!settings.enabled) report.reason = "probing is disabled on this node: set network_sense_enabled to true";
-  for (const v1::PlannedPath& path : plan.paths()) {
+  for (int i = 0; i < plan.paths_size(); ++i) {
+    const v1::PlannedPath& path = plan.paths(i);
+    const auto& reading = readings.at(static_cast<size_t>(i));
     ReportEdge& edge = report.edges.emplace_back();
     edge.dst_node_id = path.dst_node_id();
     edge.transport = path.transport();
@@ -297,11 +300,10 @@ Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResu
     edge.cross_rail = path.cross_rail();
     if (auto door = doors.find(path.dst_node_id()); edge.dst_port.empty() && door != doors.end())
       edge.dst_port = DoorPortName(door->second);
-    auto result = results.find(path.path_id());
     if (!engine_problem.empty()) {
       edge.reason = engine_problem;
-    } else if (result != results.end()) {
-      FillFromResult(result->second, settings, edge);
+    } else if (reading != nullptr) {
+      FillFromResult(reading->result, MillisSince(reading->at, now), settings, edge);
     }
     Settle(edge);
   }

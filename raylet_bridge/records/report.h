@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "netsense/engine.pb.h"
 #include "netsense/measurement.pb.h"
 #include "raylet_bridge/records/door_record.h"
@@ -74,12 +76,20 @@ void AddToAges(ReportEdge& edge, int64_t ms);
 // Whether the edge's bandwidth still counts when `ms` have passed since its ages were true.
 bool BandwidthCounts(const ReportEdge& edge, int64_t ms);
 
-// One edge for each path of `plan`. `results` holds what the engine says, by path id, ages as of now; a path it says
-// nothing of is UNKNOWN. `engine_problem`, when not empty, says why the engine can't be heard: then nothing is known of
+// What the engine said of a path, its ages as of `at`. It is shared, and never changed.
+struct PathReading {
+  v1::PathResult result;
+  MonotonicTime at{};
+};
+// For each path of a plan, in its order; null = the engine has said nothing of it.
+using PathReadings = std::vector<std::shared_ptr<const PathReading>>;
+
+// One edge for each path of `plan`, from `readings`, which are the plan's; a path that the engine says nothing of is
+// UNKNOWN. `engine_problem`, when not empty, says why the engine can't be heard: then nothing is known of
 // any path. A path whose newest round trip is older than rtt_ttl_ms is STALE.
-Report MakeReport(const v1::Plan& plan, const std::map<std::string, v1::PathResult>& results,
-                  const std::string& engine_problem, const std::map<std::string, DoorRecord>& doors,
-                  const Settings& settings, int64_t ts_ms);
+Report MakeReport(const v1::Plan& plan, const PathReadings& readings, const std::string& engine_problem,
+                  const std::map<std::string, DoorRecord>& doors, const Settings& settings, int64_t ts_ms,
+                  MonotonicTime now);
 
 std::string ReportToJson(const Report& report);
 nlohmann::ordered_json EdgeToJson(const ReportEdge& edge);

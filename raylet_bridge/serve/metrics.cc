@@ -93,8 +93,8 @@ void AddEngine(const BridgeState& state, MonotonicTime now, MetricPage& page) {
                Seconds(MillisSince(*state.published.last_written, now)));
   page.Counter("gcs_writes_total", "writes that the GCS took", {}, state.published.written);
   page.Counter("gcs_write_failures_total", "writes that the GCS did not take, each try", {}, state.published.failed);
-  if (!engine.counters) return;
-  const v1::EngineCounters& counters = *engine.counters;
+  if (!engine.whole) return;
+  const v1::EngineCounters& counters = engine.whole->counters();
   page.Counter("door_accepted_total", "connections that passed this node's door", {}, counters.door_accepted());
   page.Counter("door_rejected_total", "connections that this node's door closed at or before authentication", {},
                counters.door_rejected());
@@ -114,8 +114,8 @@ constexpr char kPings[] = "pings sent";
 constexpr char kLost[] = "pings that no answer came to in time";
 
 void AddTotals(const EngineDriver::State& engine, MetricPage& page) {
-  if (!engine.info) return;
-  for (const v1::PathTotals& totals : engine.totals) {
+  if (!engine.info || !engine.whole) return;
+  for (const v1::PathTotals& totals : engine.whole->totals()) {
     const Labels labels = LabelsOf(LayerOf(totals));
     page.Histogram("rtt_seconds", kRtt, labels, totals.rtt(), *engine.info);
     page.Histogram("network_rtt_seconds", kNetworkRtt, labels, totals.network_rtt(), *engine.info);
@@ -175,7 +175,7 @@ void AddDetail(const BridgeState& state, const Report& report, MetricPage& page)
   for (const ClusterNode& node : state.view->nodes) addresses[node.node_id] = node.address;
   for (size_t i = 0; i < report.edges.size(); ++i) {
     const ReportEdge& edge = report.edges[i];
-    const v1::PlannedPath& path = engine.plan.paths(static_cast<int>(i));
+    const v1::PlannedPath& path = engine.plan->paths(static_cast<int>(i));
     Labels labels = LabelsOf(LayerOf(edge));
     labels.insert(labels.end(), {{"dst_node", edge.dst_node_id},
                                  {"dst_address", addresses[edge.dst_node_id]},
@@ -190,13 +190,13 @@ void AddDetail(const BridgeState& state, const Report& report, MetricPage& page)
       page.Gauge("edge_bandwidth_expected_ratio", "measured by expected bandwidth", labels, *edge.bw_percent / 100);
     if (edge.last_ok_age_ms)
       page.Gauge("edge_rtt_age_seconds", "since the last good round trip", labels, Seconds(*edge.last_ok_age_ms));
-    auto result = engine.results.find(path.path_id());
-    if (result == engine.results.end() || !engine.info) continue;
-    page.Histogram("edge_rtt_seconds", kRtt, labels, result->second.rtt_histogram(), *engine.info);
-    page.Histogram("edge_network_rtt_seconds", kNetworkRtt, labels, result->second.network_rtt_histogram(),
-                   *engine.info);
-    page.Counter("edge_pings_total", kPings, labels, result->second.pings_sent());
-    page.Counter("edge_pings_lost_total", kLost, labels, result->second.pings_lost());
+    const auto& reading = (*engine.readings)[i];
+    if (reading == nullptr || !engine.info) continue;
+    const v1::PathResult& result = reading->result;
+    page.Histogram("edge_rtt_seconds", kRtt, labels, result.rtt_histogram(), *engine.info);
+    page.Histogram("edge_network_rtt_seconds", kNetworkRtt, labels, result.network_rtt_histogram(), *engine.info);
+    page.Counter("edge_pings_total", kPings, labels, result.pings_sent());
+    page.Counter("edge_pings_lost_total", kLost, labels, result.pings_lost());
   }
 }
 
@@ -280,8 +280,8 @@ void AddCluster(const BridgeState& state, int64_t now_epoch_ms, MonotonicTime no
 }  // namespace
 
 std::string MetricsText(const BridgeState& state, bool whole_cluster, int64_t now_epoch_ms, MonotonicTime now) {
-  const Report report =
-      MakeReport(state.engine.plan, state.engine.results, state.engine.problem, {}, state.settings, now_epoch_ms);
+  const Report report = MakeReport(*state.engine.plan, *state.engine.readings, state.engine.problem, {}, state.settings,
+                                   now_epoch_ms, now);
   MetricPage page;
   AddEngine(state, now, page);
   AddTotals(state.engine, page);

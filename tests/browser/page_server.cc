@@ -81,8 +81,7 @@ class PageServer {
  private:
   void Tick() {
     auto view = cluster_.At(++tick_, EpochMillis());
-    if (auto matrix = BuildMatrix(*view, settings_, EpochMillis(), MonotonicNow()); matrix.ok())
-      history_.Add(*matrix, MonotonicNow());
+    history_.Look(*view, settings_, EpochMillis(), MonotonicNow());
     std::lock_guard lock(mutex_);
     view_ = std::move(view);
     gcs_heard_ = MonotonicNow();
@@ -95,7 +94,7 @@ class PageServer {
          then += milliseconds(history_.step_ms())) {
       const int64_t then_epoch_ms = EpochMillis() - MillisSince(then, now);
       auto view = cluster_.At(++tick_, then_epoch_ms);
-      if (auto matrix = BuildMatrix(*view, settings_, then_epoch_ms, then); matrix.ok()) history_.Add(*matrix, then);
+      history_.Look(*view, settings_, then_epoch_ms, then);
     }
   }
 

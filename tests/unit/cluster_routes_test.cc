@@ -42,7 +42,7 @@ class Head {
   explicit Head(const SyntheticOptions& options) : cluster_(options) {
     const int64_t now = EpochMillis();
     view_ = cluster_.At(1, now);
-    history_.Add(BuildMatrix(*view_, Settings(), now, MonotonicNow()).value(), MonotonicNow());
+    history_.Look(*view_, Settings(), now, MonotonicNow());
     auto server = HttpServer::Start(
         {.host = "127.0.0.1",
          .port = 0,

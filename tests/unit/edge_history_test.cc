@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -22,20 +23,18 @@ const Layer kTcp{"tcp", "ethernet"};
 std::string Id(size_t i) { return absl::StrFormat("%056x", i); }
 
 // Every pair of the nodes alike.
-Matrix Of(const std::vector<size_t>& nodes, float rtt_ms, v1::PathState state = v1::PATH_STATE_OK,
-          const std::vector<Layer>& layers = {kTcp}) {
-  Matrix matrix;
-  for (size_t node : nodes) matrix.nodes.emplace_back().node.node_id = Id(node);
-  for (const Layer& name : layers) {
-    MatrixLayer& layer = matrix.layers.emplace_back();
-    layer.name = name;
-    layer.state.assign(nodes.size() * nodes.size(), static_cast<uint8_t>(state));
-    for (size_t i = 0; i < nodes.size(); ++i) layer.state[i * nodes.size() + i] = Matrix::kNoEdge;
-    const bool ok = state == v1::PATH_STATE_OK;
-    layer.rtt_p50_ms.assign(layer.state.size(), ok ? rtt_ms : std::numeric_limits<float>::quiet_NaN());
-    layer.bw_p50_mbps.assign(layer.state.size(), ok ? 1000 * rtt_ms : std::numeric_limits<float>::quiet_NaN());
-  }
-  return matrix;
+void AddAll(EdgeHistory& history, const std::vector<size_t>& nodes, double rtt_ms, MonotonicTime now,
+            v1::PathState state = v1::PATH_STATE_OK, const std::vector<Layer>& layers = {kTcp}) {
+  std::vector<std::string> ids;
+  for (size_t node : nodes) ids.push_back(Id(node));
+  history.Begin(ids, layers, now);
+  const bool ok = state == v1::PATH_STATE_OK;
+  for (size_t layer = 0; layer < layers.size(); ++layer)
+    for (size_t src = 0; src < nodes.size(); ++src)
+      for (size_t dst = 0; dst < nodes.size(); ++dst)
+        if (src != dst)
+          history.Add(src, dst, layer, state, ok ? std::optional(rtt_ms) : std::nullopt,
+                      ok ? std::optional(1000 * rtt_ms) : std::nullopt);
 }
 
 std::vector<EdgeHistory::Point> PointsOf(const EdgeHistory& history, MonotonicTime now, size_t src = 1,
@@ -47,10 +46,10 @@ std::vector<EdgeHistory::Point> PointsOf(const EdgeHistory& history, MonotonicTi
 TEST(EdgeHistory, OnePointEachTenSecondsOfTheNewestFiguresAndTheGravestState) {
   EdgeHistory history;
   EXPECT_TRUE(PointsOf(history, kStart).empty());
-  history.Add(Of({1, 2}, 0.5), kStart);
-  history.Add(Of({1, 2}, 0, v1::PATH_STATE_UNREACHABLE), kStart + seconds(2));
-  history.Add(Of({1, 2}, 0.25), kStart + seconds(4));
-  history.Add(Of({1, 2}, 0.75), kStart + seconds(10));
+  AddAll(history, {1, 2}, 0.5, kStart);
+  AddAll(history, {1, 2}, 0, kStart + seconds(2), v1::PATH_STATE_UNREACHABLE);
+  AddAll(history, {1, 2}, 0.25, kStart + seconds(4));
+  AddAll(history, {1, 2}, 0.75, kStart + seconds(10));
   const auto lines = history.Of(Id(1), Id(2), kNow, kStart + seconds(12));
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0].layer, kTcp);
@@ -70,7 +69,7 @@ TEST(EdgeHistory, OnePointEachTenSecondsOfTheNewestFiguresAndTheGravestState) {
 
 TEST(EdgeHistory, WhatIsNotKnownHasNoFigures) {
   EdgeHistory history;
-  history.Add(Of({1, 2}, 0, v1::PATH_STATE_UNKNOWN), kStart);
+  AddAll(history, {1, 2}, 0, kStart, v1::PATH_STATE_UNKNOWN);
   const auto points = PointsOf(history, kStart);
   ASSERT_EQ(points.size(), 1u);
   EXPECT_FALSE(points[0].rtt_p50_ms || points[0].bw_p50_mbps);
@@ -79,7 +78,7 @@ TEST(EdgeHistory, WhatIsNotKnownHasNoFigures) {
 
 TEST(EdgeHistory, HoldsOneHour) {
   EdgeHistory history;
-  for (int i = 0; i < 1000; ++i) history.Add(Of({1, 2}, static_cast<float>(i)), kStart + seconds(10) * i);
+  for (int i = 0; i < 1000; ++i) AddAll(history, {1, 2}, static_cast<float>(i), kStart + seconds(10) * i);
   const auto points = PointsOf(history, kStart + seconds(9990));
   ASSERT_EQ(points.size(), 361u);
   EXPECT_EQ(points.front().rtt_p50_ms, 639.f);
@@ -89,12 +88,12 @@ TEST(EdgeHistory, HoldsOneHour) {
 
 TEST(EdgeHistory, ATimeWithoutTicksIsAGap) {
   EdgeHistory history;
-  history.Add(Of({1, 2}, 0.5), kStart);
+  AddAll(history, {1, 2}, 0.5, kStart);
   EXPECT_EQ(PointsOf(history, kStart + minutes(59)).size(), 1u);
   EXPECT_TRUE(PointsOf(history, kStart + minutes(61)).empty()) << "over an hour old";
-  history.Add(Of({1, 2}, 0.25), kStart + minutes(50));
+  AddAll(history, {1, 2}, 0.25, kStart + minutes(50));
   EXPECT_EQ(PointsOf(history, kStart + minutes(50)).size(), 2u);
-  history.Add(Of({1, 2}, 0.125), kStart + std::chrono::hours(20));
+  AddAll(history, {1, 2}, 0.125, kStart + std::chrono::hours(20));
   ASSERT_EQ(PointsOf(history, kStart + std::chrono::hours(20)).size(), 1u);
 }
 
@@ -102,13 +101,13 @@ TEST(EdgeHistory, WhatIsGoneForATickKeepsItsHour) {
   const Layer verbs{"verbs", "infiniband", false, 0}, unknown{"tcp", "unknown"};
   EdgeHistory history;
   for (int i = 0; i < 60; ++i)
-    history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(10) * i);
+    AddAll(history, {1, 2, 3}, 0.5, kStart + seconds(10) * i, v1::PATH_STATE_OK, {kTcp, verbs});
   // The GCS lost its keys, then even its nodes; then a node and a layer are late.
-  history.Add(Of({1, 2, 3}, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(600));
-  history.Add(Of({}, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(610));
-  history.Add(Of({0, 1, 2}, 0.25), kStart + seconds(620));
+  AddAll(history, {1, 2, 3}, 0, kStart + seconds(600), v1::PATH_STATE_UNKNOWN, {unknown});
+  AddAll(history, {}, 0, kStart + seconds(610), v1::PATH_STATE_UNKNOWN, {unknown});
+  AddAll(history, {0, 1, 2}, 0.25, kStart + seconds(620));
   const MonotonicTime now = kStart + seconds(630);
-  history.Add(Of({0, 1, 2, 3}, 0.125, v1::PATH_STATE_OK, {kTcp, verbs}), now);
+  AddAll(history, {0, 1, 2, 3}, 0.125, now, v1::PATH_STATE_OK, {kTcp, verbs});
   const auto lines = history.Of(Id(1), Id(2), kNow, now);
   ASSERT_EQ(lines.size(), 2u) << "a fabric that is known takes the place of the one that was not";
   EXPECT_EQ(lines[0].layer, kTcp);
@@ -124,16 +123,16 @@ TEST(EdgeHistory, WhatIsGoneForATickKeepsItsHour) {
 TEST(EdgeHistory, WhatIsGoneForAnHourIsForgotten) {
   const Layer verbs{"verbs", "infiniband", false, 0};
   EdgeHistory history;
-  history.Add(Of({1, 2}, 0.5), kStart);
+  AddAll(history, {1, 2}, 0.5, kStart);
   const size_t least = history.bytes();
-  history.Add(Of({1, 2, 3}, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart + seconds(10));
+  AddAll(history, {1, 2, 3}, 0.5, kStart + seconds(10), v1::PATH_STATE_OK, {kTcp, verbs});
   const size_t most = history.bytes();
-  history.Add(Of({1, 2}, 0.5), kStart + minutes(60));
+  AddAll(history, {1, 2}, 0.5, kStart + minutes(60));
   EXPECT_EQ(history.bytes(), most);
-  history.Add(Of({1, 2}, 0.5), kStart + minutes(61));
+  AddAll(history, {1, 2}, 0.5, kStart + minutes(61));
   EXPECT_EQ(history.bytes(), least);
   EXPECT_TRUE(PointsOf(history, kStart + minutes(61), 1, 3).empty());
-  history.Add(Of({}, 0, v1::PATH_STATE_OK, {}), kStart + minutes(122));
+  AddAll(history, {}, 0, kStart + minutes(122), v1::PATH_STATE_OK, {});
   EXPECT_EQ(history.bytes(), 0u);
 }
 
@@ -142,8 +141,8 @@ TEST(EdgeHistory, TheGoneTakeNoMoreThanTheirShareOfTheMemory) {
   for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = i;
   const Layer verbs{"verbs", "infiniband", false, 0}, unknown{"tcp", "unknown"};
   EdgeHistory history;
-  history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, verbs}), kStart);
-  history.Add(Of(nodes, 0, v1::PATH_STATE_UNKNOWN, {unknown}), kStart + seconds(700));
+  AddAll(history, nodes, 0.5, kStart, v1::PATH_STATE_OK, {kTcp, verbs});
+  AddAll(history, nodes, 0, kStart + seconds(700), v1::PATH_STATE_UNKNOWN, {unknown});
   EXPECT_EQ(history.Of(Id(1), Id(2), kNow, kStart + seconds(700)).size(), 3u);
   EXPECT_EQ(history.step_ms(), 640'000) << "four times what the present layer needs";
   EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
@@ -153,7 +152,7 @@ TEST(EdgeHistory, TheGoneTakeNoMoreThanTheirShareOfTheMemory) {
   for (size_t i = 0; i < 8; ++i) {
     some.resize(60);
     for (size_t j = 0; j < 60; ++j) some.push_back(1000 + 60 * i + j);
-    busy.Add(Of(some, 0.5), kStart + seconds(10) * static_cast<int>(i));
+    AddAll(busy, some, 0.5, kStart + seconds(10) * static_cast<int>(i));
     EXPECT_LE(busy.bytes(), EdgeHistory::kMaxBytes);
     EXPECT_LE(busy.step_ms(), 4 * EdgeHistory::kFinestStepMs);
   }
@@ -167,13 +166,13 @@ TEST(EdgeHistory, MoreEdgesMakeTheStepLongerWithinTheSameMemory) {
   EdgeHistory history;
   std::vector<size_t> nodes;
   for (size_t i = 0; i < 140; ++i) nodes.push_back(i);
-  history.Add(Of(nodes, 0.5), kStart);
+  AddAll(history, nodes, 0.5, kStart);
   EXPECT_EQ(history.step_ms(), 10'000);
-  history.Add(Of(nodes, 0.25, v1::PATH_STATE_OK), kStart + seconds(10));
-  history.Add(Of(nodes, 0, v1::PATH_STATE_REFUSED), kStart + seconds(20));
-  history.Add(Of(nodes, 0.125), kStart + seconds(30));
+  AddAll(history, nodes, 0.25, kStart + seconds(10), v1::PATH_STATE_OK);
+  AddAll(history, nodes, 0, kStart + seconds(20), v1::PATH_STATE_REFUSED);
+  AddAll(history, nodes, 0.125, kStart + seconds(30));
   while (nodes.size() < 190) nodes.push_back(nodes.size());
-  history.Add(Of(nodes, 0.0625), kStart + seconds(40));
+  AddAll(history, nodes, 0.0625, kStart + seconds(40));
   EXPECT_EQ(history.step_ms(), 20'000);
   const auto points = PointsOf(history, kStart + seconds(40));
   ASSERT_EQ(points.size(), 3u) << "two by two, and the new one";
@@ -183,10 +182,10 @@ TEST(EdgeHistory, MoreEdgesMakeTheStepLongerWithinTheSameMemory) {
   EXPECT_EQ(points[1].state, v1::PATH_STATE_REFUSED);
   EXPECT_EQ(points[2].rtt_p50_ms, 0.0625f);
   nodes.resize(20);
-  history.Add(Of(nodes, 0.5), kStart + seconds(60));
+  AddAll(history, nodes, 0.5, kStart + seconds(60));
   EXPECT_EQ(history.step_ms(), 20'000) << "for those that are gone";
-  history.Add(Of(nodes, 0.5), kStart + minutes(58));
-  history.Add(Of(nodes, 0.5), kStart + seconds(3650));
+  AddAll(history, nodes, 0.5, kStart + minutes(58));
+  AddAll(history, nodes, 0.5, kStart + seconds(3650));
   EXPECT_EQ(history.step_ms(), 10'000) << "an hour later";
   EXPECT_EQ(PointsOf(history, kStart + seconds(3650)).size(), 3u);
 }
@@ -196,11 +195,11 @@ TEST(EdgeHistory, IsBoundedWhateverTheCluster) {
     EdgeHistory history;
     std::vector<size_t> nodes(number);
     for (size_t i = 0; i < number; ++i) nodes[i] = i;
-    history.Add(Of(nodes, 0.5), kStart);
+    AddAll(history, nodes, 0.5, kStart);
     EXPECT_EQ(history.step_ms(), step_ms) << number;
     EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
     EXPECT_EQ(PointsOf(history, kStart).size(), 1u);
-    history.Add(Of(nodes, 0.5, v1::PATH_STATE_OK, {kTcp, {"verbs", "infiniband", false, 0}}), kStart);
+    AddAll(history, nodes, 0.5, kStart, v1::PATH_STATE_OK, {kTcp, {"verbs", "infiniband", false, 0}});
     EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
   }
 }

@@ -269,7 +269,7 @@ TEST(Matrix, ANodeCannotMakeLayersWithoutEnd) {
   for (int i = 0; i < 500; ++i) junk.push_back(Edge(kA, "tcp", absl::StrCat("fabric", i), i));
   cluster.Reports(kA, {Edge(kB), Edge(kB)}).Reports(kB, junk);
   const Matrix matrix = cluster.Build();
-  EXPECT_EQ(matrix.layers.size(), Matrix::kMaxLayers);
+  EXPECT_EQ(matrix.layers.size(), Layers::kMost);
   EXPECT_EQ(matrix.layers[0].name, (Layer{"tcp", "ethernet"})) << "most edges are of it";
   ASSERT_FALSE(matrix.warnings.empty());
   EXPECT_THAT(matrix.warnings[0], HasSubstr("layers"));

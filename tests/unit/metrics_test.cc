@@ -25,15 +25,13 @@ class MetricsTest : public testing::Test {
       view->nodes.push_back({id, "10.0.0." + id.substr(0, 1), "n", true, id == kA, 0});
     state.view = view;
     state.gcs_heard = now - std::chrono::milliseconds(1500);
-    EngineDriver::State& engine = state.engine;
-    engine.plan.set_self_node_id(kA);
-    engine.info.emplace().set_software_version("9.9");
-    for (uint64_t bound : {1000, 2000, 5000}) engine.info->add_histogram_bounds_ns(bound);
-    engine.heard_age_ms = 250;
-    engine.counters.emplace().set_door_accepted(12);
+    plan.set_self_node_id(kA);
+    info.set_software_version("9.9");
+    for (uint64_t bound : {1000, 2000, 5000}) info.add_histogram_bounds_ns(bound);
+    whole.mutable_counters()->set_door_accepted(12);
     AddPath(kB, 8000, 0.8);
     AddPath(kC, 2000, 0.2);
-    v1::PathTotals& totals = engine.totals.emplace_back();
+    v1::PathTotals& totals = *whole.add_totals();
     totals.set_transport("tcp");
     totals.set_fabric(v1::FABRIC_KIND_ETHERNET);
     Fill(totals.mutable_rtt());
@@ -48,11 +46,11 @@ class MetricsTest : public testing::Test {
   }
 
   v1::PathResult& AddPath(const std::string& dst, double mbps, double share) {
-    v1::PlannedPath* path = state.engine.plan.add_paths();
+    v1::PlannedPath* path = plan.add_paths();
     path->set_path_id(dst + "/tcp");
     path->set_transport("tcp");
     path->set_dst_node_id(dst);
-    v1::PathResult& result = state.engine.results[path->path_id()];
+    v1::PathResult& result = results[path->path_id()];
     result.set_state(v1::PATH_STATE_OK);
     result.set_fabric(v1::FABRIC_KIND_ETHERNET);
     result.mutable_rtt()->set_samples(5);
@@ -68,7 +66,20 @@ class MetricsTest : public testing::Test {
     return result;
   }
 
-  std::string Page(bool cluster = false) { return MetricsText(state, cluster, kNow, now); }
+  std::string Page(bool cluster = false) {
+    state.engine = Engine();
+    return MetricsText(state, cluster, kNow, now);
+  }
+  EngineDriver::State Engine() const {
+    PathReadings readings;
+    for (const v1::PlannedPath& path : plan.paths())
+      readings.push_back(std::make_shared<const PathReading>(PathReading{results.at(path.path_id()), now}));
+    return {.plan = std::make_shared<const v1::Plan>(plan),
+            .readings = std::make_shared<const PathReadings>(std::move(readings)),
+            .info = std::make_shared<const v1::EngineInfo>(info),
+            .heard_age_ms = 250,
+            .whole = std::make_shared<const v1::Snapshot>(whole)};
+  }
   // The value behind a series; nothing = it is not there.
   std::optional<double> Value(const std::string& page, const std::string& series) {
     const std::string start = "\nray_network_sense_" + series + " ";
@@ -78,6 +89,10 @@ class MetricsTest : public testing::Test {
   }
 
   MonotonicTime now = MonotonicNow();
+  v1::Plan plan;
+  std::map<std::string, v1::PathResult> results;  // by path id
+  v1::EngineInfo info;
+  v1::Snapshot whole;
   BridgeState state;
 };
 
@@ -111,7 +126,7 @@ TEST_F(MetricsTest, AgesAreOfWhoWasHeard) {
 }
 
 TEST_F(MetricsTest, EdgesByStateShowTheZerosToo) {
-  state.engine.results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
+  results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
   const std::string page = Page();
   EXPECT_EQ(Value(page, "edges{" + kLayer + R"(,state="OK"})"), 1);
   EXPECT_EQ(Value(page, "edges{" + kLayer + R"(,state="UNREACHABLE"})"), 1);
@@ -128,30 +143,25 @@ TEST_F(MetricsTest, BandwidthIsInBytesOfTheSlowestAndTheMedian) {
 }
 
 TEST_F(MetricsTest, AnEdgeThatIsNotOkHasNoBandwidth) {
-  state.engine.results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
+  results[kC + "/tcp"].set_state(v1::PATH_STATE_UNREACHABLE);
   EXPECT_DOUBLE_EQ(*Value(Page(), "bandwidth_worst_bytes_per_second{" + kLayer + "}"), 8000e6 / 8);
 }
 
 TEST_F(MetricsTest, PathsBetweenRailsAreALayerOfTheirOwn) {
-  v1::PathTotals& crossed = state.engine.totals.emplace_back(state.engine.totals[0]);
-  crossed.set_cross_rail(true);
-  v1::PathTotals& railed = state.engine.totals.emplace_back(state.engine.totals[0]);
-  railed.set_rail(0);
+  whole.add_totals()->CopyFrom(whole.totals(0));
+  whole.mutable_totals(1)->set_cross_rail(true);
+  whole.add_totals()->CopyFrom(whole.totals(0));
+  whole.mutable_totals(2)->set_rail(0);
   const std::string page = Page();
   for (const char* rail : {"", "0", "cross"})
     EXPECT_EQ(Value(page, std::string(R"(pings_total{transport="tcp",fabric="ethernet",rail=")") + rail + "\"}"), 40);
 }
 
 TEST_F(MetricsTest, NobodyToAskShowsNoFigures) {
-  state.engine = {.plan = state.engine.plan,
-                  .info = {},
-                  .results = {},
-                  .problem = "gone",
-                  .heard_age_ms = {},
-                  .counters = {},
-                  .totals = {}};
+  state.engine = {
+      .plan = Engine().plan, .readings = std::make_shared<const PathReadings>(PathReadings(2)), .problem = "gone"};
   state.gcs_heard.reset();
-  const std::string page = Page();
+  const std::string page = MetricsText(state, false, kNow, now);
   EXPECT_EQ(Value(page, "engine_up"), 0);
   EXPECT_EQ(Value(page, R"(edges{transport="tcp",fabric="unknown",rail="",state="UNKNOWN"})"), 2);
   for (const char* gone : {"rtt_seconds", "pings_total", "door_accepted", "bandwidth_worst", "engine_heard_age"})
@@ -159,9 +169,9 @@ TEST_F(MetricsTest, NobodyToAskShowsNoFigures) {
 }
 
 TEST_F(MetricsTest, AHistogramWithOtherBucketsIsLeftOut) {
-  state.engine.info->clear_histogram_bounds_ns();
+  info.clear_histogram_bounds_ns();
   EXPECT_THAT(Page(), Not(HasSubstr("sense_rtt_seconds_bucket")));
-  state.engine.info->add_histogram_bounds_ns(1000);
+  info.add_histogram_bounds_ns(1000);
   EXPECT_THAT(Page(), Not(HasSubstr("sense_rtt_seconds_bucket")));
 }
 
@@ -259,10 +269,10 @@ TEST_F(MetricsTest, BandwidthThatIsNotKnownIsCounted) {
   auto count = [&](const std::string& of) {
     return Value(Page(false), "bandwidth_edges{" + kLayer + ",state=\"" + of + "\"}");
   };
-  for (auto& [id, result] : state.engine.results) result.set_bandwidth_probes(1);
+  for (auto& [id, result] : results) result.set_bandwidth_probes(1);
   EXPECT_EQ(count("NOT_KNOWN"), 0);
   EXPECT_EQ(count("MEASURED"), 2);
-  v1::PathResult& first = state.engine.results.begin()->second;
+  v1::PathResult& first = results.begin()->second;
   first.clear_bandwidth();
   first.set_bandwidth_state(v1::BANDWIDTH_STATE_NOT_KNOWN);
   EXPECT_EQ(count("NOT_KNOWN"), 1);
@@ -275,7 +285,7 @@ TEST_F(MetricsTest, BandwidthThatIsNotKnownIsCounted) {
   first.set_bandwidth_state(v1::BANDWIDTH_STATE_FAILED);
   EXPECT_EQ(count("FAILED"), 1);
   first.set_state(v1::PATH_STATE_OK);
-  for (auto& [id, result] : state.engine.results) result.set_bandwidth_life_ms(0);
+  for (auto& [id, result] : results) result.set_bandwidth_life_ms(0);
   EXPECT_EQ(count("NOT_KNOWN"), std::nullopt) << "bandwidth is off";
   EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_worst_seconds{" + kLayer + "}"), 70e-6);
   EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_median_seconds{" + kLayer + "}"), 70e-6);

@@ -80,10 +80,15 @@ v1::PathResult GoodResult() {
   return result;
 }
 
-Report ReportOf(const v1::PathResult& result, const std::string& problem = "") {
+const MonotonicTime kThen = MonotonicTime() + std::chrono::hours(1);
+
+// When `passed` has passed since the engine said it.
+Report ReportOf(const v1::PathResult& result, const std::string& problem = "",
+                std::chrono::milliseconds passed = std::chrono::milliseconds(0)) {
   Settings settings;
   settings.enabled = true;
-  return MakeReport(OnePathPlan(), {{kPath, result}}, problem, {{kPeer, PeerDoor()}}, settings, 1'700'000'000'000);
+  return MakeReport(OnePathPlan(), {std::make_shared<const PathReading>(PathReading{result, kThen})}, problem,
+                    {{kPeer, PeerDoor()}}, settings, 1'700'000'000'000, kThen + passed);
 }
 
 TEST(Report, UnitsAreMillisecondsOfTheFullRoundTripAndDecimalMegabits) {
@@ -105,6 +110,21 @@ TEST(Report, UnitsAreMillisecondsOfTheFullRoundTripAndDecimalMegabits) {
   EXPECT_EQ(edge["rtt_window"], 5);
   EXPECT_EQ(edge["timestamp_source"], "user");
   EXPECT_EQ(edge["pings_lost"], 5);
+}
+
+TEST(Report, AgesAreAsOfNow) {
+  const v1::PathResult result = GoodResult();
+  const ReportEdge edge = ReportOf(result, "", std::chrono::milliseconds(500)).edges[0];
+  EXPECT_EQ(edge.rtt_age_ms, 812);
+  EXPECT_EQ(edge.bw_age_ms, 4600);
+  EXPECT_EQ(edge.state_age_ms, 1500);
+  EXPECT_EQ(edge.last_ok_age_ms, 812);
+  const ReportEdge old = ReportOf(result, "", std::chrono::milliseconds(6000)).edges[0];
+  EXPECT_EQ(old.state, v1::PATH_STATE_STALE);
+  EXPECT_EQ(old.reason, "the newest round trip is 6312 ms old");
+  v1::PathResult never = result;
+  never.set_last_ok_age_ms(-1);
+  EXPECT_FALSE(ReportOf(never, "", std::chrono::milliseconds(500)).edges[0].last_ok_age_ms) << "never stays never";
 }
 
 TEST(Report, SurvivesTheWayThereAndBack) {
@@ -175,7 +195,7 @@ TEST(Report, SilentEngineAndSilentPathAreUnknown) {
   EXPECT_FALSE(lost.rtt_ms);
   Settings settings;
   settings.enabled = true;
-  ReportEdge silent = MakeReport(OnePathPlan(), {}, "", {}, settings, 1).edges[0];
+  ReportEdge silent = MakeReport(OnePathPlan(), {nullptr}, "", {}, settings, 1, kThen).edges[0];
   EXPECT_EQ(silent.state, v1::PATH_STATE_UNKNOWN);
   EXPECT_EQ(silent.reason, "not measured yet");
 }
@@ -183,7 +203,7 @@ TEST(Report, SilentEngineAndSilentPathAreUnknown) {
 TEST(Report, DisabledSaysHowToTurnItOn) {
   v1::Plan plan;
   plan.set_self_node_id(kSelf);
-  Report report = MakeReport(plan, {}, "", {}, Settings(), 1);
+  Report report = MakeReport(plan, PathReadings(static_cast<size_t>(plan.paths_size())), "", {}, Settings(), 1, kThen);
   EXPECT_TRUE(report.edges.empty());
   EXPECT_NE(report.reason.find("network_sense_enabled"), std::string::npos);
 }
