@@ -8,6 +8,9 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "raylet_bridge/cluster/matrix_document.h"
+#include "synthetic_cluster.h"
+#include "tests/unit/allocations.h"
 
 namespace netsense {
 namespace {
@@ -202,6 +205,55 @@ TEST(EdgeHistory, IsBoundedWhateverTheCluster) {
     AddAll(history, nodes, 0.5, kStart, v1::PATH_STATE_OK, {kTcp, {"verbs", "infiniband", false, 0}});
     EXPECT_LE(history.bytes(), EdgeHistory::kMaxBytes);
   }
+}
+
+// Rails, a fabric that is not known yet, nodes without a report: every cell of every layer.
+TEST(EdgeHistory, ALookKeepsWhatTheMatrixShows) {
+  for (const SyntheticOptions& options : {SyntheticOptions{.nodes = 20}, SyntheticOptions{.nodes = 20, .rails = 2}}) {
+    SyntheticCluster cluster(options);
+    ClusterView view = *cluster.At(1, kNow);
+    for (ReportEdge& edge : view.reports.begin()->second->edges) edge.fabric = "unknown";
+    EdgeHistory history;
+    history.Look(view, Settings(), kNow, kStart);
+    const auto matrix = BuildMatrix(view, Settings(), kNow, kStart);
+    ASSERT_TRUE(matrix.ok()) << matrix.status();
+    size_t cells = 0, figures = 0;
+    for (size_t src = 0; src < 20; ++src)
+      for (size_t dst = 0; dst < 20; ++dst) {
+        const auto lines = history.Of(view.nodes[src].node_id, view.nodes[dst].node_id, kNow, kStart);
+        for (const MatrixLayer& layer : matrix->layers) {
+          auto line =
+              std::find_if(lines.begin(), lines.end(), [&](const auto& each) { return each.layer == layer.name; });
+          const size_t cell = src * 20 + dst;
+          ASSERT_EQ(line == lines.end(), layer.state[cell] == Matrix::kNoEdge) << src << " to " << dst;
+          if (line == lines.end()) continue;
+          ++cells;
+          const EdgeHistory::Point& point = line->points.at(0);
+          EXPECT_EQ(point.state, layer.state[cell]);
+          for (const auto& [known, shown] :
+               {std::pair(point.rtt_p50_ms, layer.rtt_p50_ms[cell]), {point.bw_p50_mbps, layer.bw_p50_mbps[cell]}}) {
+            EXPECT_EQ(known.has_value(), !std::isnan(shown));
+            if (!known) continue;
+            EXPECT_EQ(*known, shown);
+            ++figures;
+          }
+        }
+      }
+    EXPECT_GT(cells, 20u * 19) << "of more than one layer";
+    EXPECT_GT(figures, 300u);
+  }
+}
+
+// Once a whole matrix was built at each tick, for the history alone.
+TEST(EdgeHistory, ALookMakesNoMatrix) {
+  constexpr size_t kNodes = 160;
+  SyntheticCluster cluster({.nodes = kNodes});
+  const auto view = cluster.At(1, kNow);
+  EdgeHistory history;
+  history.Look(*view, Settings(), kNow, kStart);
+  const Allocations look = AllocationsOf([&] { history.Look(*view, Settings(), kNow, kStart); });
+  const Allocations matrix = AllocationsOf([&] { (void)BuildMatrix(*view, Settings(), kNow, kStart); });
+  EXPECT_GT(matrix.peak, look.peak + 2 * 31 * kNodes * kNodes) << "the columns of two layers";
 }
 
 }  // namespace
