@@ -21,7 +21,6 @@ using inventory::Gpu;
 using inventory::Name;
 using inventory::Node;
 using inventory::Port;
-using inventory::Title;
 
 constexpr double kCardWidth = 190, kCardHeight = 78, kPad = 10, kHeader = 22, kBoxWidth = 890, kMargin = 24;
 constexpr double kMinWidth = 700;

@@ -18,7 +18,6 @@ using inventory::Gpu;
 using inventory::Name;
 using inventory::Node;
 using inventory::Port;
-using inventory::Title;
 
 // Names come from files that may hold anything: nothing of them may steer a terminal.
 std::string Plain(std::string text) {
