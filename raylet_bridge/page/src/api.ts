@@ -1,6 +1,6 @@
 // The bridge's HTTP API, asked relative to the page's own address: so it works behind a proxy's prefix too.
 
-import { parseJson, type Json } from "./json.ts";
+import { parseJson, type Json } from "base/web/json.ts";
 
 const TOKEN_KEY = "netsense-token";
 const TIMEOUT_MS = 20_000;

@@ -1,10 +1,10 @@
 // What the heat map draws: one metric of one layer, the nodes in an order, with their names.
 
-import { age } from "./format.ts";
+import { age } from "base/web/format.ts";
 import type { Matrix, MatrixNode } from "./matrix.ts";
 import { metricOf, type Metric } from "./metrics.ts";
 import { filterCells } from "./reasons.ts";
-import { makeScale, type Scale } from "./scale.ts";
+import { makeScale, type Scale } from "base/web/scale.ts";
 import { isFault, isOk } from "./states.ts";
 import { survey, type Survey } from "./survey.ts";
 import type { View } from "./view.ts";

@@ -1,6 +1,6 @@
 // What the person chooses: layer, metric, order of nodes, pause.
 
-import { button, make, setText } from "./dom.ts";
+import { button, make, setText } from "base/web/dom.ts";
 import { countsInWords, layerTitle, type Matrix } from "./matrix.ts";
 import { METRICS } from "./metrics.ts";
 import { layerKey, type View } from "./view.ts";

@@ -1,10 +1,10 @@
 // One edge: every figure that is known of it, both ways, and its last hour.
 
 import { getEdge } from "./api.ts";
-import { button, make } from "./dom.ts";
-import { age, count, isNumber, percent, rate, time, NOT_KNOWN } from "./format.ts";
+import { button, make } from "base/web/dom.ts";
+import { age, count, isNumber, percent, rate, time, NOT_KNOWN } from "base/web/format.ts";
 import { HistoryCharts } from "./history.ts";
-import type { Json } from "./json.ts";
+import type { Json } from "base/web/json.ts";
 import { layerTitle } from "./matrix.ts";
 import { isOk, lookOf } from "./states.ts";
 import { layerKey } from "./view.ts";

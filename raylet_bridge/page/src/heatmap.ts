@@ -1,9 +1,9 @@
 // The node × node map on one canvas: pointer, keyboard, zoom. heatmap_paint.ts draws it.
 
 import { tellCell, type Board } from "./board.ts";
-import { button, make, setText } from "./dom.ts";
+import { button, make, setText } from "base/web/dom.ts";
 import { makePixels, margins, needsPatternPixels, paint, type Frame } from "./heatmap_paint.ts";
-import { Inks } from "./patterns.ts";
+import { Inks } from "base/web/patterns.ts";
 
 const LARGEST_FIT = 130, LARGEST_ZOOM = 96; // pixels of a cell
 

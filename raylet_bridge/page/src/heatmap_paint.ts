@@ -2,12 +2,12 @@
 // figures are drawn over it only where cells are large enough to show them.
 
 import type { Board } from "./board.ts";
-import { cssColour } from "./dom.ts";
-import { age } from "./format.ts";
+import { cssColour } from "base/web/dom.ts";
+import { age } from "base/web/format.ts";
 import { NO_EDGE } from "./matrix.ts";
 import { ofBandwidth } from "./metrics.ts";
-import { drawSign, type Inks } from "./patterns.ts";
-import { faded, inkOn, shade } from "./scale.ts";
+import { drawSign, type Inks } from "base/web/patterns.ts";
+import { faded, inkOn, shade } from "base/web/scale.ts";
 import { isOk, lookOf, NO_FIGURE, type StateLook } from "./states.ts";
 
 const PATTERN_FROM = 6, LINES_FROM = 8, SIGN_FROM = 15, FIGURE_FROM = 54, NAMES_FROM = 11; // pixels of a cell

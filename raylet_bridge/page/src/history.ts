@@ -1,8 +1,8 @@
 // The last hour of an edge, both ways: round trips and bandwidth, with gaps where nothing is known and bands where it was not OK.
 
 import uPlot from "uplot";
-import { cssColour, make } from "./dom.ts";
-import { clock, isNumber, rate, time } from "./format.ts";
+import { cssColour, make } from "base/web/dom.ts";
+import { clock, isNumber, rate, time } from "base/web/format.ts";
 import { isOk, lookOf } from "./states.ts";
 
 /** [epoch ms, rtt_p50_ms or null, bw_p50_mbps or null, state] */

@@ -1,8 +1,8 @@
 // A node's inventory as a picture: processors' NUMA nodes, GPUs and NICs in PCI order, rails, and each GPU's nearest NIC.
 
-import { make, svg } from "./dom.ts";
-import { bytes, isNumber, linkRate } from "./format.ts";
-import type { Json } from "./json.ts";
+import { make, svg } from "base/web/dom.ts";
+import { bytes, isNumber, linkRate } from "base/web/format.ts";
+import type { Json } from "base/web/json.ts";
 
 const RAILS = 8; // colours rail-0 … rail-7 of page.css
 const CARD = { width: 190, height: 76, gap: 10 }, PAD = 12, HEAD = 26, BETWEEN = 70, WIDTH = 2 * PAD + 2 * CARD.width + BETWEEN;

@@ -1,10 +1,10 @@
 // What the map's colours and patterns mean.
 
 import type { Board } from "./board.ts";
-import { make } from "./dom.ts";
-import { count } from "./format.ts";
-import { Inks, swatch } from "./patterns.ts";
-import { viridis } from "./scale.ts";
+import { make } from "base/web/dom.ts";
+import { count } from "base/web/format.ts";
+import { Inks, swatch } from "base/web/patterns.ts";
+import { viridis } from "base/web/scale.ts";
 import { isOk, lookOf, NO_FIGURE, type StateLook } from "./states.ts";
 
 const WIDTH = 260, HEIGHT = 14;

@@ -1,7 +1,7 @@
 // How old the page's data is, in words: a figure must never look newer than it is.
 
-import { make, setText } from "./dom.ts";
-import { age, clock } from "./format.ts";
+import { make, setText } from "base/web/dom.ts";
+import { age, clock } from "base/web/format.ts";
 
 const LATE_MS = 6000;
 

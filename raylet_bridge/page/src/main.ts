@@ -4,7 +4,7 @@ import "./page.css";
 import { ApiError, getMatrix, token } from "./api.ts";
 import { BoardMaker, type Board } from "./board.ts";
 import { Controls } from "./controls.ts";
-import { byId, make } from "./dom.ts";
+import { byId, make } from "base/web/dom.ts";
 import { EdgePanel } from "./edge_panel.ts";
 import { HeatMap } from "./heatmap.ts";
 import { legend } from "./legend.ts";

@@ -2,7 +2,7 @@
 //
 // Columns are views into the answer's own bytes, so 512 nodes cost their 8 MB once. Row = source, column = destination.
 
-import { parseJson } from "./json.ts";
+import { parseJson } from "base/web/json.ts";
 
 export interface MatrixNode {
   node_id: string;

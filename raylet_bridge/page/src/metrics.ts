@@ -1,6 +1,6 @@
 // The figures that the heat map can show.
 
-import { age, percent, rate, time } from "./format.ts";
+import { age, percent, rate, time } from "base/web/format.ts";
 import type { FigureName, LayerCounts } from "./matrix.ts";
 
 export interface Metric {

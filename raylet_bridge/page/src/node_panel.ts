@@ -2,10 +2,10 @@
 
 import { ApiError, getNode } from "./api.ts";
 import { fullName, type Board } from "./board.ts";
-import { button, make, setText } from "./dom.ts";
-import { age, NOT_KNOWN } from "./format.ts";
+import { button, make, setText } from "base/web/dom.ts";
+import { age, NOT_KNOWN } from "base/web/format.ts";
 import { inventory } from "./inventory.ts";
-import type { Json } from "./json.ts";
+import type { Json } from "base/web/json.ts";
 import type { MatrixNode } from "./matrix.ts";
 import { isOk, lookOf } from "./states.ts";
 import { worstEdges } from "./worst.ts";

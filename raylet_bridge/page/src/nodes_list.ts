@@ -1,8 +1,8 @@
 // The nodes that need a look, and a way to any other.
 
 import { fullName, type Board } from "./board.ts";
-import { button, make, setText } from "./dom.ts";
-import { age, count, plural } from "./format.ts";
+import { button, make, setText } from "base/web/dom.ts";
+import { age, count, plural } from "base/web/format.ts";
 import type { LostNode } from "./matrix.ts";
 import { isOk, lookOf } from "./states.ts";
 

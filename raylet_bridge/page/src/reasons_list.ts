@@ -1,8 +1,8 @@
 // What is stale, unknown or at fault, and why: one line a cause; a click shows only its edges.
 
 import type { Board } from "./board.ts";
-import { button, make } from "./dom.ts";
-import { count } from "./format.ts";
+import { button, make } from "base/web/dom.ts";
+import { count } from "base/web/format.ts";
 import { groupReasons, type Group } from "./reasons.ts";
 import { lookOf } from "./states.ts";
 

@@ -1,16 +1,11 @@
 // What is shown for each state, by colour, pattern and sign. Only OK is ever drawn in a colour of the scale.
 
-export type Pattern = "none" | "hatch" | "back-hatch" | "dots" | "cross" | "bar";
+import type { Look } from "base/web/patterns.ts";
 
-export interface StateLook {
-  name: string;
+export interface StateLook extends Look {
   meaning: string;
   /** Place in "worst first": 0 is worst. Fault-free states have none. */
   rank: number;
-  /** Colour as a name of page.css's variables. */
-  colour: string;
-  pattern: Pattern;
-  sign: string;
 }
 
 const LOOKS: StateLook[] = [

@@ -1,8 +1,8 @@
 // The cluster in a few figures.
 
 import type { Board } from "./board.ts";
-import { make } from "./dom.ts";
-import { count } from "./format.ts";
+import { make } from "base/web/dom.ts";
+import { count } from "base/web/format.ts";
 import { layerTitle } from "./matrix.ts";
 import { isOk, isUnsure, lookOf } from "./states.ts";
 

@@ -1,6 +1,6 @@
 // Asks for the cluster's token.
 
-import { make } from "./dom.ts";
+import { make } from "base/web/dom.ts";
 
 export function tokenForm(wrong: boolean, give: (token: string) => void): HTMLElement {
   const input = make("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-where" });

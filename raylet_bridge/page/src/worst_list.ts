@@ -1,8 +1,8 @@
 // The table of the worst edges: also the way to read the map without seeing it.
 
 import { fullName, type Board } from "./board.ts";
-import { button, make, setText } from "./dom.ts";
-import { age, count, plural } from "./format.ts";
+import { button, make, setText } from "base/web/dom.ts";
+import { age, count, plural } from "base/web/format.ts";
 import { isOk, lookOf } from "./states.ts";
 import { worstEdges, type WorstEdge } from "./worst.ts";
 

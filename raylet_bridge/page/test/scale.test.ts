@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, rate, time } from "../src/format.ts";
-import { faded, inkOn, makeScale, packed, PALETTE, round125, viridis } from "../src/scale.ts";
+import { age, rate, time } from "base/web/format.ts";
+import { faded, inkOn, makeScale, packed, PALETTE, round125, viridis } from "base/web/scale.ts";
 import { formatView, parseView } from "../src/view.ts";
 import { bands, joined, type History } from "../src/history.ts";
 

@@ -1,8 +1,18 @@
-// The patterns of states on a canvas: they tell what is not OK without colour. Small cells get them pixel by pixel.
+// Patterns on a canvas: they tell what is not good without colour. Small cells get them pixel by pixel.
 
 import { cssColour } from "./dom.ts";
 import { packed } from "./scale.ts";
-import type { Pattern, StateLook } from "./states.ts";
+
+export type Pattern = "none" | "hatch" | "back-hatch" | "dots" | "cross" | "bar";
+
+/** How a cell is drawn that has no colour of the scale. */
+export interface Look {
+  name: string;
+  /** Colour as a name of the style's variables; what is drawn on it has the same with -ink. */
+  colour: string;
+  pattern: Pattern;
+  sign: string;
+}
 
 const TILE = 8;
 
@@ -51,11 +61,11 @@ function strokeTile(context: CanvasRenderingContext2D, pattern: Pattern): void {
 
 /** Inks of one theme. */
 export class Inks {
-  readonly #made = new Map<StateLook, Ink>();
+  readonly #made = new Map<Look, Ink>();
   readonly diagonal = packed(...rgb(cssColour("diagonal")));
   readonly paper = packed(...rgb(cssColour("paper")));
 
-  of(look: StateLook): Ink {
+  of(look: Look): Ink {
     const known = this.#made.get(look);
     if (known) return known;
     const fill = cssColour(look.colour), line = cssColour(`${look.colour}-ink`) || cssColour("ink");
@@ -75,14 +85,14 @@ export class Inks {
     return made;
   }
 
-  pixel(look: StateLook, row: number, column: number, patterned: boolean): number {
+  pixel(look: Look, row: number, column: number, patterned: boolean): number {
     const ink = this.of(look);
     return patterned && inked(look.pattern, row, column) ? ink.linePixel : ink.fillPixel;
   }
 }
 
 /** A sample for a legend. */
-export function swatch(inks: Inks, look: StateLook): HTMLCanvasElement {
+export function swatch(inks: Inks, look: Look): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 18;
   canvas.className = "swatch";
@@ -94,7 +104,7 @@ export function swatch(inks: Inks, look: StateLook): HTMLCanvasElement {
 }
 
 /** The state's sign on a plate of its colour, so that the pattern does not hide it. */
-export function drawSign(context: CanvasRenderingContext2D, look: StateLook, ink: Ink, x: number, y: number, size: number): void {
+export function drawSign(context: CanvasRenderingContext2D, look: Look, ink: Ink, x: number, y: number, size: number): void {
   const height = Math.min(size * 0.75, 26);
   context.fillStyle = ink.fill;
   context.fillRect(x - height / 2.4, y - height / 2.2, height / 1.2, height / 1.1);

@@ -42,7 +42,7 @@ export function byId(id: string): HTMLElement {
   return found;
 }
 
-/** The value of a colour of page.css, for what is drawn on a canvas. */
+/** The value of a colour of the style, for what is drawn on a canvas. */
 export function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
