@@ -20,8 +20,16 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 }
 
 type Unit = [size: number, name: string];
-const MILLISECONDS: Unit[] = [[1000, "s"], [1, "ms"], [0.001, "µs"]];
-const MEGABITS: Unit[] = [[1000, "Gb/s"], [1, "Mb/s"], [0.001, "kb/s"]];
+const MILLISECONDS: Unit[] = [
+  [1000, "s"],
+  [1, "ms"],
+  [0.001, "µs"],
+];
+const MEGABITS: Unit[] = [
+  [1000, "Gb/s"],
+  [1, "Mb/s"],
+  [0.001, "kb/s"],
+];
 
 function scaled(value: unknown, units: Unit[], digits: Intl.NumberFormat): string {
   if (!isNumber(value)) return NOT_KNOWN;
@@ -56,7 +64,12 @@ export function clock(epochMs: unknown): string {
 }
 
 export function bytes(value: number): string {
-  for (const [size, name] of [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]] as Unit[])
+  for (const [size, name] of [
+    [2 ** 40, "TiB"],
+    [2 ** 30, "GiB"],
+    [2 ** 20, "MiB"],
+    [2 ** 10, "KiB"],
+  ] as Unit[])
     if (value >= size) return `${three.format(value / size)} ${name}`;
   return `${value} B`;
 }

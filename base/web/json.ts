@@ -8,6 +8,5 @@ const SPACE = /[\t\r\n\u2028\u2029]+/g;
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 export function parseJson(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): Json {
-  return JSON.parse(new TextDecoder().decode(bytes), (_, value) =>
-    typeof value === "string" ? value.replace(SPACE, " ").replace(UNSEEN, "\ufffd") : value);
+  return JSON.parse(new TextDecoder().decode(bytes), (_, value) => (typeof value === "string" ? value.replace(SPACE, " ").replace(UNSEEN, "\ufffd") : value));
 }

@@ -19,12 +19,18 @@ const TILE = 8;
 /** Whether the second colour of a pattern lies at a place; for cells of a pixel or a few. */
 function inked(pattern: Pattern, row: number, column: number): boolean {
   switch (pattern) {
-    case "hatch": return (row + column) % 4 === 0;
-    case "back-hatch": return (row - column + 4096) % 4 === 0;
-    case "cross": return (row + column) % 6 === 0 || (row - column + 6144) % 6 === 0;
-    case "bar": return row % 4 === 0;
-    case "dots": return row % 4 === 0 && column % 4 === 0;
-    default: return false;
+    case "hatch":
+      return (row + column) % 4 === 0;
+    case "back-hatch":
+      return (row - column + 4096) % 4 === 0;
+    case "cross":
+      return (row + column) % 6 === 0 || (row - column + 6144) % 6 === 0;
+    case "bar":
+      return row % 4 === 0;
+    case "dots":
+      return row % 4 === 0 && column % 4 === 0;
+    default:
+      return false;
   }
 }
 
@@ -68,7 +74,8 @@ export class Inks {
   of(look: Look): Ink {
     const known = this.#made.get(look);
     if (known) return known;
-    const fill = cssColour(look.colour), line = cssColour(`${look.colour}-ink`) || cssColour("ink");
+    const fill = cssColour(look.colour);
+    const line = cssColour(`${look.colour}-ink`) || cssColour("ink");
     const tile = document.createElement("canvas");
     tile.width = tile.height = TILE;
     const context = tile.getContext("2d")!;
@@ -78,7 +85,10 @@ export class Inks {
     context.lineWidth = 1.2;
     strokeTile(context, look.pattern);
     const made: Ink = {
-      fill, line, fillPixel: packed(...rgb(fill)), linePixel: packed(...rgb(line)),
+      fill,
+      line,
+      fillPixel: packed(...rgb(fill)),
+      linePixel: packed(...rgb(line)),
       tile: look.pattern === "none" ? null : context.createPattern(tile, "repeat"),
     };
     this.#made.set(look, made);
@@ -96,7 +106,8 @@ export function swatch(inks: Inks, look: Look): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 18;
   canvas.className = "swatch";
-  const context = canvas.getContext("2d")!, ink = inks.of(look);
+  const context = canvas.getContext("2d")!;
+  const ink = inks.of(look);
   context.fillStyle = ink.tile ?? ink.fill;
   context.fillRect(0, 0, 18, 18);
   if (look.sign !== "") drawSign(context, look, ink, 9, 9, 18);
@@ -114,4 +125,3 @@ export function drawSign(context: CanvasRenderingContext2D, look: Look, ink: Ink
   context.textBaseline = "middle";
   context.fillText(look.sign, x, y + height * 0.04);
 }
-

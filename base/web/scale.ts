@@ -1,8 +1,17 @@
 // Colours of figures: viridis, which colour-blind people can read and which grows brighter all the way. Brighter is worse.
 
 const VIRIDIS = [
-  [68, 1, 84], [72, 36, 117], [65, 68, 135], [53, 95, 141], [42, 120, 142], [33, 145, 140], [34, 168, 132],
-  [68, 191, 112], [122, 209, 81], [189, 223, 38], [253, 231, 37],
+  [68, 1, 84],
+  [72, 36, 117],
+  [65, 68, 135],
+  [53, 95, 141],
+  [42, 120, 142],
+  [33, 145, 140],
+  [34, 168, 132],
+  [68, 191, 112],
+  [122, 209, 81],
+  [189, 223, 38],
+  [253, 231, 37],
 ] as const;
 
 const SHADES = 256;
@@ -29,7 +38,7 @@ export function round125(value: number, up: boolean): number {
   const power = 10 ** Math.floor(Math.log10(value));
   const steps = [1, 2, 5, 10].map((step) => step * power);
   const close = 1 + 1e-6; // 0.1 + 0.2 is no reason for a step of its own
-  return up ? steps.find((step) => step * close >= value) ?? 10 * power : steps.reverse().find((step) => step <= value * close) ?? power;
+  return up ? (steps.find((step) => step * close >= value) ?? 10 * power) : (steps.reverse().find((step) => step <= value * close) ?? power);
 }
 
 /**
@@ -75,9 +84,10 @@ export function shade(scale: Scale, value: number): number {
 }
 
 // Where red, green and blue lie in a pixel, in the machine's own byte order.
-const SHIFTS = packed(255, 0, 0) & 255 ? [0, 8, 16] as const : [24, 16, 8] as const;
+const SHIFTS = packed(255, 0, 0) & 255 ? ([0, 8, 16] as const) : ([24, 16, 8] as const);
 const channel = (pixel: number, c: 0 | 1 | 2) => (pixel >>> SHIFTS[c]) & 255;
-const GREY = 128, OPAQUE = packed(0, 0, 0);
+const GREY = 128;
+const OPAQUE = packed(0, 0, 0);
 
 /** A colour of which `kept` (0 to 1) is left; the rest is grey, which is neither better nor worse. */
 export function faded(pixel: number, kept: number): number {

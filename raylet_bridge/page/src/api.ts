@@ -7,7 +7,10 @@ const TIMEOUT_MS = 20_000;
 
 export class ApiError extends Error {
   /** 0: no answer at all. */
-  constructor(readonly status: number, message: string) {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -29,7 +32,10 @@ async function ask(path: string): Promise<Response> {
     throw new ApiError(0, late ? `no answer within ${TIMEOUT_MS / 1000} s` : "the bridge cannot be reached");
   }
   if (answer.ok) return answer;
-  const told = await answer.arrayBuffer().then(parseJson).catch(() => null);
+  const told = await answer
+    .arrayBuffer()
+    .then(parseJson)
+    .catch(() => null);
   throw new ApiError(answer.status, typeof told?.msg === "string" && told.msg !== "" ? told.msg : `HTTP ${answer.status}`);
 }
 
@@ -50,6 +56,5 @@ async function result(path: string): Promise<Json> {
   return told?.data?.result ?? {};
 }
 
-export const getEdge = (src: string, dst: string) =>
-  result(`api/v0/network_edge?src=${encodeURIComponent(src)}&dst=${encodeURIComponent(dst)}`);
+export const getEdge = (src: string, dst: string) => result(`api/v0/network_edge?src=${encodeURIComponent(src)}&dst=${encodeURIComponent(dst)}`);
 export const getNode = (node: string) => result(`api/v0/network_node?node=${encodeURIComponent(node)}`);

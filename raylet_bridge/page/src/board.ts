@@ -40,16 +40,19 @@ function byName(labels: string[]): Uint32Array {
 }
 
 function byWorst(matrix: Matrix, metric: Metric, scale: Scale | null): Uint32Array {
-  const n = matrix.nodes.length, badness = new Float64Array(n);
+  const n = matrix.nodes.length;
+  const badness = new Float64Array(n);
   if (matrix.layer !== null) {
     const { state, figures } = matrix.layer;
-    const fault = matrix.states.map(isFault), ok = matrix.states.findIndex(isOk);
+    const fault = matrix.states.map(isFault);
+    const ok = matrix.states.findIndex(isOk);
     const column = metric.column === null ? null : figures[metric.column];
     for (let src = 0, cell = 0; src < n; ++src)
       for (let dst = 0; dst < n; ++dst, ++cell) {
         const of = state[cell]!;
         let bad = 0;
-        if (fault[of]) bad = 1.5; // worse than the worst figure
+        if (fault[of])
+          bad = 1.5; // worse than the worst figure
         else if (of === ok && column !== null && scale !== null && !Number.isNaN(column[cell]!)) bad = scale.place(column[cell]!);
         badness[src]! += bad;
         badness[dst]! += bad;
@@ -64,7 +67,8 @@ export class BoardMaker {
   #order: Uint32Array = new Uint32Array();
 
   make(matrix: Matrix, view: View): Board {
-    const metric = metricOf(view.metric), found = survey(matrix, metric);
+    const metric = metricOf(view.metric);
+    const found = survey(matrix, metric);
     const scale = metric.column === null ? null : makeScale(found.low, found.high, metric.lowIsWorse, metric.logarithmic);
     const labels = labelsOf(matrix.nodes);
     const key = [view.sort, view.sort === "worst" ? `${view.layer} ${view.metric}` : "", ...matrix.nodes.map((node) => node.node_id), ...labels].join("\n");
@@ -78,7 +82,8 @@ export class BoardMaker {
 
 /** The edge in words, for whoever cannot see the colour: names, figure, age, state and reason. */
 export function tellCell(board: Board, src: number, dst: number): string[] {
-  const { matrix, metric } = board, layer = matrix.layer;
+  const { matrix, metric } = board;
+  const layer = matrix.layer;
   const lines = [`${fullName(matrix.nodes[src]!)} → ${fullName(matrix.nodes[dst]!)}`];
   if (src === dst) return [...lines, "the node itself: not measured"];
   const cell = src * matrix.nodes.length + dst;
@@ -91,7 +96,10 @@ export function tellCell(board: Board, src: number, dst: number): string[] {
   const reason = matrix.reasons[layer.reason[cell]!] ?? "";
   const mark = layer.slow[cell] === 0 ? "" : ", slow";
   lines.push(reason === "" ? state : `${state}${mark}: ${reason}`);
-  const ages = [["round trip", layer.figures.rtt_age_ms[cell]!], ["bandwidth", layer.figures.bw_age_ms[cell]!]] as const;
+  const ages = [
+    ["round trip", layer.figures.rtt_age_ms[cell]!],
+    ["bandwidth", layer.figures.bw_age_ms[cell]!],
+  ] as const;
   const known = ages.filter(([, ms]) => !Number.isNaN(ms)).map(([what, ms]) => `${what} ${age(ms)} old`);
   lines.push(known.length > 0 ? known.join(", ") : "no figure now");
   return lines;

@@ -24,9 +24,16 @@ export class Controls {
     for (const input of this.#metrics) input.addEventListener("change", () => change({ metric: input.value }));
     this.#pause = button("Pause", pause);
     const radios = METRICS.map((metric, i) =>
-      make("span", {}, this.#metrics[i]!, make("label", { for: `metric-${metric.id}`, title: metric.explains }, metric.label)));
-    this.element = make("div", { class: "controls" }, labelled("Layer ", this.#layer),
-      make("fieldset", { class: "metrics" }, make("legend", { class: "spoken" }, "Figure"), ...radios), labelled("Nodes ", this.#sort), this.#pause);
+      make("span", {}, this.#metrics[i]!, make("label", { for: `metric-${metric.id}`, title: metric.explains }, metric.label)),
+    );
+    this.element = make(
+      "div",
+      { class: "controls" },
+      labelled("Layer ", this.#layer),
+      make("fieldset", { class: "metrics" }, make("legend", { class: "spoken" }, "Figure"), ...radios),
+      labelled("Nodes ", this.#sort),
+      this.#pause,
+    );
   }
 
   show(view: View, matrix: Pick<Matrix, "layerNames" | "layerCounts">, paused: boolean): void {

@@ -5,7 +5,8 @@ import { button, make, setText } from "base/web/dom.ts";
 import { makePixels, margins, needsPatternPixels, paint, type Frame } from "./heatmap_paint.ts";
 import { Inks } from "base/web/patterns.ts";
 
-const LARGEST_FIT = 130, LARGEST_ZOOM = 96; // pixels of a cell
+const LARGEST_FIT = 130;
+const LARGEST_ZOOM = 96; // pixels of a cell
 
 export interface HeatMapEvents {
   /** By node index: the pointer or the keyboard chose a cell. */
@@ -37,10 +38,14 @@ export class HeatMap {
 
   constructor(readonly events: HeatMapEvents) {
     this.#stage.append(this.#canvas, this.#cursor, this.#tip);
-    const tools = make("div", { class: "zoom", role: "group", "aria-label": "Zoom" },
-      button("+", () => this.#zoomBy(2), { "aria-label": "Zoom in" }), button("−", () => this.#zoomBy(0.5), { "aria-label": "Zoom out" }),
+    const tools = make(
+      "div",
+      { class: "zoom", role: "group", "aria-label": "Zoom" },
+      button("+", () => this.#zoomBy(2), { "aria-label": "Zoom in" }),
+      button("−", () => this.#zoomBy(0.5), { "aria-label": "Zoom out" }),
       button("whole", () => this.#zoomBy(0), { "aria-label": "Show the whole map" }),
-      make("span", { class: "quiet" }, "Row measures column. Wheel zooms, drag moves, arrow keys choose, Enter opens."));
+      make("span", { class: "quiet" }, "Row measures column. Wheel zooms, drag moves, arrow keys choose, Enter opens."),
+    );
     this.element = make("div", { class: "heatmap" }, tools, this.#stage, this.#spoken);
     this.#listen();
     new ResizeObserver(() => this.#draw()).observe(this.element);
@@ -76,11 +81,13 @@ export class HeatMap {
 
   #paint(): void {
     this.#due = 0;
-    const board = this.#board, width = this.element.clientWidth;
+    const board = this.#board;
+    const width = this.element.clientWidth;
     if (board === null || width === 0) return;
     const n = Math.max(1, board.order.length);
     // Names take room from the cells, and cells decide whether there are names.
-    let room = margins(board, 0), fit = 1;
+    let room = margins(board, 0);
+    let fit = 1;
     const highest = Math.max(300, window.innerHeight - 270);
     for (const guess of [99, 0]) {
       room = margins(board, guess);
@@ -91,7 +98,8 @@ export class HeatMap {
     this.#fit = fit;
     const cell = Math.max(fit, Math.min(LARGEST_ZOOM, fit * this.#zoom));
     if (fit < 11 && cell >= 11) room = margins(board, cell);
-    const whole = fit * n, side = Math.min(whole, Math.max(120, width - room.left - 14));
+    const whole = fit * n;
+    const side = Math.min(whole, Math.max(120, width - room.left - 14));
     const most = Math.max(0, n - side / cell);
     const { firstRow, firstColumn } = this.#frame;
     this.#frame = { ...room, side, cell, firstRow: Math.min(most, firstRow), firstColumn: Math.min(most, firstColumn) };
@@ -108,11 +116,14 @@ export class HeatMap {
   }
 
   #placeCursor(): void {
-    const at = this.#selected, { left, top, side, cell, firstRow, firstColumn } = this.#frame;
+    const at = this.#selected;
+    const { left, top, side, cell, firstRow, firstColumn } = this.#frame;
     this.#cursor.hidden = at === null;
     if (at === null) return;
-    const grown = Math.max(cell, 8), shift = (grown - cell) / 2 + 2;
-    const x = (at[1] - firstColumn) * cell, y = (at[0] - firstRow) * cell;
+    const grown = Math.max(cell, 8);
+    const shift = (grown - cell) / 2 + 2;
+    const x = (at[1] - firstColumn) * cell;
+    const y = (at[0] - firstRow) * cell;
     this.#cursor.hidden = x + cell < 0 || y + cell < 0 || x > side || y > side;
     this.#cursor.style.left = `${left + x - shift}px`;
     this.#cursor.style.top = `${top + y - shift}px`;
@@ -120,22 +131,27 @@ export class HeatMap {
   }
 
   #tell(): void {
-    const board = this.#board, at = this.#selected;
+    const board = this.#board;
+    const at = this.#selected;
     if (board === null) return;
     setText(this.told, at === null ? "No edge is chosen." : tellCell(board, board.order[at[0]]!, board.order[at[1]]!).join("\n"));
   }
 
   #cellAt(event: MouseEvent): [number, number] | null {
-    const { left, top, side, cell, firstRow, firstColumn } = this.#frame, n = this.#board?.order.length ?? 0;
-    const x = event.offsetX - left, y = event.offsetY - top;
+    const { left, top, side, cell, firstRow, firstColumn } = this.#frame;
+    const n = this.#board?.order.length ?? 0;
+    const x = event.offsetX - left;
+    const y = event.offsetY - top;
     if (x < 0 || y < 0 || x >= side || y >= side) return null;
-    const row = Math.floor(firstRow + y / cell), column = Math.floor(firstColumn + x / cell);
+    const row = Math.floor(firstRow + y / cell);
+    const column = Math.floor(firstColumn + x / cell);
     return row < n && column < n ? [row, column] : null;
   }
 
   #choose(row: number, column: number): void {
     this.#selected = [row, column];
-    const { side, cell, firstRow, firstColumn } = this.#frame, shown = side / cell;
+    const { side, cell, firstRow, firstColumn } = this.#frame;
+    const shown = side / cell;
     const seen = (at: number, first: number) => (at < first ? at : at + 1 > first + shown ? at + 1 - shown : first);
     this.#frame.firstRow = seen(row, firstRow);
     this.#frame.firstColumn = seen(column, firstColumn);
@@ -149,11 +165,15 @@ export class HeatMap {
 
   /** 0: back to the whole map. The place under the pointer stays where it is; without one, the chosen cell is kept in sight. */
   #zoomBy(factor: number, x?: number, y?: number): void {
-    const { side, cell, firstRow, firstColumn } = this.#frame, at = this.#selected;
+    const { side, cell, firstRow, firstColumn } = this.#frame;
+    const at = this.#selected;
     this.#zoom = Math.max(1, Math.min(LARGEST_ZOOM / this.#fit, factor === 0 ? 1 : this.#zoom * factor));
     const after = Math.max(this.#fit, this.#fit * this.#zoom);
     const first = (before: number, chosen: number | undefined, pixel: number | undefined) =>
-      Math.max(0, pixel === undefined && chosen !== undefined ? chosen + 0.5 - side / after / 2 : before + (pixel ?? side / 2) / cell - (pixel ?? side / 2) / after);
+      Math.max(
+        0,
+        pixel === undefined && chosen !== undefined ? chosen + 0.5 - side / after / 2 : before + (pixel ?? side / 2) / cell - (pixel ?? side / 2) / after,
+      );
     this.#frame = { ...this.#frame, cell: after, firstRow: first(firstRow, at?.[0], y), firstColumn: first(firstColumn, at?.[1], x) };
     this.#draw();
   }
@@ -161,12 +181,17 @@ export class HeatMap {
   #listen(): void {
     const canvas = this.#canvas;
     canvas.addEventListener("keydown", (event) => this.#key(event));
-    canvas.addEventListener("wheel", (event) => {
-      const { left, top, side, cell } = this.#frame, n = this.#board?.order.length ?? 0;
-      if (this.#cellAt(event) === null || (side / cell >= n && cell >= 48)) return; // nothing to see closer: the page scrolls
-      event.preventDefault();
-      this.#zoomBy(event.deltaY < 0 ? 1.5 : 1 / 1.5, event.offsetX - left, event.offsetY - top);
-    }, { passive: false });
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        const { left, top, side, cell } = this.#frame;
+        const n = this.#board?.order.length ?? 0;
+        if (this.#cellAt(event) === null || (side / cell >= n && cell >= 48)) return; // nothing to see closer: the page scrolls
+        event.preventDefault();
+        this.#zoomBy(event.deltaY < 0 ? 1.5 : 1 / 1.5, event.offsetX - left, event.offsetY - top);
+      },
+      { passive: false },
+    );
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       this.#drag = { x: event.clientX, y: event.clientY, row: this.#frame.firstRow, column: this.#frame.firstColumn, moved: false };
@@ -176,7 +201,8 @@ export class HeatMap {
     canvas.addEventListener("pointerup", (event) => {
       const dragged = this.#drag?.moved === true;
       this.#drag = null;
-      const at = this.#cellAt(event), board = this.#board;
+      const at = this.#cellAt(event);
+      const board = this.#board;
       if (dragged || at === null || board === null || event.button !== 0) return;
       this.#choose(...at);
       this.events.open(board.order[at[0]]!, board.order[at[1]]!);
@@ -188,7 +214,8 @@ export class HeatMap {
   #move(event: PointerEvent): void {
     const drag = this.#drag;
     if (drag !== null) {
-      const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
+      const dx = event.clientX - drag.x;
+      const dy = event.clientY - drag.y;
       drag.moved ||= Math.hypot(dx, dy) > 4;
       if (drag.moved) {
         this.#frame.firstColumn = Math.max(0, drag.column - dx / this.#frame.cell);
@@ -198,12 +225,14 @@ export class HeatMap {
         return;
       }
     }
-    const at = this.#cellAt(event), board = this.#board;
+    const at = this.#cellAt(event);
+    const board = this.#board;
     this.#tip.hidden = at === null || board === null;
     if (at === null || board === null) return;
     setText(this.#tip, tellCell(board, board.order[at[0]]!, board.order[at[1]]!).join("\n"));
     const { offsetWidth, offsetHeight } = this.#tip;
-    const x = event.offsetX + 14, y = event.offsetY + 14;
+    const x = event.offsetX + 14;
+    const y = event.offsetY + 14;
     this.#tip.style.left = `${x + offsetWidth > this.element.clientWidth ? Math.max(0, event.offsetX - offsetWidth - 10) : x}px`;
     this.#tip.style.top = `${y + offsetHeight > this.#stage.clientHeight ? Math.max(0, event.offsetY - offsetHeight - 10) : y}px`;
   }
@@ -211,11 +240,20 @@ export class HeatMap {
   #key(event: KeyboardEvent): void {
     const board = this.#board;
     if (board === null || event.ctrlKey || event.altKey || event.metaKey) return;
-    const n = board.order.length, at = this.#selected;
+    const n = board.order.length;
+    const at = this.#selected;
     const steps: Record<string, [number, number]> = {
-      ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0], PageDown: [10, 0], Home: [-n, -n], End: [n, n],
+      ArrowUp: [-1, 0],
+      ArrowDown: [1, 0],
+      ArrowLeft: [0, -1],
+      ArrowRight: [0, 1],
+      PageUp: [-10, 0],
+      PageDown: [10, 0],
+      Home: [-n, -n],
+      End: [n, n],
     };
-    const step = steps[event.key], clamp = (x: number) => Math.max(0, Math.min(n - 1, x));
+    const step = steps[event.key];
+    const clamp = (x: number) => Math.max(0, Math.min(n - 1, x));
     if (step) at === null ? this.#choose(0, 0) : this.#choose(clamp(at[0] + step[0]), clamp(at[1] + step[1]));
     else if (event.key === "Enter" && at !== null) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
     else if (event.key === "+" || event.key === "=") this.#zoomBy(2);

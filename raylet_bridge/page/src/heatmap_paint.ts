@@ -10,7 +10,11 @@ import { drawSign, type Inks } from "base/web/patterns.ts";
 import { faded, inkOn, shade } from "base/web/scale.ts";
 import { isOk, lookOf, NO_FIGURE, type StateLook } from "./states.ts";
 
-const PATTERN_FROM = 6, LINES_FROM = 8, SIGN_FROM = 15, FIGURE_FROM = 54, NAMES_FROM = 11; // pixels of a cell
+const PATTERN_FROM = 6;
+const LINES_FROM = 8;
+const SIGN_FROM = 15;
+const FIGURE_FROM = 54;
+const NAMES_FROM = 11; // pixels of a cell
 const FONT = 'system-ui, "DejaVu Sans", sans-serif';
 
 /** Where the map lies on its canvas, in CSS pixels; firstRow and firstColumn are cells, not always whole. */
@@ -25,7 +29,8 @@ export interface Frame {
 
 /** What one cell is drawn as: a figure's place on the scale, or a state. */
 function lookAt(board: Board, cell: number): { value: number; look: StateLook | null } {
-  const { matrix, metric } = board, layer = matrix.layer!;
+  const { matrix, metric } = board;
+  const layer = matrix.layer!;
   const state = matrix.states[layer.state[cell]!] ?? "UNKNOWN";
   if (!isOk(state) || metric.column === null) return { value: NaN, look: lookOf(state) };
   const value = layer.figures[metric.column][cell]!;
@@ -40,25 +45,35 @@ export function freshness(ageMs: number, lifeMs: number): number {
 
 /** One pixel a cell. `patterned`: with the states' patterns, for cells too small to draw them. */
 export function makePixels(board: Board, inks: Inks, patterned: boolean): OffscreenCanvas {
-  const n = board.order.length, { matrix, order, scale, keep } = board;
-  const canvas = new OffscreenCanvas(Math.max(n, 1), Math.max(n, 1)), context = canvas.getContext("2d")!;
+  const n = board.order.length;
+  const { matrix, order, scale, keep } = board;
+  const canvas = new OffscreenCanvas(Math.max(n, 1), Math.max(n, 1));
+  const context = canvas.getContext("2d")!;
   if (n === 0 || matrix.layer === null) return canvas;
-  const image = context.createImageData(n, n), pixels = new Uint32Array(image.data.buffer);
+  const image = context.createImageData(n, n);
+  const pixels = new Uint32Array(image.data.buffer);
   const { state } = matrix.layer;
   const ok = matrix.states.findIndex(isOk);
-  const looks = matrix.states.map(lookOf), unknown = lookOf("UNKNOWN");
+  const looks = matrix.states.map(lookOf);
+  const unknown = lookOf("UNKNOWN");
   const column = board.metric.column === null ? null : matrix.layer.figures[board.metric.column];
-  const ages = ofBandwidth(board.metric) ? matrix.layer.figures.bw_age_ms : null, life = matrix.layer.bwLifeMs;
+  const ages = ofBandwidth(board.metric) ? matrix.layer.figures.bw_age_ms : null;
+  const life = matrix.layer.bwLifeMs;
   for (let row = 0, at = 0; row < n; ++row) {
     const base = order[row]! * n;
     for (let col = 0; col < n; ++col, ++at) {
-      const cell = base + order[col]!, of = state[cell]!;
+      const cell = base + order[col]!;
+      const of = state[cell]!;
       if (row === col) pixels[at] = inks.diagonal;
       else if (of === NO_EDGE || (keep !== null && !keep(cell))) pixels[at] = inks.paper;
       else if (of === ok && column !== null) {
         const value = column[cell]!;
-        pixels[at] = scale === null || Number.isNaN(value) ? inks.pixel(NO_FIGURE, row, col, patterned)
-          : ages === null ? shade(scale, value) : faded(shade(scale, value), freshness(ages[cell]!, life));
+        pixels[at] =
+          scale === null || Number.isNaN(value)
+            ? inks.pixel(NO_FIGURE, row, col, patterned)
+            : ages === null
+              ? shade(scale, value)
+              : faded(shade(scale, value), freshness(ages[cell]!, life));
       } else pixels[at] = inks.pixel(looks[of] ?? unknown, row, col, patterned);
     }
   }
@@ -88,7 +103,8 @@ export function paint(canvas: HTMLCanvasElement, width: number, height: number, 
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d")!;
   context.scale(ratio, ratio);
-  const n = board.order.length, { left, top, side, cell, firstRow, firstColumn } = frame;
+  const n = board.order.length;
+  const { left, top, side, cell, firstRow, firstColumn } = frame;
   const shown = side / cell;
   context.save();
   context.beginPath();
@@ -109,13 +125,15 @@ export function paint(canvas: HTMLCanvasElement, width: number, height: number, 
 }
 
 function paintCells(context: CanvasRenderingContext2D, board: Board, inks: Inks, frame: Frame): void {
-  const n = board.order.length, { left, top, side, cell, firstRow, firstColumn } = frame;
+  const n = board.order.length;
+  const { left, top, side, cell, firstRow, firstColumn } = frame;
   const last = (first: number) => Math.min(n, Math.ceil(first + side / cell));
   for (let row = Math.floor(firstRow); row < last(firstRow); ++row)
     for (let col = Math.floor(firstColumn); col < last(firstColumn); ++col) {
       const at = board.order[row]! * n + board.order[col]!;
       if (row === col || board.matrix.layer!.state[at] === NO_EDGE || (board.keep !== null && !board.keep(at))) continue;
-      const x = left + (col - firstColumn) * cell, y = top + (row - firstRow) * cell;
+      const x = left + (col - firstColumn) * cell;
+      const y = top + (row - firstRow) * cell;
       const { value, look } = lookAt(board, at);
       if (look === null) {
         if (cell >= FIGURE_FROM) paintFigure(context, board, at, value, x, y, cell);
@@ -133,7 +151,9 @@ function paintCells(context: CanvasRenderingContext2D, board: Board, inks: Inks,
 
 function paintFigure(context: CanvasRenderingContext2D, board: Board, at: number, value: number, x: number, y: number, cell: number): void {
   const [figure = "", ...unit] = board.metric.show(value).split(" ");
-  const layer = board.matrix.layer!, old = layer.figures.bw_age_ms[at]!, ages = ofBandwidth(board.metric) && !Number.isNaN(old);
+  const layer = board.matrix.layer!;
+  const old = layer.figures.bw_age_ms[at]!;
+  const ages = ofBandwidth(board.metric) && !Number.isNaN(old);
   const pixel = shade(board.scale!, value);
   context.fillStyle = inkOn(ages ? faded(pixel, freshness(old, layer.bwLifeMs)) : pixel);
   context.textAlign = "center";
@@ -166,9 +186,10 @@ function clip(context: CanvasRenderingContext2D, name: string, width: number): s
 
 /** Names where rows are as high as text; else every so many a number, by place on the map. */
 function paintNames(context: CanvasRenderingContext2D, board: Board, frame: Frame): void {
-  const n = board.order.length, { left, top, side, cell, firstRow, firstColumn } = frame;
+  const n = board.order.length;
+  const { left, top, side, cell, firstRow, firstColumn } = frame;
   const named = cell >= NAMES_FROM;
-  const step = named ? 1 : [5, 10, 20, 32, 64, 128].find((each) => each * cell >= 32) ?? 256;
+  const step = named ? 1 : ([5, 10, 20, 32, 64, 128].find((each) => each * cell >= 32) ?? 256);
   context.font = `12px ${FONT}`;
   context.textBaseline = "middle";
   for (let i = 0; i < n; ++i) {
@@ -176,7 +197,8 @@ function paintNames(context: CanvasRenderingContext2D, board: Board, frame: Fram
     const name = named ? board.labels[board.order[i]!]! : String(i + 1);
     const faulty = !board.matrix.nodes[board.order[i]!]!.reachable;
     context.fillStyle = cssColour(faulty ? "bad-text" : "ink");
-    const down = (i + 0.5 - firstRow) * cell, along = (i + 0.5 - firstColumn) * cell;
+    const down = (i + 0.5 - firstRow) * cell;
+    const along = (i + 0.5 - firstColumn) * cell;
     if (down >= 0 && down <= side) {
       context.textAlign = "right";
       context.fillText(clip(context, name, left - 12), left - 7, top + down);

@@ -52,7 +52,10 @@ export function bands(history: History | null): Band[] {
   const found: Band[] = [];
   let before = "OK";
   for (const [ms, , , state] of history?.points ?? []) {
-    const from = ms / 1000, to = from + history!.step_ms / 1000, last = found.at(-1), goesOn = state === before;
+    const from = ms / 1000;
+    const to = from + history!.step_ms / 1000;
+    const last = found.at(-1);
+    const goesOn = state === before;
     before = state;
     if (isOk(state)) continue;
     if (last !== undefined && goesOn && from - last.to <= (2.5 * history!.step_ms) / 1000) last.to = to;
@@ -62,7 +65,8 @@ export function bands(history: History | null): Band[] {
 }
 
 function drawBands(plot: uPlot, all: Band[][]): void {
-  const { ctx, bbox } = plot, height = bbox.height / all.length;
+  const { ctx, bbox } = plot;
+  const height = bbox.height / all.length;
   ctx.save();
   all.forEach((direction, i) => {
     for (const { from, to, state } of direction) {
@@ -127,23 +131,37 @@ export class HistoryCharts {
   #plot(chart: Chart, names: string[], data: uPlot.AlignedData): uPlot {
     const axis = { stroke: () => cssColour("quiet"), grid: { stroke: () => cssColour("line"), width: 1 }, ticks: { stroke: () => cssColour("line") } };
     const line = (name: string, i: number): uPlot.Series => ({
-      label: name, stroke: () => cssColour(i === 0 ? "series-1" : "series-2"), width: 1.5, dash: i === 0 ? [] : [6, 3], spanGaps: false,
-      points: { size: 4 }, value: (_, value) => (isNumber(value) ? chart.show(value) : "–"),
+      label: name,
+      stroke: () => cssColour(i === 0 ? "series-1" : "series-2"),
+      width: 1.5,
+      dash: i === 0 ? [] : [6, 3],
+      spanGaps: false,
+      points: { size: 4 },
+      value: (_, value) => (isNumber(value) ? chart.show(value) : "–"),
     });
     const figure = make("figure", {}, make("figcaption", {}, chart.title));
     this.element.append(figure);
-    return new uPlot({
-      width: Math.max(260, this.element.clientWidth), height: HEIGHT,
-      scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : [0, high * 1.1 || 1]) } },
-      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => atSecond(tick).slice(0, step < 60 ? 8 : 5)) }, { ...axis, size: 76, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : chart.show(tick))) }],
-      series: [{ value: "{HH}:{mm}:{ss}" }, ...names.map(line)],
-      hooks: { drawClear: [(plot) => drawBands(plot, this.#bands)] },
-    }, data, figure);
+    return new uPlot(
+      {
+        width: Math.max(260, this.element.clientWidth),
+        height: HEIGHT,
+        scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : [0, high * 1.1 || 1]) } },
+        axes: [
+          { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => atSecond(tick).slice(0, step < 60 ? 8 : 5)) },
+          { ...axis, size: 76, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : chart.show(tick))) },
+        ],
+        series: [{ value: "{HH}:{mm}:{ss}" }, ...names.map(line)],
+        hooks: { drawClear: [(plot) => drawBands(plot, this.#bands)] },
+      },
+      data,
+      figure,
+    );
   }
 
   #tellStates(names: string[]): void {
     const lines = this.#bands.flatMap((direction, i) =>
-      direction.slice(-5).map(({ from, to, state }) => make("li", {}, `${names[i]}: ${state} from ${atSecond(from)} to ${atSecond(to)}`)));
+      direction.slice(-5).map(({ from, to, state }) => make("li", {}, `${names[i]}: ${state} from ${atSecond(from)} to ${atSecond(to)}`)),
+    );
     this.element.querySelector(".bands")?.remove();
     const how = make("li", {}, `A band is a time that was not OK: in the upper half of ${names[0]}, in the lower of ${names[1]}.`);
     this.element.append(make("ul", { class: "bands quiet" }, ...(lines.length > 0 ? [how, ...lines] : [make("li", {}, "OK all the time that is known.")])));

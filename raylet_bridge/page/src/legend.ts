@@ -7,7 +7,8 @@ import { Inks, swatch } from "base/web/patterns.ts";
 import { viridis } from "base/web/scale.ts";
 import { isOk, lookOf, NO_FIGURE, type StateLook } from "./states.ts";
 
-const WIDTH = 260, HEIGHT = 14;
+const WIDTH = 260;
+const HEIGHT = 14;
 
 function bar(): HTMLCanvasElement {
   const canvas = make("canvas", { class: "bar", width: WIDTH, height: HEIGHT });
@@ -23,18 +24,24 @@ function scalePart(board: Board): HTMLElement {
   const { scale, metric } = board;
   if (scale === null) return make("div", { class: "quiet" }, metric.column === null ? "" : `${metric.label}: no edge has this figure.`);
   const marks = [0, 0.5, 1].map((place) => make("span", {}, metric.show(Number(scale.at(place).toPrecision(3)))));
-  return make("div", { class: "scale" },
-    make("div", { class: "ends" }, make("span", {}, "better"), make("b", {}, metric.label), make("span", {}, "worse")), bar(),
-    make("div", { class: "ends" }, ...marks));
+  return make(
+    "div",
+    { class: "scale" },
+    make("div", { class: "ends" }, make("span", {}, "better"), make("b", {}, metric.label), make("span", {}, "worse")),
+    bar(),
+    make("div", { class: "ends" }, ...marks),
+  );
 }
 
 /** Rebuilt with every board: a dozen elements. */
 export function legend(board: Board): HTMLElement {
-  const inks = new Inks(), { byState, withFigure } = board.survey;
+  const inks = new Inks();
+  const { byState, withFigure } = board.survey;
   const looks: [StateLook, number][] = [...byState].map(([state, edges]) => [lookOf(state), edges]);
   const missing = (byState.get("OK") ?? 0) - withFigure;
   if (board.metric.column !== null && missing > 0) looks.push([NO_FIGURE, missing]);
-  const items = looks.filter(([look]) => board.metric.column === null || !isOk(look.name)).map(([look, edges]) =>
-    make("li", { title: look.meaning }, swatch(inks, look), ` ${look.name} `, make("span", { class: "quiet" }, count(edges))));
+  const items = looks
+    .filter(([look]) => board.metric.column === null || !isOk(look.name))
+    .map(([look, edges]) => make("li", { title: look.meaning }, swatch(inks, look), ` ${look.name} `, make("span", { class: "quiet" }, count(edges))));
   return make("div", { class: "legend" }, scalePart(board), make("ul", {}, ...items));
 }

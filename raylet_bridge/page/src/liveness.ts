@@ -43,13 +43,17 @@ export class Liveness {
     if (document.hidden) return;
     const { paused, delayMs } = this.poller;
     const since = (moment: number) => Math.max(0, Math.round((performance.now() - moment) / 1000) * 1000);
-    const silent = since(Math.max(this.#answeredAt, this.#seenAt)), unchanged = since(this.#newDataAt);
-    const late = Math.max(LATE_MS, 3 * delayMs), why = this.#error === "" ? "" : ` (${this.#error})`;
+    const silent = since(Math.max(this.#answeredAt, this.#seenAt));
+    const unchanged = since(this.#newDataAt);
+    const late = Math.max(LATE_MS, 3 * delayMs);
+    const why = this.#error === "" ? "" : ` (${this.#error})`;
     const data = `data of ${clock(this.#generatedAtMs)}${this.#message === "" ? "" : ` (${this.#message})`}`;
     let look: "good" | "old" | "paused", words: string, spoken: string;
-    if (Number.isNaN(this.#answeredAt)) [look, words, spoken] = this.#error ? ["old", `no answer yet${why}`, "The bridge does not answer."] : ["paused", "asking …", ""];
+    if (Number.isNaN(this.#answeredAt))
+      [look, words, spoken] = this.#error ? ["old", `no answer yet${why}`, "The bridge does not answer."] : ["paused", "asking …", ""];
     else if (paused) [look, words, spoken] = ["paused", `paused: showing ${data}, ${age(unchanged)} old`, "Paused."];
-    else if (this.#error !== "" || silent > late) [look, words, spoken] = ["old", `no answer for ${age(silent)}: showing ${data}${why}`, "The bridge does not answer."];
+    else if (this.#error !== "" || silent > late)
+      [look, words, spoken] = ["old", `no answer for ${age(silent)}: showing ${data}${why}`, "The bridge does not answer."];
     else if (this.#answeredAt < this.#seenAt) [look, words, spoken] = ["paused", `asking again: showing ${data}, ${age(unchanged)} old`, ""];
     else if (unchanged > late) [look, words, spoken] = ["old", `the bridge answers with ${data}, ${age(unchanged)} old`, "The data is old."];
     else if (this.#message !== "") [look, words, spoken] = ["old", this.#message, "The data is old."];

@@ -21,18 +21,22 @@ import { formatView, layerKey, parseView, type View } from "./view.ts";
 import { WorstList } from "./worst_list.ts";
 
 let view: View = parseView(location.hash);
-let matrix: Matrix | null = null, board: Board | null = null;
+let matrix: Matrix | null = null;
+let board: Board | null = null;
 let pausedByHand = false;
 
 const maker = new BoardMaker();
 const poller = new Poller(ask);
 const liveness = new Liveness(poller);
-const controls = new Controls((chosen) => change(chosen, chosen.layer !== undefined), () => {
-  pausedByHand = !pausedByHand;
-  poller.pause(pausedByHand);
-  liveness.tell();
-  showControls();
-});
+const controls = new Controls(
+  (chosen) => change(chosen, chosen.layer !== undefined),
+  () => {
+    pausedByHand = !pausedByHand;
+    poller.pause(pausedByHand);
+    liveness.tell();
+    showControls();
+  },
+);
 const heatmap = new HeatMap({ select: (src, dst) => select(src, dst), open: (src, dst) => (src === dst ? openNode(src) : openEdge(src, dst)) });
 const worstList = new WorstList(openEdge);
 const nodesList = new NodesList(openNode);
@@ -40,10 +44,16 @@ const reasonsList = new ReasonsList((state, reason) => change({ state, reason })
 const edgePanel = new EdgePanel(close, (id) => openNode(indexOf(id)));
 const nodePanel = new NodePanel(close, openEdge);
 
-const facts = make("div"), notes = make("div"), legendPlace = make("div"), panelPlace = make("div", { class: "panel-place" });
-const content = make("div", { class: "content" },
+const facts = make("div");
+const notes = make("div");
+const legendPlace = make("div");
+const panelPlace = make("div", { class: "panel-place" });
+const content = make(
+  "div",
+  { class: "content" },
   make("div", { class: "left" }, heatmap.element, legendPlace, heatmap.told),
-  make("aside", { class: "right", "aria-label": "Details" }, panelPlace, worstList.element, reasonsList.element, nodesList.element));
+  make("aside", { class: "right", "aria-label": "Details" }, panelPlace, worstList.element, reasonsList.element, nodesList.element),
+);
 
 function indexOf(id: string): number {
   return matrix === null || id === "" ? -1 : matrix.nodes.findIndex((node) => node.node_id === id);
@@ -116,7 +126,14 @@ function openOnTheWorst({ layer, layerNames, layerCounts }: Matrix): void {
 
 async function fetchMatrix(): Promise<Matrix> {
   const place = (known: Pick<Matrix, "layerNames" | "layerCounts"> | null) =>
-    known === null ? 0 : view.layer === "" ? worstLayer(known.layerCounts) : Math.max(0, known.layerNames.findIndex((layer) => layerKey(layer) === view.layer));
+    known === null
+      ? 0
+      : view.layer === ""
+        ? worstLayer(known.layerCounts)
+        : Math.max(
+            0,
+            known.layerNames.findIndex((layer) => layerKey(layer) === view.layer),
+          );
   const asked = place(matrix);
   let answer: ArrayBuffer;
   try {
@@ -126,7 +143,8 @@ async function fetchMatrix(): Promise<Matrix> {
     if (!(error instanceof ApiError) || error.status !== 400 || asked === 0) throw error;
     answer = await getMatrix(0);
   }
-  const got = decodeMatrix(answer), wanted = place(got);
+  const got = decodeMatrix(answer);
+  const wanted = place(got);
   if (got.layer === null || layerKey(got.layer) === layerKey(got.layerNames[wanted]!)) return got;
   return decodeMatrix(await getMatrix(wanted));
 }
@@ -177,7 +195,8 @@ const lists: ((board: Board) => void)[] = [
   (board) => reasonsList.show(board, view.state, view.reason),
   (board) => nodesList.show(board),
 ];
-let listsToShow = 0, listing = false;
+let listsToShow = 0;
+let listing = false;
 
 /** The map and the panel at once, the lists soon: nothing may freeze the page. */
 function render(): void {
@@ -210,7 +229,8 @@ async function showPanel(opened: boolean): Promise<void> {
   const ofEdge = view.open === "edge";
   try {
     if (ofEdge) {
-      const src = indexOf(view.src), dst = indexOf(view.dst);
+      const src = indexOf(view.src);
+      const dst = indexOf(view.dst);
       if (src < 0 || dst < 0) return edgePanel.gone("One of these nodes is no longer in the cluster.");
       if (src === dst) return edgePanel.gone("This is a node itself: it is not measured.");
       const end = (index: number) => ({ id: idOf(index), name: board!.labels[index]! });
@@ -229,7 +249,8 @@ async function showPanel(opened: boolean): Promise<void> {
 byId("head").append(make("div", { class: "title" }, make("h1", {}, "netsense"), facts, liveness.element), controls.element, notes);
 byId("main").append(content);
 window.addEventListener("popstate", () => {
-  const { layer, metric } = view, asked = parseView(location.hash);
+  const { layer, metric } = view;
+  const asked = parseView(location.hash);
   view = { ...asked, layer: asked.layer || layer, metric: asked.metric || metric }; // what was chosen when one came in stays
   void poller.now();
 });

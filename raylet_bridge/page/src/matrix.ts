@@ -24,9 +24,7 @@ export interface LostNode {
   reason: string;
 }
 
-export const FIGURES = [
-  "rtt_p50_ms", "network_rtt_p50_ms", "jitter_ms", "bw_p50_mbps", "bw_percent", "rtt_age_ms", "bw_age_ms",
-] as const;
+export const FIGURES = ["rtt_p50_ms", "network_rtt_p50_ms", "jitter_ms", "bw_p50_mbps", "bw_percent", "rtt_age_ms", "bw_age_ms"] as const;
 export type FigureName = (typeof FIGURES)[number];
 
 export interface LayerName {
@@ -44,7 +42,8 @@ export interface LayerCounts {
 }
 
 /** Bits of Layer.slow. */
-export const SLOW_BANDWIDTH = 1, SLOW_RTT = 2;
+export const SLOW_BANDWIDTH = 1;
+export const SLOW_RTT = 2;
 
 /** One transport over one fabric and rail. NaN = not known. */
 export interface Layer extends LayerName {
@@ -92,14 +91,23 @@ function view(bytes: ArrayBuffer, column: Column, length: number): Uint8Array | 
 
 function decodeLayer(bytes: ArrayBuffer, name: LayerName, columns: Column[], bwLifeMs: number, n: number): Layer {
   const found = new Map(columns.map((column) => [column.name, view(bytes, column, n * n)]));
-  const state = found.get("state"), slow = found.get("slow"), reason = found.get("reason");
+  const state = found.get("state");
+  const slow = found.get("slow");
+  const reason = found.get("reason");
   if (!(state instanceof Uint8Array)) throw new Error("the document has no column of states");
   const figures = {} as Record<FigureName, Float32Array>;
   for (const each of FIGURES) {
     const column = found.get(each);
     figures[each] = column instanceof Float32Array ? column : new Float32Array(n * n).fill(NaN);
   }
-  return { ...name, state, slow: slow instanceof Uint8Array ? slow : new Uint8Array(n * n), bwLifeMs, reason: reason instanceof Uint16Array ? reason : new Uint16Array(n * n), figures };
+  return {
+    ...name,
+    state,
+    slow: slow instanceof Uint8Array ? slow : new Uint8Array(n * n),
+    bwLifeMs,
+    reason: reason instanceof Uint16Array ? reason : new Uint16Array(n * n),
+    figures,
+  };
 }
 
 /** Throws what is wrong with a document that is not one. */
@@ -110,7 +118,8 @@ export function decodeMatrix(bytes: ArrayBuffer): Matrix {
   if (8 + headerBytes > bytes.byteLength) throw new Error("the document is cut off");
   const header = parseJson(new Uint8Array(bytes, 8, headerBytes));
   if (header.schema_version !== 1) throw new Error(`the document has schema version ${header.schema_version}, this page reads 1: reload the page`);
-  const nodes: MatrixNode[] = header.nodes, layers: (LayerName & Partial<LayerCounts> & { columns: Column[]; bw_life_ms?: number | null })[] = header.layers;
+  const nodes: MatrixNode[] = header.nodes;
+  const layers: (LayerName & Partial<LayerCounts> & { columns: Column[]; bw_life_ms?: number | null })[] = header.layers;
   const filled = layers.find((layer) => layer.columns.length > 0);
   const nameOf = ({ transport, fabric, rail }: LayerName): LayerName => ({ transport, fabric, rail: rail ?? null });
   return {
@@ -144,6 +153,14 @@ export function worstLayer(counts: LayerCounts[]): number {
 
 /** "3 not OK, 6 slow"; empty where there is nothing to say. */
 export function countsInWords({ not_ok, unknown, slow_bandwidth, slow_rtt }: LayerCounts): string {
-  const parts = [[not_ok, "not OK"], [slow_bandwidth, "slow"], [slow_rtt, "slow to answer"], [unknown, "unknown"]] as const;
-  return parts.filter(([edges]) => edges > 0).map(([edges, what]) => `${edges} ${what}`).join(", ");
+  const parts = [
+    [not_ok, "not OK"],
+    [slow_bandwidth, "slow"],
+    [slow_rtt, "slow to answer"],
+    [unknown, "unknown"],
+  ] as const;
+  return parts
+    .filter(([edges]) => edges > 0)
+    .map(([edges, what]) => `${edges} ${what}`)
+    .join(", ");
 }

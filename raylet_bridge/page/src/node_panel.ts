@@ -15,27 +15,42 @@ const EDGES = 8;
 /** `door` as the node itself told it when the panel was opened. */
 function facts(node: MatrixNode, door: Json): HTMLElement {
   const rows: [string, string][] = [
-    ["Address", node.address || NOT_KNOWN], ["Host name", node.hostname || NOT_KNOWN], ["Node id", node.node_id],
-    ["Version", String(door.version || NOT_KNOWN)], ["State", `${node.state}${node.reason ? `: ${node.reason}` : ""}`],
+    ["Address", node.address || NOT_KNOWN],
+    ["Host name", node.hostname || NOT_KNOWN],
+    ["Node id", node.node_id],
+    ["Version", String(door.version || NOT_KNOWN)],
+    ["State", `${node.state}${node.reason ? `: ${node.reason}` : ""}`],
     ["Reachable", node.reachable ? "yes" : "no: fewer than half of the nodes that can tell reach it, or none can tell"],
     ["Report", node.report_age_ms === null ? "none" : `${age(node.report_age_ms)} old`],
-    ["Transports", Array.isArray(door.transports) ? door.transports.join(", ") : NOT_KNOWN], ["Head", node.is_head ? "yes" : "no"],
+    ["Transports", Array.isArray(door.transports) ? door.transports.join(", ") : NOT_KNOWN],
+    ["Head", node.is_head ? "yes" : "no"],
   ];
   return make("dl", {}, ...rows.flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, value)]));
 }
 
 function worstOf(board: Board, node: number, open: (src: number, dst: number) => void): HTMLElement {
   const n = board.matrix.nodes.length;
-  const found = worstEdges(board.matrix, board.metric, (cell) => {
-    const src = Math.floor(cell / n), dst = cell % n;
-    return (src === node || dst === node) && src !== dst;
-  }, EDGES);
+  const found = worstEdges(
+    board.matrix,
+    board.metric,
+    (cell) => {
+      const src = Math.floor(cell / n);
+      const dst = cell % n;
+      return (src === node || dst === node) && src !== dst;
+    },
+    EDGES,
+  );
   const lines = [...found.notOk, ...found.slow].map(({ src, dst, cell }) => {
-    const layer = board.matrix.layer!, state = board.matrix.states[layer.state[cell]!] ?? "UNKNOWN";
+    const layer = board.matrix.layer!;
+    const state = board.matrix.states[layer.state[cell]!] ?? "UNKNOWN";
     const value = board.metric.column === null ? NaN : layer.figures[board.metric.column][cell]!;
     const told = isOk(state) ? (Number.isNaN(value) ? "OK" : board.metric.show(value)) : `${state} ${board.matrix.reasons[layer.reason[cell]!] ?? ""}`;
-    return make("li", { class: isOk(state) ? null : `state-${lookOf(state).colour}` },
-      button(`${board.labels[src]} → ${board.labels[dst]}`, () => open(src, dst), { class: "link", "data-cell": cell }), ` ${told}`);
+    return make(
+      "li",
+      { class: isOk(state) ? null : `state-${lookOf(state).colour}` },
+      button(`${board.labels[src]} → ${board.labels[dst]}`, () => open(src, dst), { class: "link", "data-cell": cell }),
+      ` ${told}`,
+    );
   });
   return make("ul", {}, ...(lines.length > 0 ? lines : [make("li", { class: "quiet" }, "None in this layer.")]));
 }
@@ -53,7 +68,10 @@ export class NodePanel {
   #told: Json = null; // what getNode gave of #id; null = not yet
   #asking = false;
 
-  constructor(close: () => void, readonly openEdge: (src: number, dst: number) => void) {
+  constructor(
+    close: () => void,
+    readonly openEdge: (src: number, dst: number) => void,
+  ) {
     this.element.append(make("div", { class: "panel-bar" }, this.#title, button("Close", close)), this.#problem, this.#body);
   }
 

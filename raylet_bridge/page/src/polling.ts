@@ -1,6 +1,7 @@
 // Asks again and again: one question at a time, at most a fifth of the time busy with answers, none while nobody looks.
 
-const LEAST_MS = 2000, MOST_MS = 60_000; // a computer may have slept in the middle of a question
+const LEAST_MS = 2000;
+const MOST_MS = 60_000; // a computer may have slept in the middle of a question
 const BUSY_SHARE = 5;
 
 export class Poller {

@@ -27,7 +27,8 @@ export function groupReasons(matrix: Matrix): Group[] {
   }
   const groups = new Map<string, Group>();
   for (const [key, count] of counts) {
-    const name = matrix.states[Math.floor(key / 65536)]!, words = wordReason(matrix.reasons[key % 65536] ?? "");
+    const name = matrix.states[Math.floor(key / 65536)]!;
+    const words = wordReason(matrix.reasons[key % 65536] ?? "");
     const known = groups.get(`${name} ${words}`);
     if (known) known.count += count;
     else groups.set(`${name} ${words}`, { state: name, reason: words, count });

@@ -15,20 +15,27 @@ export class ReasonsList {
 
   /** An empty state: all edges are wanted again. */
   constructor(readonly filter: (state: string, reason: string) => void) {
-    this.element = make("section", { "aria-labelledby": "reasons-title" },
-      make("h2", { id: "reasons-title" }, "Not measured or not OK, and why"), this.#list);
+    this.element = make("section", { "aria-labelledby": "reasons-title" }, make("h2", { id: "reasons-title" }, "Not measured or not OK, and why"), this.#list);
   }
 
   show(board: Board, state: string, reason: string): void {
     const groups = groupReasons(board.matrix);
-    const { slow } = board.survey, shown = JSON.stringify([groups, slow, state, reason]);
+    const { slow } = board.survey;
+    const shown = JSON.stringify([groups, slow, state, reason]);
     if (shown === this.#shown) return; // leaves the focus in the list alone
     this.#shown = shown;
     const focused = [...this.#list.querySelectorAll("button")].indexOf(document.activeElement as HTMLButtonElement);
     const lines = groups.slice(0, MOST).map((group) => this.#line(group, group.state === state && group.reason === reason));
     if (groups.length > MOST) lines.push(make("li", { class: "quiet" }, `and ${count(groups.length - MOST)} further causes`));
     if (groups.length === 0) lines.push(make("li", { class: "quiet" }, `Every edge of this layer is OK${slow > 0 ? `, ${count(slow)} of them slow` : ""}.`));
-    if (state !== "") lines.unshift(make("li", {}, button("Show all edges again", () => this.filter("", ""), { class: "link" })));
+    if (state !== "")
+      lines.unshift(
+        make(
+          "li",
+          {},
+          button("Show all edges again", () => this.filter("", ""), { class: "link" }),
+        ),
+      );
     this.#list.replaceChildren(...lines);
     if (focused >= 0) this.#list.querySelectorAll("button")[focused]?.focus();
   }

@@ -20,8 +20,7 @@ const LOOKS: StateLook[] = [
 ];
 
 /** An OK edge without the figure that is shown: bandwidth that nobody has measured yet. */
-export const NO_FIGURE: StateLook =
-  { name: "no figure", meaning: "OK, but this is not measured", rank: NaN, colour: "no-figure", pattern: "dots", sign: "" };
+export const NO_FIGURE: StateLook = { name: "no figure", meaning: "OK, but this is not measured", rank: NaN, colour: "no-figure", pattern: "dots", sign: "" };
 
 /** The look of a state; one that this page does not know is as good as UNKNOWN, and is never taken for good. */
 export function lookOf(state: string): StateLook {

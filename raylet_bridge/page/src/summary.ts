@@ -13,10 +13,10 @@ function fact(value: string, what: string, look = ""): HTMLElement {
 export function summary(board: Board): HTMLElement {
   const { matrix, survey } = board;
   const reachable = matrix.nodes.filter((node) => node.reachable).length;
-  const total = (wanted: (state: string) => boolean) =>
-    [...survey.byState].reduce((sum, [state, edges]) => sum + (wanted(state) ? edges : 0), 0);
+  const total = (wanted: (state: string) => boolean) => [...survey.byState].reduce((sum, [state, edges]) => sum + (wanted(state) ? edges : 0), 0);
   const wrong = total((state) => !isOk(state) && !isUnsure(state));
-  const unknown = survey.byState.get("UNKNOWN") ?? 0, stale = survey.byState.get("STALE") ?? 0;
+  const unknown = survey.byState.get("UNKNOWN") ?? 0;
+  const stale = survey.byState.get("STALE") ?? 0;
   const lost = matrix.lost.length === 0 ? [] : [fact(count(matrix.lost.length), "LOST", "state-bad")];
   const slow = survey.slow === 0 ? [] : [fact(count(survey.slow), "of them slow", "state-warn")];
   const facts = [

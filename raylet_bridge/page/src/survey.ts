@@ -16,7 +16,10 @@ export interface Survey {
 
 export function survey(matrix: Matrix, metric: Metric): Survey {
   const counts = new Array<number>(256).fill(0);
-  let low = Infinity, high = -Infinity, withFigure = 0, slowInAll = 0;
+  let low = Infinity;
+  let high = -Infinity;
+  let withFigure = 0;
+  let slowInAll = 0;
   if (matrix.layer !== null) {
     const { state, slow, figures } = matrix.layer;
     const ok = matrix.states.findIndex(isOk);

@@ -5,7 +5,8 @@ import type { Metric } from "./metrics.ts";
 import { isOk, lookOf } from "./states.ts";
 
 // So many edges of one cause, and of one state, come before the first of a milder one is left out.
-const A_CAUSE = 3, A_STATE = 6;
+const A_CAUSE = 3;
+const A_STATE = 6;
 const BEFORE_ALL_FIGURES = 1e9; // what carries the mark comes before what does not
 
 export interface WorstEdge {
@@ -48,7 +49,8 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
   const rank = (of: number) => (Number.isFinite(ranks[of]!) ? ranks[of]! : 99);
   const ok = matrix.states.findIndex(isOk);
   const column = metric.column === null ? null : figures[metric.column];
-  const bad = new Least(limit), slow = new Least(limit);
+  const bad = new Least(limit);
+  const slow = new Least(limit);
   const seen = new Map<number, number>(); // cause -> how many edges so far
   const first = new Array<number>(256).fill(0); // by state: how many that are among the first of their causes
   let notOkInAll = 0;
@@ -61,7 +63,8 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
       if (!Number.isNaN(value) || marked) slow.add(cell, (marked ? -BEFORE_ALL_FIGURES : 0) + (Number.isNaN(value) ? 0 : metric.lowIsWorse ? value : -value));
     } else if (of < ranks.length && Number.isFinite(ranks[of]!)) {
       ++notOkInAll;
-      const cause = of * 65536 + reason[cell]!, before = seen.get(cause) ?? 0;
+      const cause = of * 65536 + reason[cell]!;
+      const before = seen.get(cause) ?? 0;
       seen.set(cause, before + 1);
       let turn = Math.floor(before / A_CAUSE);
       if (turn === 0 && ++first[of]! > A_STATE) turn = 1;
@@ -71,7 +74,10 @@ export function worstEdges(matrix: Matrix, metric: Metric, keep: ((cell: number)
   const edge = ({ cell }: { cell: number }): WorstEdge => ({ src: Math.floor(cell / n), dst: cell % n, cell });
   const slowPlaces = Math.min(slow.cells.length, Math.max(Math.ceil(limit / 2), limit - bad.cells.length));
   return {
-    notOk: bad.cells.slice(0, limit - slowPlaces).map(edge).sort((a, b) => rank(state[a.cell]!) - rank(state[b.cell]!)),
+    notOk: bad.cells
+      .slice(0, limit - slowPlaces)
+      .map(edge)
+      .sort((a, b) => rank(state[a.cell]!) - rank(state[b.cell]!)),
     notOkInAll,
     slow: slow.cells.slice(0, slowPlaces).map(edge),
   };

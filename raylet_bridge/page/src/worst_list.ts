@@ -26,12 +26,14 @@ class Row {
   }
 
   fill(board: Board, edge: WorstEdge): void {
-    const { matrix, metric, labels } = board, layer = matrix.layer!;
+    const { matrix, metric, labels } = board;
+    const layer = matrix.layer!;
     this.#src = edge.src;
     this.#dst = edge.dst;
     setText(this.#edge, `${labels[edge.src]} → ${labels[edge.dst]}`);
     this.#edge.title = `${fullName(matrix.nodes[edge.src]!)} → ${fullName(matrix.nodes[edge.dst]!)}`;
-    const state = matrix.states[layer.state[edge.cell]!] ?? "UNKNOWN", ok = isOk(state);
+    const state = matrix.states[layer.state[edge.cell]!] ?? "UNKNOWN";
+    const ok = isOk(state);
     const value = metric.column === null ? NaN : layer.figures[metric.column][edge.cell]!;
     setText(this.#figure, ok && !Number.isNaN(value) ? metric.show(value) : state);
     this.element.className = ok ? (layer.slow[edge.cell] !== 0 ? "state-warn" : "") : `state-${lookOf(state).colour}`;
@@ -50,9 +52,13 @@ export class WorstList {
 
   constructor(readonly open: Open) {
     const heads = ["Edge", "Figure", "Age", "Reason"].map((name, i) => make("th", { scope: "col", class: i === 1 || i === 2 ? "number" : null }, name));
-    this.element = make("section", { class: "worst", "aria-labelledby": "worst-title" },
-      make("h2", { id: "worst-title" }, "Worst edges first"), this.#note,
-      make("div", { class: "scroll" }, make("table", {}, this.#caption, make("thead", {}, make("tr", {}, ...heads)), this.#body)));
+    this.element = make(
+      "section",
+      { class: "worst", "aria-labelledby": "worst-title" },
+      make("h2", { id: "worst-title" }, "Worst edges first"),
+      this.#note,
+      make("div", { class: "scroll" }, make("table", {}, this.#caption, make("thead", {}, make("tr", {}, ...heads)), this.#body)),
+    );
   }
 
   show(board: Board): void {

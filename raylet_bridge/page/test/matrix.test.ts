@@ -8,12 +8,16 @@ import { survey } from "../src/survey.ts";
 import { worstEdges } from "../src/worst.ts";
 import { document, TCP } from "./document.ts";
 
-const rtt = metricOf("rtt"), bandwidth = metricOf("bandwidth");
+const rtt = metricOf("rtt");
+const bandwidth = metricOf("bandwidth");
 
 test("a document is read as it was written", () => {
   const matrix = decodeMatrix(document(3, TCP, (row, column) => ({ figures: { rtt_p50_ms: row + column / 8 } })));
   assert.equal(matrix.nodes.length, 3);
-  assert.deepEqual(matrix.layerNames.map((layer) => layer.transport), ["tcp", "grpc"]);
+  assert.deepEqual(
+    matrix.layerNames.map((layer) => layer.transport),
+    ["tcp", "grpc"],
+  );
   assert.equal(matrix.layer!.state[0], NO_EDGE);
   assert.equal(matrix.layer!.figures.rtt_p50_ms[1 * 3 + 2], 1.25);
   assert.ok(Number.isNaN(matrix.layer!.figures.bw_p50_mbps[1]));
@@ -29,20 +33,26 @@ test("what is no document is refused in words", () => {
 });
 
 test("only OK edges have figures, and every edge is counted once", () => {
-  const matrix = decodeMatrix(document(4, TCP, (row, column) =>
-    row === 3 ? { state: 3, reason: 2, figures: { rtt_p50_ms: 99 } } : column === 3 ? { state: 4, reason: 1 } : { figures: { rtt_p50_ms: 1 + row } }));
+  const matrix = decodeMatrix(
+    document(4, TCP, (row, column) =>
+      row === 3 ? { state: 3, reason: 2, figures: { rtt_p50_ms: 99 } } : column === 3 ? { state: 4, reason: 1 } : { figures: { rtt_p50_ms: 1 + row } },
+    ),
+  );
   const found = survey(matrix, rtt);
   assert.deepEqual([found.low, found.high, found.withFigure, found.edges], [1, 3, 6, 12]);
   assert.deepEqual(Object.fromEntries(found.byState), { OK: 6, STALE: 3, UNREACHABLE: 3 });
 });
 
 test("the worst come first: at fault, then slow, and one cause does not hide another", () => {
-  const n = 200, matrix = decodeMatrix(document(n, TCP, (row, column) => {
-    if (column === n - 1) return { state: 4, reason: 1 };
-    if (row === 5 && column === 6) return { state: 2 };
-    const slow = row === 8 && column === 9;
-    return { figures: { rtt_p50_ms: slow ? 50 : 1 + row / n, bw_p50_mbps: slow ? 3 : 1000 } };
-  }));
+  const n = 200;
+  const matrix = decodeMatrix(
+    document(n, TCP, (row, column) => {
+      if (column === n - 1) return { state: 4, reason: 1 };
+      if (row === 5 && column === 6) return { state: 2 };
+      const slow = row === 8 && column === 9;
+      return { figures: { rtt_p50_ms: slow ? 50 : 1 + row / n, bw_p50_mbps: slow ? 3 : 1000 } };
+    }),
+  );
   for (const metric of [rtt, bandwidth]) {
     const { notOk, notOkInAll, slow } = worstEdges(matrix, metric, null, 50);
     assert.equal(notOkInAll, n);
@@ -55,7 +65,10 @@ test("the worst come first: at fault, then slow, and one cause does not hide ano
 test("a filter lets through what its group counts", () => {
   const matrix = decodeMatrix(document(4, TCP, (row) => (row === 1 ? { state: 3, reason: 2 } : row === 2 ? { state: 3, reason: 3 } : { state: 7 })));
   const groups = groupReasons(matrix);
-  assert.deepEqual(groups, [{ state: "STALE", reason: "its report is … ms old", count: 6 }, { state: "ISOLATED", reason: "", count: 6 }]);
+  assert.deepEqual(groups, [
+    { state: "STALE", reason: "its report is … ms old", count: 6 },
+    { state: "ISOLATED", reason: "", count: 6 },
+  ]);
   const keep = filterCells(matrix, groups[0]!.state, groups[0]!.reason)!;
   assert.equal([...Array(16).keys()].filter(keep).length, 6);
   assert.equal(filterCells(matrix, "", ""), null);
@@ -70,7 +83,10 @@ test("a state that this page does not know is no good state", () => {
 });
 
 test("every metric has a column of the document or none", () => {
-  assert.deepEqual(METRICS.filter((metric) => metric.column === null).map((metric) => metric.id), ["state"]);
+  assert.deepEqual(
+    METRICS.filter((metric) => metric.column === null).map((metric) => metric.id),
+    ["state"],
+  );
 });
 
 test("names cannot turn or break the text around them", () => {
@@ -79,10 +95,14 @@ test("names cannot turn or break the text around them", () => {
 });
 
 test("what is slow beside its class is counted, and comes before what has the worst figure by chance", () => {
-  const matrix = decodeMatrix(document(4, TCP, (row, column) =>
-    row === 2 && column === 1 ? { slow: SLOW_BANDWIDTH, figures: { rtt_p50_ms: 1, bw_p50_mbps: 90 } } : { figures: { rtt_p50_ms: 2 + row, bw_p50_mbps: 80 } }));
+  const matrix = decodeMatrix(
+    document(4, TCP, (row, column) =>
+      row === 2 && column === 1 ? { slow: SLOW_BANDWIDTH, figures: { rtt_p50_ms: 1, bw_p50_mbps: 90 } } : { figures: { rtt_p50_ms: 2 + row, bw_p50_mbps: 80 } },
+    ),
+  );
   assert.equal(survey(matrix, rtt).slow, 1);
-  for (const metric of [rtt, bandwidth]) assert.deepEqual([worstEdges(matrix, metric, null, 5).slow[0]!.src, worstEdges(matrix, metric, null, 5).slow[0]!.dst], [2, 1]);
+  for (const metric of [rtt, bandwidth])
+    assert.deepEqual([worstEdges(matrix, metric, null, 5).slow[0]!.src, worstEdges(matrix, metric, null, 5).slow[0]!.dst], [2, 1]);
 });
 
 test("the page opens on the layer and the figure that are worst", () => {
@@ -100,7 +120,10 @@ test("the page opens on the layer and the figure that are worst", () => {
 });
 
 test("a bandwidth fades with its age, from its first round on", () => {
-  assert.deepEqual([0, 20_000].map((age) => freshness(age, 60_000)), [1, 1]);
+  assert.deepEqual(
+    [0, 20_000].map((age) => freshness(age, 60_000)),
+    [1, 1],
+  );
   assert.ok(freshness(40_000, 60_000) < 0.7 && freshness(60_000, 60_000) < 0.34);
   assert.equal(freshness(NaN, 60_000), 1);
   assert.equal(freshness(5, NaN), 1);

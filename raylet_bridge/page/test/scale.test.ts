@@ -6,17 +6,31 @@ import { formatView, parseView } from "../src/view.ts";
 import { bands, joined, type History } from "../src/history.ts";
 
 test("round numbers on both sides", () => {
-  assert.deepEqual([0.07, 0.1, 3, 5, 900].map((value) => round125(value, false)).map((value) => +value.toPrecision(3)), [0.05, 0.1, 2, 5, 500]);
-  assert.deepEqual([0.07, 0.1, 3, 5, 900].map((value) => round125(value, true)).map((value) => +value.toPrecision(3)), [0.1, 0.1, 5, 5, 1000]);
+  assert.deepEqual(
+    [0.07, 0.1, 3, 5, 900].map((value) => round125(value, false)).map((value) => +value.toPrecision(3)),
+    [0.05, 0.1, 2, 5, 500],
+  );
+  assert.deepEqual(
+    [0.07, 0.1, 3, 5, 900].map((value) => round125(value, true)).map((value) => +value.toPrecision(3)),
+    [0.1, 0.1, 5, 5, 1000],
+  );
 });
 
 test("brighter is worse, whichever end is worse", () => {
-  const slow = makeScale(0.06, 0.4, false, true)!, narrow = makeScale(100, 14000, true, true)!;
+  const slow = makeScale(0.06, 0.4, false, true)!;
+  const narrow = makeScale(100, 14000, true, true)!;
   assert.ok(slow.place(0.06) < 0.2 && slow.place(0.4) > 0.8);
   assert.ok(narrow.place(100) > 0.9 && narrow.place(14000) < 0.2);
   assert.equal(slow.at(0), slow.best);
   assert.ok(Math.abs(slow.place(slow.at(0.3)) - 0.3) < 1e-9);
-  assert.deepEqual([viridis(0), viridis(1), viridis(7)], [[68, 1, 84], [253, 231, 37], [253, 231, 37]]);
+  assert.deepEqual(
+    [viridis(0), viridis(1), viridis(7)],
+    [
+      [68, 1, 84],
+      [253, 231, 37],
+      [253, 231, 37],
+    ],
+  );
   assert.deepEqual([inkOn(PALETTE[0]!), inkOn(PALETTE.at(-1)!)], ["#fff", "#000"]);
 });
 
@@ -32,7 +46,10 @@ test("a scale makes no picture of noise, takes odd values, and knows when there 
 test("figures in words", () => {
   assert.deepEqual([time(0.0862), time(1.5), time(2500), time(0), time(NaN), time(null)], ["86.2 µs", "1.5 ms", "2.5 s", "0 ms", "not known", "not known"]);
   assert.deepEqual([rate(13916), rate(200), rate(null)], ["13.92 Gb/s", "200 Mb/s", "not known"]);
-  assert.deepEqual([age(312), age(4100), age(59_999), age(192_000), age(7_500_000), age(90_000_000)], ["312 ms", "4.1 s", "1 min", "3 min 12 s", "2 h 5 min", "1 d 1 h"]);
+  assert.deepEqual(
+    [age(312), age(4100), age(59_999), age(192_000), age(7_500_000), age(90_000_000)],
+    ["312 ms", "4.1 s", "1 min", "3 min 12 s", "2 h 5 min", "1 d 1 h"],
+  );
 });
 
 test("a view comes back from its address", () => {
@@ -42,15 +59,33 @@ test("a view comes back from its address", () => {
 });
 
 test("an hour has gaps where nothing is known, and bands where it was not OK", () => {
-  const there: History = { step_ms: 1000, points: [[1000, 1, 5, "OK"], [2000, null, null, "UNREACHABLE"], [3000, null, null, "UNREACHABLE"], [9000, 2, 6, "OK"]] };
+  const there: History = {
+    step_ms: 1000,
+    points: [
+      [1000, 1, 5, "OK"],
+      [2000, null, null, "UNREACHABLE"],
+      [3000, null, null, "UNREACHABLE"],
+      [9000, 2, 6, "OK"],
+    ],
+  };
   const back: History = { step_ms: 1000, points: [[1500, 7, 8, "OK"]] };
   const [axis, first, second] = joined([there, back], 1);
   assert.deepEqual(axis, [1, 1.5, 2, 3, 4, 9]);
   assert.deepEqual(first, [1, undefined, null, null, null, 2]);
   assert.deepEqual(second, [undefined, 7, undefined, undefined, undefined, undefined]);
   assert.deepEqual(bands(there), [{ from: 2, to: 4, state: "UNREACHABLE" }]);
-  const flaps: History = { step_ms: 1000, points: [[1000, null, null, "STALE"], [2000, 1, 5, "OK"], [3000, null, null, "STALE"]] };
-  assert.deepEqual(bands(flaps), [{ from: 1, to: 2, state: "STALE" }, { from: 3, to: 4, state: "STALE" }]);
+  const flaps: History = {
+    step_ms: 1000,
+    points: [
+      [1000, null, null, "STALE"],
+      [2000, 1, 5, "OK"],
+      [3000, null, null, "STALE"],
+    ],
+  };
+  assert.deepEqual(bands(flaps), [
+    { from: 1, to: 2, state: "STALE" },
+    { from: 3, to: 4, state: "STALE" },
+  ]);
   assert.deepEqual(bands(null), []);
 });
 
