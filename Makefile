@@ -4,8 +4,8 @@
 VENV := build/venv
 NEWEST := build/venv-newest
 LINT := build/venv-lint
-# In CI the unit tests are built once, with sanitizers (asan), and not in the build of all else. Elsewhere plain: that is quicker.
-DEV := $(if $(CI),ci,dev)
+# With SANITIZED=1 the unit tests are built once, with sanitizers (asan), and not in the build of all else. Else plain: that is quicker.
+DEV := $(if $(SANITIZED),ci,dev)
 JOBS ?= $(shell make/jobs.sh)
 OWN_CACHES := $(shell make/own_caches.sh)
 ifneq ($(OWN_CACHES),)
@@ -53,7 +53,7 @@ vm:
 test:  ## pass every test
 	@make/doctor.sh -q demo && make/doctor.sh -q test
 	@rm -f build/log/steps
-	@$(MAKE) --no-print-directory deps build $(if $(CI),asan) venv wheel vm
+	@$(MAKE) --no-print-directory deps build $(if $(SANITIZED),asan) venv wheel vm
 	@make/step.sh -s tests last ctest --preset dev --no-tests=error -j $(JOBS); code=$$?; make/minutes.sh; exit $$code
 
 unit:  ## build and pass the unit tests alone
@@ -61,9 +61,9 @@ unit:  ## build and pass the unit tests alone
 	@make/build.sh unit
 	@ctest --preset dev --no-tests=error -L '^unit$$' -j $(JOBS)
 
-page:  ## bring the built page up to date with its sources (raylet_bridge/page/built)
+page:  ## bring the built page and report up to date with their sources (raylet_bridge/page/built, bench/report/built)
 	@make/packages.sh page
-	@raylet_bridge/page/page.sh build
+	@base/web/web.sh build
 
 test-rdma: build vm  ## all of the RDMA tests, of which `make test` has the main ones, in two VMs; tests/vm/passed notes what they passed for
 	@tests/vm/rdma_test.py matrix build/dev/bin
@@ -120,12 +120,13 @@ tsan:  ## unit tests without gRPC with ThreadSanitizer
 
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 
-format: venv-lint  ## format the sources, C++ and Python
-	@make/packages.sh test
+format: venv-lint  ## format the sources: C++, Python, TypeScript
+	@make/packages.sh test page
 	clang-format -i $(SOURCES)
 	$(LINT)/bin/ruff format --no-cache
+	base/web/web.sh format
 
-format-check: venv-lint  ## fail when a source is not formatted
+format-check: venv-lint  ## fail when a C++ or Python source is not formatted (TypeScript: a test, web.format)
 	@make/packages.sh test
 	@clang-format --dry-run -Werror $(SOURCES)
 	@$(LINT)/bin/ruff format --no-cache --check

@@ -1,4 +1,4 @@
-// Makes what the programs embed: `node base/web/build.mjs --outdir DIR` writes index.html, page.js and page.css of the page
+// Makes what the programs embed: `node base/web/build.mjs --outdir DIR` writes index.html, page.js and page.css of the page and of
 // bench's report into DIR, under the names that they have in the sources. `--test` bundles the unit tests into a folder of its own and
 // runs them. From the root of the sources.
 import { spawnSync } from "node:child_process";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
 
-const PAGES = ["raylet_bridge/page"]; // the sources in src/, what is made of them in built/
+const PAGES = ["raylet_bridge/page", "bench/report"]; // the sources in src/, what is made of them in built/
 const TESTS = ["base/web/test", ...PAGES.map((page) => join(page, "test"))];
 
 const { values } = parseArgs({ options: { outdir: { type: "string", default: "out" }, test: { type: "boolean", default: false } } });

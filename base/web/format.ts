@@ -14,6 +14,8 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
+export const fourDigits = (value: number) => four.format(value);
+
 /** "3 edges", "1 edge". */
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
@@ -63,15 +65,23 @@ export function clock(epochMs: unknown): string {
   return isNumber(epochMs) ? new Date(epochMs).toLocaleTimeString("en-GB") : NOT_KNOWN;
 }
 
+const BINARY: Unit[] = [
+  [2 ** 40, "TiB"],
+  [2 ** 30, "GiB"],
+  [2 ** 20, "MiB"],
+  [2 ** 10, "KiB"],
+];
+
+/** Of memory: "503 GiB". */
 export function bytes(value: number): string {
-  for (const [size, name] of [
-    [2 ** 40, "TiB"],
-    [2 ** 30, "GiB"],
-    [2 ** 20, "MiB"],
-    [2 ** 10, "KiB"],
-  ] as Unit[])
-    if (value >= size) return `${three.format(value / size)} ${name}`;
-  return `${value} B`;
+  const unit = BINARY.find(([size]) => value >= size);
+  return unit === undefined ? `${value} B` : `${three.format(value / unit[0])} ${unit[1]}`;
+}
+
+/** Of a message, to the byte: "64 KiB", "1000000 B". */
+export function size(value: number): string {
+  const unit = BINARY.find(([size]) => value >= size && value % size === 0);
+  return unit === undefined ? `${value} B` : `${value / unit[0]} ${unit[1]}`;
 }
 
 /** Link rates, in bits a second: "100 Gb/s". */

@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 work=$PWD/build/web
 what=${1:-}
-pages=(raylet_bridge/page)
+pages=(raylet_bridge/page bench/report)
 sources=(base/web "${pages[@]/%//src}" "${pages[@]/%//test}")
 
 if ! command -v npm >/dev/null; then

@@ -147,12 +147,10 @@ std::string ReportPage(const std::vector<ResultFile>& files, int64_t made_at_ms)
   const Json data = {{"made_at_ms", made_at_ms}, {"version", NETSENSE_VERSION}, {"documents", std::move(documents)}};
   // Without "<" nothing in the data ends its block.
   const std::string text = absl::StrReplaceAll(AsText(data), {{"<", "\\u003c"}});
-  const std::string policy =
-      absl::StrCat("default-src 'none'; base-uri 'none'; form-action 'none'; style-src ", Source(page::kStyle),
-                   "; script-src ", Source(page::kChartJs), " ", Source(page::kScript));
+  const std::string policy = absl::StrCat("default-src 'none'; base-uri 'none'; form-action 'none'; style-src ",
+                                          Source(page::kStyle), "; script-src ", Source(page::kScript));
   return absl::StrReplaceAll(View(page::kHtml), {{"{{policy}}", policy},
                                                  {"{{style}}", View(page::kStyle)},
-                                                 {"{{chart}}", View(page::kChartJs)},
                                                  {"{{script}}", View(page::kScript)},
                                                  {"{{data}}", text}});
 }

@@ -4,6 +4,7 @@ NETSENSE_BIN is the folder with the programs; NETSENSE_SCREENSHOTS a folder that
 """
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -249,23 +250,66 @@ def test_rows_can_be_searched(browser, show):
     assert "DEADLINE_EXCEEDED" in text(browser, "table.rows")
 
 
-def charts(browser):
-    browser.wait_for("[...document.querySelectorAll('.chart canvas')].every((canvas) => Chart.getChart(canvas))")
-    return browser.script(
-        """return [...document.querySelectorAll('.chart canvas')].map((canvas) => { const chart = Chart.getChart(canvas);
-        return {title: chart.options.plugins.title.text, lines: chart.data.datasets.map((line) => line.label),
-                last: chart.data.datasets.map((line) => line.data[line.data.length - 1]), y: chart.scales.y.type}; })"""
-    )
+class Chart:
+    """The n-th chart of the page, with the pointer at a share of its width."""
+
+    def __init__(self, browser, number, share):
+        self.title = browser.script("return document.querySelectorAll('.chart figcaption')[arguments[0]].innerText", number)
+        over = browser.script("return document.querySelectorAll('.chart .u-over')[arguments[0]]", number)
+        width, height = browser.script("const b = arguments[0].getBoundingClientRect(); return [b.width, b.height]", over)
+        browser.point(over, max(1, min(width - 2, share * width)), height / 2)
+        browser.wait_for(f"!/^[-–]*$/.test(document.querySelectorAll('.chart')[{number}].querySelector('.u-value').innerText)")
+        told = browser.script(
+            """return [...document.querySelectorAll('.chart')[arguments[0]].querySelectorAll('.u-series')].map((line) =>
+            ['.u-label', '.u-value'].map((part) => line.querySelector(part).innerText))""",
+            number,
+        )
+        self.x, self.lines = told[0][1], dict(told[1:])
+        # Where the pointer's figures lie, from above.
+        self.heights = browser.script(
+            """return [...document.querySelectorAll('.chart')[arguments[0]].querySelectorAll('.u-cursor-pt')].map((point) => {
+            const b = point.getBoundingClientRect(); return b.top + b.height / 2; })""",
+            number,
+        )
+        self.colours = browser.script(
+            """const canvas = document.querySelectorAll('.chart canvas')[arguments[0]], found = {};
+            const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
+            const ink = copy.getContext("2d", {willReadFrequently: true});
+            ink.drawImage(canvas, 0, 0);
+            const {data} = ink.getImageData(0, 0, canvas.width, canvas.height);
+            for (let at = 0; at < data.length; at += 4) {
+                if (data[at + 3] !== 255) continue;
+                const name = '#' + [0, 1, 2].map((c) => data[at + c].toString(16).padStart(2, '0')).join('');
+                found[name] = (found[name] ?? 0) + 1;
+            }
+            return Object.keys(found).filter((name) => found[name] > 50);""",
+            number,
+        )
+
+
+def charts(browser, share=1):
+    browser.wait_for("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('.u-legend'))")
+    return [Chart(browser, number, share) for number in range(browser.script("return document.querySelectorAll('.chart').length"))]
+
+
+def is_logarithmic(chart, names):
+    """Whether the figures of three lines lie where their logarithms do."""
+    places = {math.log(float(chart.lines[name])): chart.heights[list(chart.lines).index(name)] for name in names}
+    low, middle, high = sorted(places)
+    return (places[middle] - places[low]) / (places[high] - places[low]) == pytest.approx((middle - low) / (high - low), abs=0.02)
 
 
 def test_sweep(browser, show):
     show("sweep", documents.sweep())
     drawn = charts(browser)
-    assert [chart["title"] for chart in drawn] == ["Median round-trip time by payload size", "Bandwidth by message size"]
+    assert [chart.title for chart in drawn] == ["Median round-trip time by payload size", "Bandwidth by message size"]
+    assert [chart.x for chart in drawn] == ["64 KiB", "8 MiB"]
     for chart in drawn:
-        assert chart["lines"] == ["tcp", "grpc", "ucx"]
+        assert list(chart.lines) == ["tcp", "grpc", "ucx"]
+        assert {"#0072b2", "#d55e00", "#009e73"} <= set(chart.colours)
     # The median of three repeats of the largest message.
-    assert drawn[1]["last"][0] == {"x": 2**23, "y": pytest.approx(40 * 2**23 / (2**23 + 20000), rel=1e-3)}
+    assert float(drawn[1].lines["tcp"]) == pytest.approx(40 * 2**23 / (2**23 + 20000), rel=1e-3)
+    assert is_logarithmic(drawn[0], ["tcp", "grpc", "ucx"]) and not is_logarithmic(drawn[1], ["tcp", "grpc", "ucx"])
 
 
 def test_loaded(browser, show):
@@ -277,14 +321,19 @@ def test_loaded(browser, show):
         "return [...document.querySelectorAll('table tbody tr')].slice(1, 3).map((row) => [...row.cells].map((cell) => cell.innerText))"
     )
     assert cells[0][0] == "tcp" and cells[0][1] == "20" and cells[0][3] == "300" and cells[0][5] == "15" and cells[0][6] == "26"
-    assert [chart["title"] for chart in charts(browser)] == ["Round-trip time, idle and under load", "Round-trip time by percentile"]
+    bars, curves = charts(browser)
+    assert (bars.title, curves.title) == ("Round-trip time, idle and under load", "Round-trip time by percentile")
+    assert bars.x == "verbs" and (bars.lines["idle p50"], bars.lines["loaded p50"], bars.lines["loaded-priority p50"]) == ("5", "75", "6.5")
+    assert {"#0072b2", "#d55e00", "#009e73"} <= set(bars.colours)
+    assert charts(browser, share=0)[0].x == "tcp" and curves.x == "p100"
 
 
 def test_ping(browser, show):
     show("ping", documents.pings())
     drawn = charts(browser)
-    assert [chart["title"] for chart in drawn] == ["Round-trip time by percentile"]
-    assert drawn[0]["y"] == "logarithmic" and drawn[0]["lines"][:2] == ["tcp run 1", "tcp run 2"]
+    assert [chart.title for chart in drawn] == ["Round-trip time by percentile"]
+    assert list(drawn[0].lines)[:2] == ["tcp run 1", "tcp run 2"]
+    assert is_logarithmic(drawn[0], ["tcp run 1", "grpc run 1", "ucx run 1"])
     shown = text(browser)
     assert documents.HOSTILE in shown and "NOT PASSED" in shown and "DEADLINE_EXCEEDED" in shown
 
@@ -310,7 +359,7 @@ def test_odd_documents_are_shown_as_far_as_they_go(browser, show):
             {"kind": "ping"},
             {"kind": "bw", "bw_gbps": {"avg": "fast"}},
             {"kind": "dance", "rail": "a"},
-            {"kind": "ping", "rtt_us": {"p50": 0, "percentiles": [[0, 0], [50, 0], "x"]}},
+            {"kind": "ping", "load": "idle", "rtt_us": {"p50": 0, "percentiles": [[0, 0], [50, 0], "x"]}},
         ],
     }
     show("odd", odd, {"schema_version": 1, "results": []})
@@ -321,8 +370,8 @@ def test_the_page_lets_nothing_in_or_out(show):
     page = show("policy", documents.pings()).read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page).group(1)
     assert "default-src 'none'" in policy and "unsafe" not in policy
-    assert policy.count("'sha256-") == 3
-    assert "Released under the MIT License" in page
+    assert policy.count("'sha256-") == 2
+    assert "The MIT License" in page and "Leon Sorokin" in page
     assert "<script>document" not in page and "<img" not in page
     assert not re.findall(r'(?:src|href)="', page)
 

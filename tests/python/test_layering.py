@@ -1,8 +1,9 @@
-"""Includes run one way: between the top folders, and between the rooms of the bridge; and no imports of the Python package run in a
-circle. docs/architecture.md has the picture."""
+"""Includes and imports run one way: between the top folders, and between the rooms of the bridge; and no imports of the Python package
+run in a circle. docs/architecture.md has the picture."""
 
 import ast
 import graphlib
+import posixpath
 import re
 import subprocess
 from pathlib import Path
@@ -24,6 +25,8 @@ MAY_INCLUDE = {
 ROOMS = {"raylet_bridge": ["records", "gcs", "identity", "plan", "engine_link", "cluster", "serve", "cli", ""]}
 
 INCLUDE = re.compile(r'^\s*#include "([^"]+)"', re.MULTILINE)
+# Of TypeScript: from a folder beside, or by the path from the root. What has neither is a package.
+IMPORT = re.compile(r'^(?:import\b[^"]*|export [^"]*\bfrom )"([^"]+)"', re.MULTILINE)
 
 
 def room_of(top, path):
@@ -73,8 +76,19 @@ def circle_of_imports(sources):
     return None
 
 
-def the_tree(*globs):
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", *globs], capture_output=True, text=True, check=True)
+def imports_across(sources):
+    """Of {path: text} of TypeScript, in words: what may import whom among the top folders, as with includes."""
+    for path, text in sorted(sources.items()):
+        top = path.split("/")[0]
+        for imported in IMPORT.findall(text):
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), imported)) if imported.startswith(".") else imported
+            other = target.split("/")[0]
+            if other in MAY_INCLUDE and other != top and other not in MAY_INCLUDE[top]:
+                yield f"{path} imports {imported}: {top} may not import {other}"
+
+
+def the_tree(*kinds):
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", *kinds], capture_output=True, text=True, check=True)
     return {path: (ROOT / path).read_text() for path in listed.stdout.split() if (ROOT / path).exists()}
 
 
@@ -115,6 +129,28 @@ def test_a_planted_circle_of_imports_is_found(line):
     sources = the_tree(f"{PACKAGE}/*.py")
     sources[f"{PACKAGE}/programs.py"] += line + "\n"
     assert "programs" in circle_of_imports(sources)
+
+
+def test_imports_run_one_way():
+    sources = the_tree("*.ts")
+    assert len(sources) > 50 and "bench/report/src/main.ts" in sources, "the sources were not found"
+    assert list(imports_across(sources)) == []
+
+
+@pytest.mark.parametrize(
+    "path, line, words",
+    [
+        ("base/web/dom.ts", 'import { lookOf } from "../../raylet_bridge/page/src/states.ts";', "base may not import raylet_bridge"),
+        ("bench/report/src/maps.ts", 'import { lookOf } from "../../../raylet_bridge/page/src/states.ts";', "bench may not import raylet_bridge"),
+        ("raylet_bridge/page/src/history.ts", 'import {\n  lineChart,\n} from "bench/report/src/charts.ts";', "raylet_bridge may not import bench"),
+        ("raylet_bridge/page/src/main.ts", 'import "../../../bench/report/src/page.css";', "raylet_bridge may not import bench"),
+    ],
+)
+def test_a_planted_import_is_found(path, line, words):
+    sources = the_tree("*.ts")
+    sources[path] += line + "\n"
+    (found,) = imports_across(sources)
+    assert found.startswith(path) and words in found
 
 
 def test_every_folder_of_the_bridge_with_sources_is_a_room():

@@ -1,9 +1,11 @@
-// The node × node map on one canvas: pointer, keyboard, zoom. heatmap_paint.ts draws it.
+// The node × node map on one canvas: pointer, keyboard, zoom. base/web/heatmap_paint.ts draws it.
 
 import { tellCell, type Board } from "./board.ts";
 import { button, make, setText } from "base/web/dom.ts";
-import { makePixels, margins, needsPatternPixels, paint, type Frame } from "./heatmap_paint.ts";
+import { cellAt, moved, placeCursor } from "base/web/heatmap_cursor.ts";
+import { makePixels, margins, NAMES_FROM, needsPatternPixels, paint, type Cells, type Frame } from "base/web/heatmap_paint.ts";
 import { Inks } from "base/web/patterns.ts";
+import { boardCells } from "./board_cells.ts";
 
 const LARGEST_FIT = 130;
 const LARGEST_ZOOM = 96; // pixels of a cell
@@ -25,6 +27,7 @@ export class HeatMap {
   readonly #spoken = make("output", { class: "spoken" });
   readonly #stage = make("div", { class: "stage" });
   #board: Board | null = null;
+  #cells: Cells | null = null; // of the board, in the inks
   #pixels: OffscreenCanvas | null = null;
   #patterned = false;
   #inks: Inks | null = null;
@@ -54,13 +57,13 @@ export class HeatMap {
   /** A new theme has new colours. */
   repaint(): void {
     this.#inks = null;
-    this.#pixels = null;
+    this.#cells = null;
     this.#draw();
   }
 
   show(board: Board, src: number, dst: number): void {
     this.#board = board;
-    this.#pixels = null;
+    this.#cells = null;
     this.#place = new Uint32Array(board.order.length);
     board.order.forEach((node, place) => (this.#place[node] = place));
     this.#selected = src >= 0 && dst >= 0 ? [this.#place[src]!, this.#place[dst]!] : null;
@@ -85,49 +88,39 @@ export class HeatMap {
     const width = this.element.clientWidth;
     if (board === null || width === 0) return;
     const n = Math.max(1, board.order.length);
+    this.#inks ??= new Inks();
+    if (this.#cells === null) {
+      this.#cells = boardCells(board, this.#inks);
+      this.#pixels = null;
+    }
+    const { names } = this.#cells;
     // Names take room from the cells, and cells decide whether there are names.
-    let room = margins(board, 0);
+    let room = margins(names, 0);
     let fit = 1;
     const highest = Math.max(300, window.innerHeight - 270);
     for (const guess of [99, 0]) {
-      room = margins(board, guess);
+      room = margins(names, guess);
       fit = Math.max(1, Math.min(LARGEST_FIT, Math.floor(Math.min(width - room.left - 14, highest - room.top) / n)));
-      if (guess === 0 || fit >= 11) break;
+      if (guess === 0 || fit >= NAMES_FROM) break;
     }
-    if (fit >= 11) room = margins(board, fit);
+    if (fit >= NAMES_FROM) room = margins(names, fit);
     this.#fit = fit;
     const cell = Math.max(fit, Math.min(LARGEST_ZOOM, fit * this.#zoom));
-    if (fit < 11 && cell >= 11) room = margins(board, cell);
+    if (fit < NAMES_FROM && cell >= NAMES_FROM) room = margins(names, cell);
     const whole = fit * n;
     const side = Math.min(whole, Math.max(120, width - room.left - 14));
     const most = Math.max(0, n - side / cell);
     const { firstRow, firstColumn } = this.#frame;
     this.#frame = { ...room, side, cell, firstRow: Math.min(most, firstRow), firstColumn: Math.min(most, firstColumn) };
-    this.#inks ??= new Inks();
     if (this.#pixels === null || this.#patterned !== needsPatternPixels(cell)) {
       this.#patterned = needsPatternPixels(cell);
-      this.#pixels = makePixels(board, this.#inks, this.#patterned);
+      this.#pixels = makePixels(this.#cells, this.#patterned);
     }
     // The last column's leaning name may reach beyond its cell.
-    paint(this.#canvas, Math.min(width, room.left + side + 90), room.top + side + 4, board, this.#inks, this.#pixels, this.#frame);
+    paint(this.#canvas, Math.min(width, room.left + side + 90), room.top + side + 4, this.#cells, this.#inks, this.#pixels, this.#frame);
     this.#canvas.dataset.drawn = `${room.left} ${room.top} ${cell}`;
     if (performance.getEntriesByName("netsense-first-map").length === 0) performance.mark("netsense-first-map");
-    this.#placeCursor();
-  }
-
-  #placeCursor(): void {
-    const at = this.#selected;
-    const { left, top, side, cell, firstRow, firstColumn } = this.#frame;
-    this.#cursor.hidden = at === null;
-    if (at === null) return;
-    const grown = Math.max(cell, 8);
-    const shift = (grown - cell) / 2 + 2;
-    const x = (at[1] - firstColumn) * cell;
-    const y = (at[0] - firstRow) * cell;
-    this.#cursor.hidden = x + cell < 0 || y + cell < 0 || x > side || y > side;
-    this.#cursor.style.left = `${left + x - shift}px`;
-    this.#cursor.style.top = `${top + y - shift}px`;
-    this.#cursor.style.width = this.#cursor.style.height = `${grown + 4}px`;
+    placeCursor(this.#cursor, this.#selected, this.#frame);
   }
 
   #tell(): void {
@@ -138,14 +131,7 @@ export class HeatMap {
   }
 
   #cellAt(event: MouseEvent): [number, number] | null {
-    const { left, top, side, cell, firstRow, firstColumn } = this.#frame;
-    const n = this.#board?.order.length ?? 0;
-    const x = event.offsetX - left;
-    const y = event.offsetY - top;
-    if (x < 0 || y < 0 || x >= side || y >= side) return null;
-    const row = Math.floor(firstRow + y / cell);
-    const column = Math.floor(firstColumn + x / cell);
-    return row < n && column < n ? [row, column] : null;
+    return cellAt(event, this.#frame, this.#board?.order.length ?? 0);
   }
 
   #choose(row: number, column: number): void {
@@ -156,7 +142,7 @@ export class HeatMap {
     this.#frame.firstRow = seen(row, firstRow);
     this.#frame.firstColumn = seen(column, firstColumn);
     if (this.#frame.firstRow !== firstRow || this.#frame.firstColumn !== firstColumn) this.#draw();
-    this.#placeCursor();
+    placeCursor(this.#cursor, this.#selected, this.#frame);
     this.#tell();
     setText(this.#spoken, this.told.textContent ?? "");
     const { order } = this.#board!;
@@ -240,21 +226,9 @@ export class HeatMap {
   #key(event: KeyboardEvent): void {
     const board = this.#board;
     if (board === null || event.ctrlKey || event.altKey || event.metaKey) return;
-    const n = board.order.length;
     const at = this.#selected;
-    const steps: Record<string, [number, number]> = {
-      ArrowUp: [-1, 0],
-      ArrowDown: [1, 0],
-      ArrowLeft: [0, -1],
-      ArrowRight: [0, 1],
-      PageUp: [-10, 0],
-      PageDown: [10, 0],
-      Home: [-n, -n],
-      End: [n, n],
-    };
-    const step = steps[event.key];
-    const clamp = (x: number) => Math.max(0, Math.min(n - 1, x));
-    if (step) at === null ? this.#choose(0, 0) : this.#choose(clamp(at[0] + step[0]), clamp(at[1] + step[1]));
+    const next = moved(event.key, at, board.order.length);
+    if (next !== null) this.#choose(...next);
     else if (event.key === "Enter" && at !== null) this.events.open(board.order[at[0]]!, board.order[at[1]]!);
     else if (event.key === "+" || event.key === "=") this.#zoomBy(2);
     else if (event.key === "-") this.#zoomBy(0.5);

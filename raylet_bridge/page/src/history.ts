@@ -1,6 +1,6 @@
 // The last hour of an edge, both ways: round trips and bandwidth, with gaps where nothing is known and bands where it was not OK.
 
-import uPlot from "uplot";
+import { axisLook, seriesColour, uPlot } from "base/web/chart.ts";
 import { cssColour, make } from "base/web/dom.ts";
 import { clock, isNumber, rate, time } from "base/web/format.ts";
 import { isOk, lookOf } from "./states.ts";
@@ -129,10 +129,9 @@ export class HistoryCharts {
   }
 
   #plot(chart: Chart, names: string[], data: uPlot.AlignedData): uPlot {
-    const axis = { stroke: () => cssColour("quiet"), grid: { stroke: () => cssColour("line"), width: 1 }, ticks: { stroke: () => cssColour("line") } };
     const line = (name: string, i: number): uPlot.Series => ({
       label: name,
-      stroke: () => cssColour(i === 0 ? "series-1" : "series-2"),
+      stroke: () => seriesColour(i + 1),
       width: 1.5,
       dash: i === 0 ? [] : [6, 3],
       spanGaps: false,
@@ -147,8 +146,8 @@ export class HistoryCharts {
         height: HEIGHT,
         scales: { y: { range: (_, low, high) => (low === null ? [0, 1] : [0, high * 1.1 || 1]) } },
         axes: [
-          { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => atSecond(tick).slice(0, step < 60 ? 8 : 5)) },
-          { ...axis, size: 76, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : chart.show(tick))) },
+          { ...axisLook, values: (_, ticks, __, ___, step) => ticks.map((tick) => atSecond(tick).slice(0, step < 60 ? 8 : 5)) },
+          { ...axisLook, size: 76, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : chart.show(tick))) },
         ],
         series: [{ value: "{HH}:{mm}:{ss}" }, ...names.map(line)],
         hooks: { drawClear: [(plot) => drawBands(plot, this.#bands)] },

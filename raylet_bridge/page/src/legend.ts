@@ -4,33 +4,14 @@ import type { Board } from "./board.ts";
 import { make } from "base/web/dom.ts";
 import { count } from "base/web/format.ts";
 import { Inks, swatch } from "base/web/patterns.ts";
-import { viridis } from "base/web/scale.ts";
+import { scaleBar } from "base/web/scale_bar.ts";
 import { isOk, lookOf, NO_FIGURE, type StateLook } from "./states.ts";
-
-const WIDTH = 260;
-const HEIGHT = 14;
-
-function bar(): HTMLCanvasElement {
-  const canvas = make("canvas", { class: "bar", width: WIDTH, height: HEIGHT });
-  const context = canvas.getContext("2d")!;
-  for (let x = 0; x < WIDTH; ++x) {
-    context.fillStyle = `rgb(${viridis(x / (WIDTH - 1)).join(",")})`;
-    context.fillRect(x, 0, 1, HEIGHT);
-  }
-  return canvas;
-}
 
 function scalePart(board: Board): HTMLElement {
   const { scale, metric } = board;
   if (scale === null) return make("div", { class: "quiet" }, metric.column === null ? "" : `${metric.label}: no edge has this figure.`);
-  const marks = [0, 0.5, 1].map((place) => make("span", {}, metric.show(Number(scale.at(place).toPrecision(3)))));
-  return make(
-    "div",
-    { class: "scale" },
-    make("div", { class: "ends" }, make("span", {}, "better"), make("b", {}, metric.label), make("span", {}, "worse")),
-    bar(),
-    make("div", { class: "ends" }, ...marks),
-  );
+  const marks = [0, 0.5, 1].map((place) => metric.show(Number(scale.at(place).toPrecision(3))));
+  return scaleBar(metric.label, marks);
 }
 
 /** Rebuilt with every board: a dozen elements. */

@@ -1,5 +1,6 @@
 // Puts the page together: one view, one matrix, the parts that show them.
 
+import "base/web/theme.css";
 import "./page.css";
 import { ApiError, getMatrix, token } from "./api.ts";
 import { BoardMaker, type Board } from "./board.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { freshness } from "../src/heatmap_paint.ts";
+import { freshness } from "../src/board_cells.ts";
 import { countsInWords, decodeMatrix, NO_EDGE, SLOW_BANDWIDTH, worstLayer } from "../src/matrix.ts";
 import { METRICS, metricOf, worstMetric } from "../src/metrics.ts";
 import { filterCells, groupReasons } from "../src/reasons.ts";

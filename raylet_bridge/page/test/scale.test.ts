@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, rate, time } from "base/web/format.ts";
-import { faded, inkOn, makeScale, packed, PALETTE, round125, viridis } from "base/web/scale.ts";
-import { formatView, parseView } from "../src/view.ts";
 import { bands, joined, type History } from "../src/history.ts";
+import { makeScale, round125 } from "../src/round_scale.ts";
+import { formatView, parseView } from "../src/view.ts";
 
 test("round numbers on both sides", () => {
   assert.deepEqual(
@@ -23,15 +22,6 @@ test("brighter is worse, whichever end is worse", () => {
   assert.ok(narrow.place(100) > 0.9 && narrow.place(14000) < 0.2);
   assert.equal(slow.at(0), slow.best);
   assert.ok(Math.abs(slow.place(slow.at(0.3)) - 0.3) < 1e-9);
-  assert.deepEqual(
-    [viridis(0), viridis(1), viridis(7)],
-    [
-      [68, 1, 84],
-      [253, 231, 37],
-      [253, 231, 37],
-    ],
-  );
-  assert.deepEqual([inkOn(PALETTE[0]!), inkOn(PALETTE.at(-1)!)], ["#fff", "#000"]);
 });
 
 test("a scale makes no picture of noise, takes odd values, and knows when there is none", () => {
@@ -41,15 +31,6 @@ test("a scale makes no picture of noise, takes odd values, and knows when there 
   assert.equal(makeScale(Infinity, -Infinity, false, true), null);
   const share = makeScale(2, 98, true, false)!;
   assert.deepEqual([share.best, share.worst, share.place(25)], [100, 0, 0.75]);
-});
-
-test("figures in words", () => {
-  assert.deepEqual([time(0.0862), time(1.5), time(2500), time(0), time(NaN), time(null)], ["86.2 µs", "1.5 ms", "2.5 s", "0 ms", "not known", "not known"]);
-  assert.deepEqual([rate(13916), rate(200), rate(null)], ["13.92 Gb/s", "200 Mb/s", "not known"]);
-  assert.deepEqual(
-    [age(312), age(4100), age(59_999), age(192_000), age(7_500_000), age(90_000_000)],
-    ["312 ms", "4.1 s", "1 min", "3 min 12 s", "2 h 5 min", "1 d 1 h"],
-  );
 });
 
 test("a view comes back from its address", () => {
@@ -87,11 +68,4 @@ test("an hour has gaps where nothing is known, and bands where it was not OK", (
     { from: 3, to: 4, state: "STALE" },
   ]);
   assert.deepEqual(bands(null), []);
-});
-
-test("what fades goes towards grey, and stays opaque", () => {
-  const yellow = packed(253, 231, 37);
-  assert.equal(faded(yellow, 1), yellow);
-  assert.equal(faded(yellow, 0), packed(128, 128, 128));
-  assert.equal(faded(yellow, 0.5), packed(191, 180, 83));
 });
