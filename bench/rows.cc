@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "base/host_port.h"
-#include "base/socket.h"
 #include "bench/result_file.h"
 #include "proto/enum_names.h"
 

@@ -6,7 +6,6 @@
 
 #include "base/host_port.h"
 #include "base/process.h"
-#include "base/socket.h"
 #include "base/token.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"

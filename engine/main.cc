@@ -10,7 +10,6 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"
-#include "base/socket.h"
 #include "base/token.h"
 #include "engine/control_server.h"
 #include "engine/engine.h"

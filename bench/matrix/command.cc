@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/flag_checks.h"
 #include "base/host_port.h"
-#include "base/socket.h"
 #include "base/token.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/run.h"

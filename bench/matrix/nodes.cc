@@ -18,7 +18,6 @@
 #include "base/host_port.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
-#include "base/socket.h"
 #include "engine/expectation.h"
 #include "proto/enum_names.h"
 

@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/host_port.h"
-#include "base/socket.h"
 #include "engine/inventory/sysfs_reader.h"
 
 namespace netsense::inventory {
