@@ -4,9 +4,9 @@
 #include <optional>
 #include <thread>
 
-#include "absl/strings/str_cat.h"
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "transports/door_session.h"
 #include "transports/stream_meter.h"
 #include "transports/stream_receiver.h"
 
@@ -69,46 +69,20 @@ absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce
   return receiver.Finish();
 }
 
-class FrameSession final : public Session {
+class FrameSession final : public DoorSession {
  public:
   FrameSession(DoorConnection connection, std::unique_ptr<FrameCarrier> carrier)
-      : grant_(std::move(connection.grant)),
-        max_stream_bytes_(connection.request.max_stream_bytes()),
-        door_(std::move(connection.fd)),
+      : DoorSession(connection, {carrier->max_ping_payload(), carrier->max_chunk()}),
+        fd_(std::move(connection.fd)),
         carrier_(std::move(carrier)) {}
 
-  absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (spec.payload_bytes > carrier_->max_ping_payload())
-      return absl::InvalidArgumentError(
-          absl::StrCat("pings carry at most ", carrier_->max_ping_payload(), " bytes here"));
-    if (broken_) return absl::UnavailableError("the session is over");
-    ShutdownOnStop guard(stop, door_.get());
-    auto sample = RunPing(spec, deadline, stop);
-    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) Break();
-    return sample;
-  }
-
-  absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, carrier_->max_chunk()); !status.ok()) return status;
-    if (broken_) return absl::UnavailableError("the session is over");
-    ShutdownOnStop guard(stop, door_.get());
-    auto sample = RunStream(spec, deadline, stop);
-    if (!sample.ok()) Break();
-    return sample;
-  }
-
-  const v1::SessionReply::Grant& peer() const override { return grant_; }
   SessionDetails details() const override { return carrier_->details(); }
 
  private:
-  void Break() {
-    broken_ = true;
-    ResetOnClose(door_.get());  // nobody waits for what is still in its buffer
-  }
-
-  absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+  absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline,
+                                    const std::stop_token& stop) override {
     if (stop.stop_requested()) return absl::CancelledError("stopped");  // the echo may come before anybody would wait
-    EncodePing(grant_.session_nonce(), ++sequence_, spec.payload_bytes, &message_);
+    EncodePing(nonce(), ++sequence_, spec.payload_bytes, &message_);
     if (auto status = carrier_->Prepare(message_, deadline, stop); !status.ok()) return status;
 
     MonotonicTime sent_at = MonotonicNow();
@@ -128,17 +102,17 @@ class FrameSession final : public Session {
     return sample;
   }
 
-  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline,
+                                         const std::stop_token& stop) override {
     if (stop.stop_requested()) return absl::CancelledError("stopped");
-    const uint64_t nonce = grant_.session_nonce();
     const bool from_peer = spec.direction == Direction::kFromPeer;
-    if (from_peer && carrier_->pulls()) return carrier_->Pull(spec, max_stream_bytes_, deadline, stop);
-    auto status = SendMessage(*carrier_, FrameKind::kStreamOrder, nonce, ++sequence_, OrderOf(spec), deadline, stop);
+    if (from_peer && carrier_->pulls()) return carrier_->Pull(spec, max_stream_bytes(), deadline, stop);
+    auto status = SendMessage(*carrier_, FrameKind::kStreamOrder, nonce(), ++sequence_, OrderOf(spec), deadline, stop);
     if (!status.ok()) return status;
-    if (from_peer) return ReceiveStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop);
+    if (from_peer) return ReceiveStream(*carrier_, nonce(), spec, max_stream_bytes(), deadline, stop);
     std::optional<StreamSample::Sent> ours;
     if (!carrier_->pulls()) {
-      auto sent = SendStream(*carrier_, nonce, spec, max_stream_bytes_, deadline, stop);
+      auto sent = SendStream(*carrier_, nonce(), spec, max_stream_bytes(), deadline, stop);
       if (!sent.ok()) return sent.status();
       ours = *sent;
     } else if (spec.moved != nullptr) {
@@ -152,14 +126,11 @@ class FrameSession final : public Session {
     return ReadReport(frame->header, frame->payload, ours);
   }
 
-  const v1::SessionReply::Grant grant_;
-  const uint64_t max_stream_bytes_;
-  const UniqueFd door_;
+  const UniqueFd fd_;
   const std::unique_ptr<FrameCarrier> carrier_;
   std::vector<uint8_t> message_;
   uint64_t sequence_ = 0;
   RetransmitCount retransmits_;
-  bool broken_ = false;
 };
 
 class FrameResponder {

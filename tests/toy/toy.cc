@@ -28,7 +28,11 @@ class ToyCarrier final : public FrameCarrier {
     stop_ = stop;
     return absl::OkStatus();
   }
-  absl::Status Post() override { return WriteAll(fd_, outgoing_, deadline_, stop_); }
+  absl::Status Post() override {
+    auto status = WriteAll(fd_, outgoing_, deadline_, stop_);
+    // Half of a frame may have left, and the session with it.
+    return absl::IsDeadlineExceeded(status) ? absl::UnavailableError("the peer does not read") : status;
+  }
 
   absl::StatusOr<Incoming> Receive(MonotonicTime deadline, const std::stop_token& stop) override {
     while (true) {

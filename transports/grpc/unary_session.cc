@@ -9,53 +9,29 @@
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
 #include "netsense/probe.grpc.pb.h"
+#include "transports/door_session.h"
 #include "transports/grpc/prober_stream.h"
 #include "transports/stream_meter.h"
 
 namespace netsense::grpc_backend {
 namespace {
 
-class UnarySession final : public Session {
+class UnarySession final : public DoorSession {
  public:
   // `life_line`: its end is the session's end.
   UnarySession(DoorConnection connection, std::unique_ptr<ProberStream> life_line)
-      : grant_(std::move(connection.grant)),
-        max_stream_bytes_(connection.request.max_stream_bytes()),
-        door_(std::move(connection.fd)),
+      : DoorSession(connection, {kMaxPingPayload, kMaxChunkBytes}),
+        fd_(std::move(connection.fd)),
         life_line_(std::move(life_line)),
         stub_(v1::NetworkProbe::NewStub(life_line_->channel())) {}
 
-  absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (spec.payload_bytes > kMaxPingPayload)
-      return absl::InvalidArgumentError(absl::StrCat("pings carry at most ", kMaxPingPayload, " bytes here"));
-    if (broken_) return absl::UnavailableError("the session is over");
-    ShutdownOnStop guard(stop, door_.get());
-    auto sample = RunPing(spec, deadline, stop);
-    if (!sample.ok() && !absl::IsDeadlineExceeded(sample.status())) Break();
-    return sample;
-  }
-
-  absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, kMaxChunkBytes); !status.ok()) return status;
-    if (broken_) return absl::UnavailableError("the session is over");
-    ShutdownOnStop guard(stop, door_.get());
-    auto sample = RunStream(spec, deadline, stop);
-    if (!sample.ok()) Break();
-    return sample;
-  }
-
-  const v1::SessionReply::Grant& peer() const override { return grant_; }
   SessionDetails details() const override { return {.mode = kUnary, .device = ""}; }
 
  private:
-  void Break() {
-    broken_ = true;
-    ResetOnClose(door_.get());  // nobody waits for what is still in its buffer
-  }
-
-  absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+  absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline,
+                                    const std::stop_token& stop) override {
     v1::NetPingRequest request;
-    request.set_nonce(grant_.session_nonce());
+    request.set_nonce(nonce());
     request.set_sequence(++sequence_);
     request.set_payload(std::string(spec.payload_bytes, static_cast<char>(sequence_ & 0xff)));
     v1::NetPingReply reply;
@@ -72,18 +48,19 @@ class UnarySession final : public Session {
     sample.rtt = received_at - sent_at;
     const PongValue pong = UnpackPong(reply.value());
     sample.responder_hold = pong.hold;
-    sample.retransmits = retransmits_.SinceLast(Retransmits(door_.get()), pong.retransmits);
+    sample.retransmits = retransmits_.SinceLast(Retransmits(door()), pong.retransmits);
     return sample;
   }
 
   // The prober counts what it receives, the responder tells what it received so far with each reply.
-  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
+  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline,
+                                         const std::stop_token& stop) override {
     const bool to_peer = spec.direction == Direction::kToPeer;
-    SendBounds bounds = BoundsOf(spec, max_stream_bytes_, deadline);
+    SendBounds bounds = BoundsOf(spec, max_stream_bytes(), deadline);
     StreamMeter meter(spec.window, spec.bytes, spec.moved);
     SendMeter sent;
     v1::NetBandwidthProbeRequest request;
-    request.set_nonce(grant_.session_nonce());
+    request.set_nonce(nonce());
     request.set_window_ns(static_cast<uint64_t>(spec.window.count()));
     request.set_first(true);
     v1::NetBandwidthProbeReply reply;
@@ -133,14 +110,11 @@ class UnarySession final : public Session {
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
   }
 
-  const v1::SessionReply::Grant grant_;
-  const uint64_t max_stream_bytes_;
-  const UniqueFd door_;  // the connection once more: shutting it down ends every call
+  const UniqueFd fd_;  // the connection once more: shutting it down ends every call
   const std::unique_ptr<ProberStream> life_line_;
   const std::unique_ptr<v1::NetworkProbe::Stub> stub_;
   uint64_t sequence_ = 0;
   RetransmitCount retransmits_;
-  bool broken_ = false;
 };
 
 }  // namespace

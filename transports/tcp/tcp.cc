@@ -1,9 +1,9 @@
 #include <cstring>
 
-#include "absl/strings/str_cat.h"
 #include "base/handshake/broken_protocol.h"
 #include "base/process.h"
 #include "base/socket.h"
+#include "transports/door_session.h"
 #include "transports/stream_meter.h"
 #include "transports/stream_receiver.h"
 #include "transports/tcp/channel.h"
@@ -17,46 +17,35 @@ namespace {
 constexpr char kMode[] = "stream";
 constexpr int64_t kLongestWakeUp = 10'000'000'000;
 
-class TcpSession final : public Session {
+class TcpSession final : public DoorSession {
  public:
   explicit TcpSession(DoorConnection connection)
-      : grant_(std::move(connection.grant)),
-        max_stream_bytes_(connection.request.max_stream_bytes()),
-        channel_(std::move(connection.fd), grant_.session_nonce(), connection.request.wait_mode()) {}
+      : DoorSession(connection, {kMaxPingPayload, kMaxMessage}),
+        channel_(std::move(connection.fd), nonce(), connection.request.wait_mode()) {}
 
-  absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (spec.payload_bytes > kMaxPingPayload)
-      return absl::InvalidArgumentError(absl::StrCat("tcp pings carry at most ", kMaxPingPayload, " bytes"));
-    if (broken_) return absl::UnavailableError("the session is over");
-    EncodePing(channel_.nonce(), ++sequence_, spec.payload_bytes, &message_);
-    ShutdownOnStop guard(stop, channel_.fd());
+  SessionDetails details() const override { return {.mode = kMode, .device = ""}; }
+
+ private:
+  absl::StatusOr<RttSample> RunPing(const PingSpec& spec, MonotonicTime deadline,
+                                    const std::stop_token& stop) override {
+    EncodePing(nonce(), ++sequence_, spec.payload_bytes, &message_);
     channel_.SetTimeout(deadline);
 
     MonotonicTime sent_at = MonotonicNow();
-    if (auto status = channel_.SendStamped(message_, stop); !status.ok()) return Broken(status);
+    if (auto status = channel_.SendStamped(message_, stop); !status.ok()) {
+      Break();  // at the deadline, too: half of a frame may have left
+      return status;
+    }
     Channel::Frame frame;
     auto status = AwaitEcho(message_, deadline, [&]() -> absl::StatusOr<FrameView> {
       auto received = channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame);
       if (!received.ok()) return received;
       return FrameView{frame.header, frame.payload};
     });
-    if (status.ok()) return SampleOf(frame, sent_at);
-    return absl::IsDeadlineExceeded(status) ? status : Broken(status);
+    if (!status.ok()) return status;
+    return SampleOf(frame, sent_at);
   }
 
-  absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, kMaxMessage); !status.ok()) return status;
-    if (broken_) return absl::UnavailableError("the session is over");
-    ShutdownOnStop guard(stop, channel_.fd());
-    auto sample = RunStream(spec, deadline, stop);
-    if (!sample.ok()) return Broken(sample.status());
-    return sample;
-  }
-
-  const v1::SessionReply::Grant& peer() const override { return grant_; }
-  SessionDetails details() const override { return {.mode = kMode, .device = ""}; }
-
- private:
   RttSample SampleOf(const Channel::Frame& frame, MonotonicTime sent_at) {
     using std::chrono::nanoseconds;
     RttSample sample;
@@ -75,13 +64,15 @@ class TcpSession final : public Session {
     return sample;
   }
 
-  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
-    ComposeMessage(FrameKind::kStreamOrder, channel_.nonce(), ++sequence_, OrderOf(spec), &message_);
+  absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline,
+                                         const std::stop_token& stop) override {
+    ComposeMessage(FrameKind::kStreamOrder, nonce(), ++sequence_, OrderOf(spec), &message_);
     channel_.SetTimeout(deadline);
     if (auto status = channel_.Send(message_, stop); !status.ok()) return status;
-    if (spec.direction == Direction::kFromPeer) return ReceiveStream(channel_, spec, max_stream_bytes_, deadline, stop);
+    if (spec.direction == Direction::kFromPeer)
+      return ReceiveStream(channel_, spec, max_stream_bytes(), deadline, stop);
 
-    auto sent = SendStream(channel_, spec, max_stream_bytes_, deadline, stop);
+    auto sent = SendStream(channel_, spec, max_stream_bytes(), deadline, stop);
     if (!sent.ok()) return sent.status();
     Channel::Frame frame;
     channel_.SetTimeout(deadline);
@@ -92,19 +83,10 @@ class TcpSession final : public Session {
     return ReadReport(frame.header, frame.payload, *sent);
   }
 
-  absl::Status Broken(absl::Status status) {
-    broken_ = true;
-    ResetOnClose(channel_.fd());  // nobody waits for what is still in its buffer
-    return status;
-  }
-
-  const v1::SessionReply::Grant grant_;
-  const uint64_t max_stream_bytes_;
   Channel channel_;
   std::vector<uint8_t> message_;
   uint64_t sequence_ = 0;
   RetransmitCount retransmits_;
-  bool broken_ = false;
 };
 
 class TcpResponder {
