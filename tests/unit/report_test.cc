@@ -68,6 +68,7 @@ v1::PathResult GoodResult() {
   result.mutable_bandwidth()->set_samples(3);
   result.mutable_bandwidth()->set_ewma(9'412'300'000);
   result.mutable_bandwidth()->set_p50(9'420'100'000);
+  result.mutable_bandwidth()->set_best(9'423'700'000);
   result.mutable_bandwidth()->set_age_ms(4100);
   result.mutable_rtt_distribution()->set_count(900);
   result.mutable_rtt_distribution()->set_p999_ns(2'500'000);
@@ -98,6 +99,7 @@ TEST(Report, UnitsAreMillisecondsOfTheFullRoundTripAndDecimalMegabits) {
   EXPECT_DOUBLE_EQ(edge["jitter_ms"].get<double>(), 0.012);
   EXPECT_DOUBLE_EQ(edge["bw_mbps"].get<double>(), 9412.3);
   EXPECT_DOUBLE_EQ(edge["bw_p50_mbps"].get<double>(), 9420.1);
+  EXPECT_DOUBLE_EQ(edge["bw_best_mbps"].get<double>(), 9423.7);
   EXPECT_DOUBLE_EQ(edge["network_rtt_p50_ms"].get<double>(), 0.065);
   EXPECT_DOUBLE_EQ(edge["rtt_distribution_ms"]["p99_9"].get<double>(), 2.5);
   EXPECT_EQ(edge["rtt_distribution_ms"]["span_ms"], 600'000);
@@ -272,6 +274,34 @@ TEST(DoorRecord, SurvivesTheWayThereAndBack) {
   parsed->incarnation = "00000000000000fe";
   EXPECT_FALSE(SameDoor(*parsed, PeerDoor()));
   EXPECT_EQ(DoorPortName(PeerDoor()), "eth0");
+}
+
+// By them the plan knows which transports name their devices, and need RDMA.
+TEST(DoorRecord, SaysWhatDecidesAboutATransportsPaths) {
+  v1::EngineInfo info;
+  auto add = [&](const char* name, bool available, std::vector<std::string> capabilities) {
+    v1::TransportInfo* transport = info.add_transports();
+    transport->set_name(name);
+    transport->set_available(available);
+    for (const std::string& capability : capabilities) transport->add_capabilities(capability);
+  };
+  info.set_door_port(18590);
+  add("plain", true, {"ping", "busy_poll"});
+  add("fast", true, {"ping", kByDevice, "rdma", kNeedsRdma});
+  add("away", false, {kByDevice});
+  const DoorRecord made = MakeDoorRecord(kPeer, "10.0.0.2", info, 5);
+  const auto read = ParseDoorRecord(DumpJson(DoorToJson(made)), kPeer);
+  ASSERT_TRUE(read.ok()) << read.status();
+  for (const DoorRecord& door : {made, *read}) {
+    EXPECT_TRUE(Has(door, "fast", kByDevice) && Has(door, "fast", kNeedsRdma));
+    EXPECT_FALSE(Has(door, "plain", kByDevice) || Has(door, "plain", kNeedsRdma) || Has(door, "away", kByDevice));
+    EXPECT_EQ(door.capabilities.size(), 1u) << "what others need not know takes no room";
+  }
+  EXPECT_TRUE(SameDoor(made, *read));
+  Json old = DoorToJson(made);
+  old.erase("capabilities");  // as an earlier release wrote it
+  ASSERT_TRUE(ParseDoorRecord(old.dump(), kPeer).ok());
+  EXPECT_FALSE(SameDoor(made, *ParseDoorRecord(old.dump(), kPeer))) << "it is written anew";
 }
 
 TEST(DoorRecord, RefusesWhatLeadsNowhere) {

@@ -173,6 +173,20 @@ TEST_F(SchedulerTest, ANewPlanKeepsWhatItKnowsOfPathsThatStay) {
   EXPECT_EQ(peer.responder->counters().sessions_granted, sessions + 1) << "the path that stays kept its session";
 }
 
+TEST_F(SchedulerTest, APathWithOtherOptionsIsAnotherPath) {
+  AddGoodPath("same");
+  AddGoodPath("changed");
+  scheduler.Apply(plan);
+  for (const char* id : {"same", "changed"}) Await(id, [](const auto& r) { return r.pings_sent() >= 3; });
+  plan.set_plan_id("second");
+  (*plan.mutable_paths(1)->mutable_options()->mutable_values())["traffic-class"] = "184";
+  const uint64_t sessions = peer.responder->counters().sessions_granted;
+  scheduler.Apply(plan);
+  EXPECT_GE(Result("same").pings_sent(), 3u);
+  Await("changed", [](const auto& r) { return r.state() == v1::PATH_STATE_OK && r.pings_sent() >= 1; });
+  EXPECT_EQ(peer.responder->counters().sessions_granted, sessions + 1) << "its session was opened anew";
+}
+
 TEST_F(SchedulerTest, ComesBackAfterThePeerRestarts) {
   auto second_life = std::make_unique<LoopbackResponder>("secret");
   second_life->responder->SetNodeId("peer");
