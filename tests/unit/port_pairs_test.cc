@@ -84,6 +84,14 @@ TEST(PortPairs, WithoutAnAddressOnlyWhatGoesByDevice) {
   EXPECT_TRUE(SameRails(a, b, "verbs")[0].source_address.empty()) << "the kernel's routes lead to the door";
 }
 
+TEST(PortPairs, WhatNeedsRdmaGoesBetweenRdmaDevicesAlone) {
+  DoorRecord a = NodeWithRails(0, 1), b = NodeWithRails(1, 1);
+  b.ports[1].clear_rdma_device();
+  EXPECT_TRUE(SameRails(a, b, "verbs").empty());
+  ASSERT_EQ(SameRails(a, b, "ucx").size(), 1u);
+  EXPECT_EQ(SameRails(a, b, "ucx")[0].options.peer_device(), "rdma0") << "by its network device";
+}
+
 TEST(PortPairs, OtherFabricsAreNoPair) {
   DoorRecord a = NodeWithRails(0, 1), b = NodeWithRails(1, 1);
   b.ports[1].set_fabric(v1::FABRIC_KIND_INFINIBAND);
