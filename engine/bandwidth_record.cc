@@ -41,7 +41,7 @@ void BandwidthRecord::Measured(const StreamSample& sample, MonotonicTime now) {
   if (auto bps = sample.bps()) {
     window_.Add(*bps, now);
     recent_.push_back(*bps);
-    if (recent_.size() > kRecent) recent_.pop_front();
+    if (recent_.size() > kRecent) recent_.erase(recent_.begin());
     reason_.clear();
     return;
   }

@@ -2,9 +2,9 @@
 // the next probe's stream must be. Pure bookkeeping: time comes in as an argument.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -58,7 +58,7 @@ class BandwidthRecord {
   void ClearFigures();
 
   SampleWindow window_;
-  std::deque<double> recent_;          // the last kRecent samples
+  std::vector<double> recent_;         // the last kRecent samples; no room on a path without figures
   std::chrono::milliseconds round_{};  // 0 = no probes
   std::string reason_;                 // why the last probe gave no figure; empty when it did
   std::string failure_;                // of the last one that failed, while none has passed since

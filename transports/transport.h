@@ -192,7 +192,8 @@ class Transport {
   // Ok when this host can run it, else Unavailable with the exact reason ("no RDMA device"). A transport is never
   // silently absent.
   virtual absl::Status availability() const = 0;
-  // Turns a granted connection into the prober's end of a session.
+  // Turns a granted connection into the prober's end of a session. At both ends the request's options have passed
+  // CheckOptions.
   virtual absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                            std::stop_token stop) = 0;
   // The responder's end: serves the granted session until the prober leaves (Ok), breaks the rules, the limits end it
