@@ -66,8 +66,9 @@ class MatrixRun {
   bool FindSuspects(const std::stop_token& stop);
   // Returns why it could not be had, if that says nothing of the pair.
   absl::StatusOr<Look> LookAlone(Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop);
-  // The verdict is told of nodes that died meanwhile. False when stopped.
-  bool LookAgain(Verdict* verdict, Pair pair, const std::string& transport, Metric metric, const std::stop_token& stop);
+  // The search is told of nodes that died meanwhile. False when stopped.
+  bool LookAgain(BlameSearch* search, Pair pair, const std::string& transport, Metric metric,
+                 const std::stop_token& stop);
   void AddSuspects(const std::vector<Suspect>& suspects, const std::string& transport, Metric metric);
   std::string WhyNotJudged(bool interrupted) const;
   void AddRow(Json row);
@@ -280,22 +281,22 @@ absl::StatusOr<Look> MatrixRun::LookAlone(Pair pair, const std::string& transpor
 
 const char* MetricWords(Metric metric) { return metric == Metric::kRtt ? "round trip" : "bandwidth"; }
 
-bool MatrixRun::LookAgain(Verdict* verdict, Pair pair, const std::string& transport, Metric metric,
+bool MatrixRun::LookAgain(BlameSearch* search, Pair pair, const std::string& transport, Metric metric,
                           const std::stop_token& stop) {
   auto look = LookAlone(pair, transport, metric, stop);
   if (IsOver(stop)) return false;
   bool all_alive = true;
   for (int end : {pair.a, pair.b}) {
     if (nodes_[static_cast<size_t>(end)].alive) continue;
-    verdict->Forget(end);
+    search->Forget(end);
     all_alive = false;
   }
   if (!all_alive) return true;
   if (look.ok()) {
-    verdict->Add(pair, *look);
+    search->Add(pair, *look);
     return true;
   }
-  verdict->Drop(pair);
+  search->Drop(pair);
   not_clear_.push_back(fmt::format("{} - {} ({}, {}) could not be measured again: {}",
                                    nodes_[static_cast<size_t>(pair.a)].name, nodes_[static_cast<size_t>(pair.b)].name,
                                    transport, MetricWords(metric), std::string(look.status().message())));
@@ -328,14 +329,14 @@ bool MatrixRun::FindSuspects(const std::stop_token& stop) {
   for (const Node& node : nodes_) names.push_back(node.name);
   for (const std::string& transport : flags_.settings.transports) {
     for (Metric metric : {Metric::kBandwidth, Metric::kRtt}) {
-      Verdict verdict(metric, flags_.rules, names, LooksOf(rows_, nodes_, transport, metric));
-      while (auto pair = verdict.NextLook()) {
+      BlameSearch search(metric, flags_.rules, names, LooksOf(rows_, nodes_, transport, metric));
+      while (auto pair = search.NextLook()) {
         progress.Show(fmt::format("looking again: {} - {}", names[static_cast<size_t>(pair->a)],
                                   names[static_cast<size_t>(pair->b)]));
-        if (!LookAgain(&verdict, *pair, transport, metric, stop)) return false;
+        if (!LookAgain(&search, *pair, transport, metric, stop)) return false;
       }
-      AddSuspects(verdict.Suspects(), transport, metric);
-      for (const Pair& pair : verdict.NotJudged())
+      AddSuspects(search.Suspects(), transport, metric);
+      for (const Pair& pair : search.NotJudged())
         not_comparable_.push_back(fmt::format("the {} over {} of {} - {}", MetricWords(metric), transport,
                                               names[static_cast<size_t>(pair.a)], names[static_cast<size_t>(pair.b)]));
     }

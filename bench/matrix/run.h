@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "bench/matrix/blame_search.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/runner.h"
-#include "bench/matrix/verdict.h"
 #include "bench/measure_flags.h"
 
 namespace netsense::matrix {

@@ -42,15 +42,15 @@ struct Suspect {
   std::vector<std::string> evidence = {};
 };
 
-class Verdict {
+class BlameSearch {
  public:
   // `names` of all nodes, by index.
-  Verdict(Metric metric, SlowRules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks);
+  BlameSearch(Metric metric, SlowRules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks);
 
-  // The pair to be looked at next, alone; none when the verdict stands. Each is answered by Add(), Drop() or Forget().
-  std::optional<Pair> NextLook() const { return next_; }
+  // The pair to be looked at next, alone; none when the search is over. Each is answered by Add(), Drop() or Forget().
+  std::optional<Pair> NextLook() const { return conclusion_.next; }
   void Add(Pair pair, const Look& look);
-  // A pair that could not be looked at again, for a reason that says nothing of it, is no part of the verdict any more.
+  // A pair that could not be looked at again, for a reason that says nothing of it, is no part of the search any more.
   void Drop(Pair pair);
   // Nor is a node that has died.
   void Forget(int node);
@@ -67,34 +67,41 @@ class Verdict {
     Reference reference;
     bool comparable = false;   // were it bad, that would show
     bool falls_short = false;  // as its whole class does
-    bool bad_at_first = false;
-    // Bad in both looks; or at first, and there is no need to look again because one end was bad with enough others.
-    bool stays_bad = false;
   };
   struct Partner {
     int node = 0;
     Look look;
   };
+  // What follows from all looks so far.
+  struct Conclusion {
+    std::optional<Pair> next;
+    bool next_is_alone = false;  // or with a partner
+    // Bad in both looks; or at first, and there is no need to look again because one end was bad with enough others.
+    std::set<Pair> stay_bad;
+    std::vector<int> bad_of;     // by node: pairs that stay bad
+    std::vector<int> bad_alone;  // by node: looks alone that were bad, and that no bad node at the other end explains
+    std::set<int> in_question, bad_nodes;
+  };
+
+  Conclusion Conclude() const;
+  void CountBadAlone(Conclusion* conclusion) const;
+  std::optional<Pair> NextAlone(const Conclusion& conclusion) const;
+  void FindWhatStaysBad(Conclusion* conclusion) const;
+  std::set<int> FindNodesInQuestion(const Conclusion& conclusion) const;
+  std::optional<Pair> NextWithPartner(const std::set<int>& nodes, const Conclusion& conclusion) const;
+  // Bad with so many others that the rest needs no second look.
+  bool Condemned(int node, const Conclusion& conclusion) const;
+  std::vector<Pair> PairsInQuestion(const Conclusion& conclusion) const;
+  std::optional<int> GoodPartnerOf(int node, const Conclusion& conclusion) const;
 
   bool IsWorse(double value, double usual, double usual_p90_us) const;
   bool IsBad(const Known& known, const Look& look) const;
-  // Bad with so many others that the rest needs no second look.
-  bool Condemned(int node) const;
-  // After each look: what follows from all of them, and which one is next.
-  void Conclude();
-  void CountBadAlone();
-  std::optional<Pair> NextAlone();
-  void FindWhatStaysBad();
-  std::set<int> FindNodesInQuestion() const;
-  std::optional<Pair> NextWithPartner(const std::set<int>& nodes) const;
-  void Erase(const std::vector<Pair>& pairs);
-
-  std::vector<Pair> PairsInQuestion() const;
-  std::optional<int> GoodPartnerOf(int node) const;
+  bool StaysBad(Pair pair) const { return conclusion_.stay_bad.contains(pair); }
   std::optional<bool> BadWithPartner(int node) const;
   // All looks alone are alike: what its ends have with others then, when the first looks met a better moment.
   bool AsGoodAsWithPartners(Pair pair) const;
   const Known& At(Pair pair) const { return pairs_.at(pair); }
+  void Erase(const std::vector<Pair>& pairs);
 
   std::string Words(const Look& look) const;
   std::string FirstWords(const Known& known) const;
@@ -106,16 +113,10 @@ class Verdict {
   const SlowRules rules_;
   const std::vector<std::string> names_;
   std::map<Pair, Known> pairs_;
+  std::vector<int> pairs_of_;        // how many of them, by node
+  std::vector<Pair> bad_at_first_;   // of them, in order
   std::map<int, Partner> partners_;  // looks with a good partner, by the node in question
-
-  std::optional<Pair> next_;
-  bool next_is_alone_ = false;      // or with a partner
-  std::vector<Pair> bad_at_first_;  // in order; before asked_ all are looked at, or need not be
-  size_t asked_ = 0;
-  std::vector<Pair> bad_again_;
-  // By node: pairs, those that stay bad, and looks alone that were bad and that no bad node at the other end explains.
-  std::vector<int> pairs_of_, bad_of_, bad_alone_;
-  std::set<int> in_question_, bad_nodes_;
+  Conclusion conclusion_;            // anew after each look
 };
 
 }  // namespace netsense::matrix

@@ -1,4 +1,4 @@
-#include "bench/matrix/verdict.h"
+#include "bench/matrix/blame_search.h"
 
 #include <fmt/format.h>
 
@@ -23,8 +23,9 @@ int OtherEnd(const Pair& pair, int node) { return pair.a == node ? pair.b : pair
 
 }  // namespace
 
-Verdict::Verdict(Metric metric, SlowRules rules, std::vector<std::string> names, const std::vector<FirstLook>& looks)
-    : metric_(metric), rules_(rules), names_(std::move(names)), pairs_of_(names_.size()), bad_of_(names_.size()) {
+BlameSearch::BlameSearch(Metric metric, SlowRules rules, std::vector<std::string> names,
+                         const std::vector<FirstLook>& looks)
+    : metric_(metric), rules_(rules), names_(std::move(names)), pairs_of_(names_.size()) {
   const References references(metric, looks);
   std::map<std::string, size_t> short_pairs;
   std::set<std::string> reaching;  // classes of which at least one pair carries about what it could
@@ -47,70 +48,75 @@ Verdict::Verdict(Metric metric, SlowRules rules, std::vector<std::string> names,
     known.comparable = !known.reference.of_one_node || look.expected_gbps ||
                        (!others.of_one_node && look.look.value && !IsWorse(*value, others.value, others.p90_us));
     known.falls_short = short_pairs[look.link_class] >= kLeastToFallShort && !reaching.contains(look.link_class);
-    known.bad_at_first = IsBad(known, look.look);
     pairs_[look.pair] = std::move(known);
   }
   for (const auto& [pair, known] : pairs_) {
     for (int end : {pair.a, pair.b}) ++pairs_of_[static_cast<size_t>(end)];
-    if (known.bad_at_first) bad_at_first_.push_back(pair);
+    if (IsBad(known, known.first.look)) bad_at_first_.push_back(pair);
   }
-  Conclude();
+  conclusion_ = Conclude();
 }
 
-bool Verdict::IsWorse(double value, double usual, double usual_p90_us) const {
+bool BlameSearch::IsWorse(double value, double usual, double usual_p90_us) const {
   return metric_ == Metric::kBandwidth ? rules_.IsSlow(value, usual) : rules_.IsLate(value, usual, usual_p90_us);
 }
 
-bool Verdict::IsBad(const Known& known, const Look& look) const {
+bool BlameSearch::IsBad(const Known& known, const Look& look) const {
   if (!look.value) return !look.failure.empty();
   const double expected = known.falls_short ? 0 : known.first.expected_gbps.value_or(0);
   return IsWorse(*look.value, std::max(known.reference.value, expected), known.reference.p90_us);
 }
 
-std::vector<Pair> Verdict::NotJudged() const {
+std::vector<Pair> BlameSearch::NotJudged() const {
   std::vector<Pair> pairs;
   for (const auto& [pair, known] : pairs_) {
     const bool has_figure = known.alone ? known.alone->value.has_value() : known.first.look.value.has_value();
-    if (!known.stays_bad && (!known.comparable || !has_figure)) pairs.push_back(pair);
+    if (!StaysBad(pair) && (!known.comparable || !has_figure)) pairs.push_back(pair);
   }
   return pairs;
 }
 
-void Verdict::CountBadAlone() {
-  bad_alone_.assign(names_.size(), 0);
-  for (const Pair& pair : bad_again_)
+void BlameSearch::CountBadAlone(Conclusion* conclusion) const {
+  const std::set<int>& bad_nodes = conclusion->bad_nodes;
+  conclusion->bad_alone.assign(names_.size(), 0);
+  for (const Pair& pair : bad_at_first_) {
+    const Known& known = At(pair);
+    if (!known.alone || !IsBad(known, *known.alone)) continue;
     for (int end : {pair.a, pair.b})
-      if (bad_nodes_.contains(end) || !bad_nodes_.contains(OtherEnd(pair, end))) ++bad_alone_[static_cast<size_t>(end)];
-}
-
-bool Verdict::Condemned(int node) const {
-  const bool good_with_partner = !BadWithPartner(node).value_or(true);
-  return bad_alone_[static_cast<size_t>(node)] >= (good_with_partner ? kEnoughAllTheSame : kEnoughToCondemn);
-}
-
-std::optional<Pair> Verdict::NextAlone() {
-  for (; asked_ < bad_at_first_.size(); ++asked_) {
-    const Pair& pair = bad_at_first_[asked_];
-    if (!At(pair).alone && !Condemned(pair.a) && !Condemned(pair.b)) return pair;
+      if (bad_nodes.contains(end) || !bad_nodes.contains(OtherEnd(pair, end)))
+        ++conclusion->bad_alone[static_cast<size_t>(end)];
   }
+}
+
+bool BlameSearch::Condemned(int node, const Conclusion& conclusion) const {
+  const bool good_with_partner = !BadWithPartner(node).value_or(true);
+  return conclusion.bad_alone[static_cast<size_t>(node)] >= (good_with_partner ? kEnoughAllTheSame : kEnoughToCondemn);
+}
+
+std::optional<Pair> BlameSearch::NextAlone(const Conclusion& conclusion) const {
+  for (const Pair& pair : bad_at_first_)
+    if (!At(pair).alone && !Condemned(pair.a, conclusion) && !Condemned(pair.b, conclusion)) return pair;
   return {};
 }
 
-void Verdict::FindWhatStaysBad() {
-  bad_of_.assign(names_.size(), 0);
+void BlameSearch::FindWhatStaysBad(Conclusion* conclusion) const {
+  conclusion->stay_bad.clear();
+  conclusion->bad_of.assign(names_.size(), 0);
   for (const Pair& pair : bad_at_first_) {
-    Known& known = pairs_.at(pair);
-    known.stays_bad = known.alone ? IsBad(known, *known.alone) : Condemned(pair.a) || Condemned(pair.b);
-    if (!known.stays_bad) continue;
-    for (int end : {pair.a, pair.b}) ++bad_of_[static_cast<size_t>(end)];
+    const Known& known = At(pair);
+    const bool stays_bad =
+        known.alone ? IsBad(known, *known.alone) : Condemned(pair.a, *conclusion) || Condemned(pair.b, *conclusion);
+    if (!stays_bad) continue;
+    conclusion->stay_bad.insert(conclusion->stay_bad.end(), pair);
+    for (int end : {pair.a, pair.b}) ++conclusion->bad_of[static_cast<size_t>(end)];
   }
 }
 
 // The nodes that would explain most of what stays bad: each is bad with more than half of its partners, those left out
 // that an earlier one explains.
-std::set<int> Verdict::FindNodesInQuestion() const {
+std::set<int> BlameSearch::FindNodesInQuestion(const Conclusion& conclusion) const {
   std::set<int> found;
-  std::vector<int> all = pairs_of_, bad = bad_of_;
+  std::vector<int> all = pairs_of_, bad = conclusion.bad_of;
   while (true) {
     std::optional<size_t> worst;
     for (size_t i = 0; i < bad.size(); ++i)
@@ -118,27 +124,27 @@ std::set<int> Verdict::FindNodesInQuestion() const {
     if (!worst) return found;
     const int node = static_cast<int>(*worst);
     for (size_t i = 0; i < bad.size(); ++i) {
-      auto pair = pairs_.find(MakePair(node, static_cast<int>(i)));
-      if (pair == pairs_.end() || found.contains(static_cast<int>(i))) continue;
+      const Pair pair = MakePair(node, static_cast<int>(i));
+      if (!pairs_.contains(pair) || found.contains(static_cast<int>(i))) continue;
       --all[i];
-      if (pair->second.stays_bad) --bad[i];
+      if (conclusion.stay_bad.contains(pair)) --bad[i];
     }
     all[*worst] = bad[*worst] = 0;
     found.insert(node);
   }
 }
 
-std::optional<int> Verdict::GoodPartnerOf(int node) const {
+std::optional<int> BlameSearch::GoodPartnerOf(int node, const Conclusion& conclusion) const {
   std::optional<int> best;
   std::tuple<bool, int> best_rank;
   for (size_t i = 0; i < names_.size(); ++i) {
     const int partner = static_cast<int>(i);
-    auto found = pairs_.find(MakePair(node, partner));
-    if (found == pairs_.end()) continue;
-    const bool bad = found->second.stays_bad;
+    const Pair pair = MakePair(node, partner);
+    if (!pairs_.contains(pair)) continue;
+    const bool bad = conclusion.stay_bad.contains(pair);
     // One with whom it was good has shown that neither of them is to blame for all.
-    if (bad && (in_question_.contains(partner) || bad_of_[i] == pairs_of_[i])) continue;
-    std::tuple<bool, int> rank{bad, bad_of_[i]};
+    if (bad && (conclusion.in_question.contains(partner) || conclusion.bad_of[i] == pairs_of_[i])) continue;
+    std::tuple<bool, int> rank{bad, conclusion.bad_of[i]};
     if (!best || rank < best_rank) {
       best = partner;
       best_rank = rank;
@@ -147,13 +153,13 @@ std::optional<int> Verdict::GoodPartnerOf(int node) const {
   return best;
 }
 
-std::optional<bool> Verdict::BadWithPartner(int node) const {
+std::optional<bool> BlameSearch::BadWithPartner(int node) const {
   auto partner = partners_.find(node);
   if (partner == partners_.end()) return {};
   return IsBad(At(MakePair(node, partner->second.node)), partner->second.look);
 }
 
-bool Verdict::AsGoodAsWithPartners(Pair pair) const {
+bool BlameSearch::AsGoodAsWithPartners(Pair pair) const {
   const auto a = partners_.find(pair.a), b = partners_.find(pair.b);
   const std::optional<Look>& alone = At(pair).alone;
   if (a == partners_.end() || b == partners_.end() || !alone || !alone->value) return false;
@@ -162,89 +168,86 @@ bool Verdict::AsGoodAsWithPartners(Pair pair) const {
   return !IsWorse(*alone->value, metric_ == Metric::kRtt ? std::max(*x, *y) : std::min(*x, *y), 0);
 }
 
-std::vector<Pair> Verdict::PairsInQuestion() const {
+std::vector<Pair> BlameSearch::PairsInQuestion(const Conclusion& conclusion) const {
+  const std::set<int>& bad_nodes = conclusion.bad_nodes;
   std::vector<Pair> pairs;
-  for (const Pair& pair : bad_at_first_)
-    if (At(pair).stays_bad && !bad_nodes_.contains(pair.a) && !bad_nodes_.contains(pair.b)) pairs.push_back(pair);
+  for (const Pair& pair : conclusion.stay_bad)
+    if (!bad_nodes.contains(pair.a) && !bad_nodes.contains(pair.b)) pairs.push_back(pair);
   return pairs;
 }
 
-std::optional<Pair> Verdict::NextWithPartner(const std::set<int>& nodes) const {
+std::optional<Pair> BlameSearch::NextWithPartner(const std::set<int>& nodes, const Conclusion& conclusion) const {
   for (int node : nodes) {
     if (partners_.contains(node)) continue;
-    if (auto partner = GoodPartnerOf(node)) return MakePair(node, *partner);
+    if (auto partner = GoodPartnerOf(node, conclusion)) return MakePair(node, *partner);
   }
   return {};
 }
 
-void Verdict::Conclude() {
+BlameSearch::Conclusion BlameSearch::Conclude() const {
+  Conclusion found;
   while (true) {
-    CountBadAlone();
-    next_ = NextAlone();
-    next_is_alone_ = next_.has_value();
-    if (next_) return;
-    FindWhatStaysBad();
-    in_question_ = FindNodesInQuestion();
-    next_ = NextWithPartner(in_question_);
-    if (next_) return;
-    const size_t known = bad_nodes_.size();
-    for (int node : in_question_)
-      if (BadWithPartner(node).value_or(false)) bad_nodes_.insert(node);
-    if (bad_nodes_.size() == known) break;
+    CountBadAlone(&found);
+    found.next = NextAlone(found);
+    found.next_is_alone = found.next.has_value();
+    if (found.next) return found;
+    FindWhatStaysBad(&found);
+    found.in_question = FindNodesInQuestion(found);
+    found.next = NextWithPartner(found.in_question, found);
+    if (found.next) return found;
+    const size_t known = found.bad_nodes.size();
+    for (int node : found.in_question)
+      if (BadWithPartner(node).value_or(false)) found.bad_nodes.insert(node);
+    if (found.bad_nodes.size() == known) break;
     // Those that were condemned only for having met these need to be looked at themselves.
-    asked_ = 0;
   }
   std::set<int> ends;
-  for (const Pair& pair : PairsInQuestion()) ends.insert({pair.a, pair.b});
-  next_ = NextWithPartner(ends);
+  for (const Pair& pair : PairsInQuestion(found)) ends.insert({pair.a, pair.b});
+  found.next = NextWithPartner(ends, found);
+  return found;
 }
 
-void Verdict::Add(Pair pair, const Look& look) {
+void BlameSearch::Add(Pair pair, const Look& look) {
   auto found = pairs_.find(pair);
   if (found == pairs_.end()) return;
-  if (next_is_alone_ && next_ == pair) {
+  if (conclusion_.next_is_alone && conclusion_.next == pair) {
     found->second.alone = look;
-    if (IsBad(found->second, look)) bad_again_.push_back(pair);
   } else {
     // A look with a partner: for the end whose partner is the other one.
     for (int end : {pair.a, pair.b}) {
-      if (partners_.contains(end) || GoodPartnerOf(end) != OtherEnd(pair, end)) continue;
+      if (partners_.contains(end) || GoodPartnerOf(end, conclusion_) != OtherEnd(pair, end)) continue;
       partners_[end] = {OtherEnd(pair, end), look};
     }
-    asked_ = 0;
   }
-  Conclude();
+  conclusion_ = Conclude();
 }
 
-void Verdict::Erase(const std::vector<Pair>& pairs) {
+void BlameSearch::Erase(const std::vector<Pair>& pairs) {
   for (const Pair& pair : pairs) {
     if (pairs_.erase(pair) == 0) continue;
     for (int end : {pair.a, pair.b}) --pairs_of_[static_cast<size_t>(end)];
   }
   auto gone = [this](const Pair& pair) { return !pairs_.contains(pair); };
   std::erase_if(bad_at_first_, gone);
-  std::erase_if(bad_again_, gone);
   std::erase_if(partners_, [&](const auto& entry) { return gone(MakePair(entry.first, entry.second.node)); });
-  bad_nodes_.clear();
-  asked_ = 0;
-  Conclude();
+  conclusion_ = Conclude();
 }
 
-void Verdict::Drop(Pair pair) { Erase({pair}); }
+void BlameSearch::Drop(Pair pair) { Erase({pair}); }
 
-void Verdict::Forget(int node) {
+void BlameSearch::Forget(int node) {
   std::vector<Pair> pairs;
   for (const auto& [pair, known] : pairs_)
     if (Touches(pair, node)) pairs.push_back(pair);
   Erase(pairs);
 }
 
-std::string Verdict::Words(const Look& look) const {
+std::string BlameSearch::Words(const Look& look) const {
   if (!look.value) return look.failure;
   return fmt::format("{:.3g} {}", *look.value, metric_ == Metric::kRtt ? "us" : "Gb/s");
 }
 
-std::string Verdict::FirstWords(const Known& known) const {
+std::string BlameSearch::FirstWords(const Known& known) const {
   const Pair& pair = known.first.pair;
   std::string words = fmt::format("{} - {}: {}", names_[pair.a], names_[pair.b], Words(known.first.look));
   const Reference& usual = known.reference;
@@ -263,14 +266,14 @@ std::string Verdict::FirstWords(const Known& known) const {
   return words;
 }
 
-std::string Verdict::PartnerWords(int node) const {
+std::string BlameSearch::PartnerWords(int node) const {
   auto partner = partners_.find(node);
   if (partner == partners_.end()) return fmt::format("{}: there is no good partner to try it with", names_[node]);
   return fmt::format("{} with a good partner, {}: {} ({})", names_[node], names_[partner->second.node],
                      Words(partner->second.look), BadWithPartner(node).value() ? "bad" : "good");
 }
 
-Suspect Verdict::Blaming(Blame what, std::vector<int> nodes, const std::vector<Pair>& pairs) const {
+Suspect BlameSearch::Blaming(Blame what, std::vector<int> nodes, const std::vector<Pair>& pairs) const {
   Suspect suspect{.what = what, .nodes = std::move(nodes)};
   std::vector<double> values;
   for (const Pair& pair : pairs) {
@@ -287,7 +290,7 @@ Suspect Verdict::Blaming(Blame what, std::vector<int> nodes, const std::vector<P
   return suspect;
 }
 
-std::vector<Suspect> Verdict::ClassesThatFallShort() const {
+std::vector<Suspect> BlameSearch::ClassesThatFallShort() const {
   struct Class {
     std::set<int> ends;
     double best = 0, usual = 0;
@@ -316,7 +319,7 @@ std::vector<Suspect> Verdict::ClassesThatFallShort() const {
   return suspects;
 }
 
-std::vector<Suspect> Verdict::Suspects() const {
+std::vector<Suspect> BlameSearch::Suspects() const {
   std::vector<Suspect> suspects;
   std::set<int> blamed;
   auto blame_node = [&](int node) {
@@ -326,7 +329,7 @@ std::vector<Suspect> Verdict::Suspects() const {
     for (const auto& [pair, known] : pairs_) {
       if (!Touches(pair, node)) continue;
       ++all;
-      if (known.stays_bad) bad.push_back(pair);
+      if (StaysBad(pair)) bad.push_back(pair);
     }
     Suspect suspect = Blaming(Blame::kNode, {node}, bad);
     suspect.evidence.insert(suspect.evidence.begin(),
@@ -334,11 +337,11 @@ std::vector<Suspect> Verdict::Suspects() const {
     suspect.evidence.push_back(PartnerWords(node));
     suspects.push_back(std::move(suspect));
   };
-  for (int node : bad_nodes_) blame_node(node);
+  for (int node : conclusion_.bad_nodes) blame_node(node);
 
   // What no node explains so far: a link, one of its ends after all, or nobody knows.
   std::vector<Pair> unclear;
-  const std::vector<Pair> in_question = PairsInQuestion();
+  const std::vector<Pair> in_question = PairsInQuestion(conclusion_);
   for (const Pair& pair : in_question)
     for (int end : {pair.a, pair.b})
       if (BadWithPartner(end).value_or(false) && !BadWithPartner(OtherEnd(pair, end)).value_or(true)) blame_node(end);
