@@ -104,13 +104,6 @@ void Runner::Run(const std::vector<std::vector<Task>>& pairs, const std::stop_to
     threads.emplace_back([this, &tasks, &stop, &on_row] { RunTasks(tasks, stop, on_row); });
 }
 
-void Runner::RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row) {
-  for (const Task& task : tasks) {
-    if (stop.stop_requested() || Late() || !Alive(task.pair)) return;
-    RunTask(task, stop, on_row);
-  }
-}
-
 MeasureTarget Runner::TargetAt(const Node& node, const std::string& transport) const {
   MeasureTarget target;
   target.host = node.address;
@@ -177,95 +170,135 @@ auto Runner::UnlessDead(Pair pair, double planned_seconds, const std::stop_token
   return measure(given_up.get_token());
 }
 
-void Runner::RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row) {
-  const Node& a = nodes_[static_cast<size_t>(task.pair.a)];
-  const Node& b = nodes_[static_cast<size_t>(task.pair.b)];
-  auto tell = [&](const Node& from, const Node& to, nlohmann::json row) {
-    row["source"] = from.name;
-    row["target"] = to.name;
-    row["repeat"] = task.repeat;
-    std::lock_guard lock(mutex_);
-    on_row(std::move(row));
-  };
-  // Each way by the node that sends: when its peer dies, it lets go of its port as soon as it is told to.
-  struct Way {
-    const Node& from;
-    const Node& to;
-  };
-  std::vector<Way> ways;
-  if (task.stream_to_b) ways.push_back({a, b});
-  if (task.stream_to_a) ways.push_back({b, a});
+// One task, while it runs.
+class Runner::TaskRun {
+ public:
+  TaskRun(Runner* runner, const Task& task, const std::stop_token& stop, const OnRow& on_row)
+      : runner_(*runner),
+        settings_(runner->settings_),
+        task_(task),
+        stop_(stop),
+        on_row_(on_row),
+        a_(runner->nodes_[static_cast<size_t>(task.pair.a)]),
+        b_(runner->nodes_[static_cast<size_t>(task.pair.b)]) {}
 
-  // What is left of the task is not tried: it would only cost more timeouts.
-  auto failed = [&](const absl::Status& status) {
-    if (status.ok() || stop.stop_requested()) return !status.ok();
-    if (MayBeTheNetwork(status.code()) && !Late() && Alive(task.pair)) LookWhoIsDead(task.pair, stop);
-    return true;
-  };
-  auto is_told = [&] { return !stop.stop_requested() && Alive(task.pair); };
-  absl::Status runs = Runs(a, task.transport);
-  if (runs.ok()) runs = Runs(b, task.transport);
-  // Over a session of its own, and again while the port is busy.
-  auto order = [&](const Node& node, double planned_seconds, auto measure) {
-    using Result = decltype(measure(std::declval<OrderSession&>(), stop));
-    return WhenFree(In(deadlines::kMatrixPortBusy()), stop, [&]() -> Result {
-      if (!runs.ok()) return runs;
-      auto session = OrderSession::Open({node.address, node.port, {}, settings_.token}, In(settings_.timeout), stop);
-      if (!session.ok()) return session.status();
-      return UnlessDead(task.pair, planned_seconds, stop,
-                        [&](const std::stop_token& token) { return measure(*session, token); });
+  // What is left after a failure is not tried: it would only cost more timeouts.
+  void Run() {
+    if (task_.ping && !Ping()) return;
+    // Each way by the node that sends: when its peer dies, it lets go of its port as soon as it is told to.
+    if (task_.stream_to_b && !Stream(a_, b_)) return;
+    if (task_.stream_to_a) Stream(b_, a_);
+  }
+
+ private:
+  bool Ping();
+  bool Stream(const Node& from, const Node& to);
+
+  // Has a node measure, over a session of its own, and again while its port is busy.
+  template <typename Measure>
+  auto Order(const Node& node, double planned_seconds, Measure measure);
+  // Whether it is a failure; looks who is dead when that may be why.
+  bool Failed(const absl::Status& status);
+  bool IsTold() const { return !stop_.stop_requested() && runner_.Alive(task_.pair); }
+  void Tell(const Node& from, const Node& to, nlohmann::json row);
+  // A node gives up by itself, with its own reason: that is waited for.
+  MonotonicTime AnswerWithin(std::chrono::nanoseconds allowed) const {
+    return runner_.In(settings_.timeout + deadlines::kConnect() + allowed);
+  }
+
+  Runner& runner_;
+  const Settings& settings_;
+  const Task& task_;
+  const std::stop_token& stop_;
+  const OnRow& on_row_;
+  const Node& a_;
+  const Node& b_;
+};
+
+template <typename Measure>
+auto Runner::TaskRun::Order(const Node& node, double planned_seconds, Measure measure) {
+  using Result = decltype(measure(std::declval<OrderSession&>(), stop_));
+  absl::Status runs = Runs(a_, task_.transport);
+  if (runs.ok()) runs = Runs(b_, task_.transport);
+  return WhenFree(runner_.In(deadlines::kMatrixPortBusy()), stop_, [&]() -> Result {
+    if (!runs.ok()) return runs;
+    auto session =
+        OrderSession::Open({node.address, node.port, {}, settings_.token}, runner_.In(settings_.timeout), stop_);
+    if (!session.ok()) return session.status();
+    return runner_.UnlessDead(task_.pair, planned_seconds, stop_,
+                              [&](const std::stop_token& token) { return measure(*session, token); });
+  });
+}
+
+bool Runner::TaskRun::Failed(const absl::Status& status) {
+  if (status.ok()) return false;
+  if (!stop_.stop_requested() && MayBeTheNetwork(status.code()) && !runner_.Late() && runner_.Alive(task_.pair))
+    runner_.LookWhoIsDead(task_.pair, stop_);
+  return true;
+}
+
+void Runner::TaskRun::Tell(const Node& from, const Node& to, nlohmann::json row) {
+  row["source"] = from.name;
+  row["target"] = to.name;
+  row["repeat"] = task_.repeat;
+  std::lock_guard lock(runner_.mutex_);
+  on_row_(std::move(row));
+}
+
+bool Runner::TaskRun::Ping() {
+  // By name, whatever the order of the list: two runs can then be compared pair by pair.
+  const Node &pinger = a_.name <= b_.name ? a_ : b_, &pinged = a_.name <= b_.name ? b_ : a_;
+  PingRequest ping = runner_.PingTo(pinged, task_.transport);
+  bool late = false;
+  const auto pings = static_cast<double>(settings_.pings + settings_.warmup);
+  const auto allowed = Seconds(kSlowestPingSeconds * pings * TimeScale());
+  auto result = Order(pinger, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
+    auto figures = session.Ping(ping, AnswerWithin(allowed), token);
+    late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
+    return figures;
+  });
+  if (late && !runner_.Late() && IsTold()) {
+    ping.bounds = {.iterations = {}, .duration = kSlowPairTime};
+    ping.warmup = 1;
+    const auto most = kSlowPairTime + 2 * ping.timeout;  // with a ping that is lost at either end
+    result = Order(pinger, std::chrono::duration<double>(most).count(),
+                   [&](OrderSession& session, const std::stop_token& token) {
+                     return session.Ping(ping, AnswerWithin(most), token);
+                   });
+  }
+  if (Failed(result.status())) {
+    if (IsTold()) Tell(pinger, pinged, PingFailureRow(ping, result.status()));
+    return false;
+  }
+  Tell(pinger, pinged, PingRow(ping, *result));
+  return true;
+}
+
+bool Runner::TaskRun::Stream(const Node& from, const Node& to) {
+  const BandwidthRequest stream = runner_.StreamTo(to, task_.transport);
+  std::chrono::nanoseconds allowed = deadlines::kMatrixDrain() + Seconds(settings_.stream_seconds.value_or(0));
+  if (settings_.stream_bytes)
+    allowed = Seconds(static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9) * TimeScale());
+  auto measure = [&] {
+    return Order(from, StreamSeconds(settings_.load(), {}), [&](OrderSession& session, const std::stop_token& token) {
+      return session.Bandwidth(stream, AnswerWithin(allowed), token);
     });
   };
-  // A node gives up by itself, with its own reason: that is waited for.
-  const auto slack = settings_.timeout + deadlines::kConnect();
-
-  if (task.ping) {
-    // By name, whatever the order of the list: two runs can then be compared pair by pair.
-    const Node &pinger = a.name <= b.name ? a : b, &pinged = a.name <= b.name ? b : a;
-    PingRequest ping = PingTo(pinged, task.transport);
-    bool late = false;
-    const auto allowed =
-        Seconds(kSlowestPingSeconds * static_cast<double>(settings_.pings + settings_.warmup) * TimeScale());
-    auto result =
-        order(pinger, PingSeconds(settings_.load()), [&](OrderSession& session, const std::stop_token& token) {
-          auto figures = session.Ping(ping, In(slack + allowed), token);
-          late = absl::IsDeadlineExceeded(figures.status()) && session.broken();
-          return figures;
-        });
-    if (late && !Late() && is_told()) {
-      ping.bounds = {.iterations = {}, .duration = kSlowPairTime};
-      ping.warmup = 1;
-      const auto most = kSlowPairTime + 2 * ping.timeout;  // with a ping that is lost at either end
-      result = order(pinger, std::chrono::duration<double>(most).count(),
-                     [&](OrderSession& session, const std::stop_token& token) {
-                       return session.Ping(ping, In(slack + most), token);
-                     });
-    }
-    if (failed(result.status())) {
-      if (is_told()) tell(pinger, pinged, PingFailureRow(ping, result.status()));
-      return;
-    }
-    tell(pinger, pinged, PingRow(ping, *result));
+  auto result = measure();
+  // A host may have stood still for all of so short a stream, and nothing of it arrived: once more.
+  if (absl::IsDataLoss(result.status()) && !runner_.Late() && IsTold()) result = measure();
+  if (Failed(result.status())) {
+    if (IsTold()) Tell(from, to, BandwidthFailureRow(stream, result.status()));
+    return false;
   }
-  for (const Way& way : ways) {
-    const BandwidthRequest stream = StreamTo(way.to, task.transport);
-    std::chrono::nanoseconds allowed = deadlines::kMatrixDrain() + Seconds(settings_.stream_seconds.value_or(0));
-    if (settings_.stream_bytes)
-      allowed = Seconds(static_cast<double>(*settings_.stream_bytes) * 8 / (kSlowestGbps * 1e9) * TimeScale());
-    auto measure = [&] {
-      return order(way.from, StreamSeconds(settings_.load(), {}),
-                   [&](OrderSession& session, const std::stop_token& token) {
-                     return session.Bandwidth(stream, In(slack + allowed), token);
-                   });
-    };
-    auto result = measure();
-    // A host may have stood still for all of so short a stream, and nothing of it arrived: once more.
-    if (absl::IsDataLoss(result.status()) && !Late() && is_told()) result = measure();
-    if (failed(result.status())) {
-      if (is_told()) tell(way.from, way.to, BandwidthFailureRow(stream, result.status()));
-      return;
-    }
-    tell(way.from, way.to, BandwidthRow(stream, *result));
+  Tell(from, to, BandwidthRow(stream, *result));
+  return true;
+}
+
+void Runner::RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row) {
+  for (const Task& task : tasks) {
+    if (stop.stop_requested() || Late() || !Alive(task.pair)) return;
+    TaskRun(this, task, stop, on_row).Run();
   }
 }
 

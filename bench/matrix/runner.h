@@ -70,9 +70,10 @@ class Runner {
   const Settings& settings() const { return settings_; }
 
  private:
+  class TaskRun;
+
   absl::StatusOr<v1::NodeDescription> Ask(const Node& node, const std::stop_token& stop) const;
   void RunTasks(const std::vector<Task>& tasks, const std::stop_token& stop, const OnRow& on_row);
-  void RunTask(const Task& task, const std::stop_token& stop, const OnRow& on_row);
   bool Alive(Pair pair);
   // Asks both ends at once, and those that do not answer once more; marks who is silent then too.
   void LookWhoIsDead(Pair pair, const std::stop_token& stop);
