@@ -7,36 +7,20 @@
 #include <cstring>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/logging.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/hwloc_topology.h"
 
 namespace netsense {
 namespace {
 
-constexpr int kMostCpus = 65536;
-
-struct FreeBitmap {
-  void operator()(hwloc_bitmap_s* bitmap) const { hwloc_bitmap_free(bitmap); }
-};
-using Bitmap = std::unique_ptr<hwloc_bitmap_s, FreeBitmap>;
-
-Bitmap BitmapOf(const std::vector<int>& numbers) {
-  Bitmap bitmap(hwloc_bitmap_alloc());
-  for (int number : numbers) hwloc_bitmap_set(bitmap.get(), static_cast<unsigned>(number));
-  return bitmap;
-}
+using inventory::Bitmap, inventory::BitmapOf, inventory::ParseCpuList;
 
 std::vector<int> AllowedCpus(hwloc_topology_t topology) {
   Bitmap bitmap(hwloc_bitmap_alloc());
-  std::vector<int> cpus;
-  if (hwloc_get_cpubind(topology, bitmap.get(), HWLOC_CPUBIND_PROCESS) != 0) return cpus;
-  unsigned cpu = 0;
-  hwloc_bitmap_foreach_begin(cpu, bitmap.get()) { cpus.push_back(static_cast<int>(cpu)); }
-  hwloc_bitmap_foreach_end();
-  return cpus;
+  if (hwloc_get_cpubind(topology, bitmap.get(), HWLOC_CPUBIND_PROCESS) != 0) return {};
+  return inventory::NumbersIn(bitmap.get());
 }
 
 std::vector<int> Common(const std::vector<int>& a, const std::vector<int>& b) {
@@ -84,21 +68,6 @@ v1::Binding PlanBinding(const std::vector<inventory::NumaNode>& nodes, const std
   if (node->memory_bytes > 0) binding.set_memory_node(node->index);
   binding.set_reason(absl::StrCat("NUMA node ", node->index, " of ", name));
   return binding;
-}
-
-absl::StatusOr<std::vector<int>> ParseCpuList(const std::string& text) {
-  std::vector<int> cpus;
-  for (absl::string_view part : absl::StrSplit(text, ',')) {
-    const std::vector<absl::string_view> ends = absl::StrSplit(part, absl::MaxSplits('-', 1));
-    int first = 0, last = 0;
-    if (!absl::SimpleAtoi(ends.front(), &first) || !absl::SimpleAtoi(ends.back(), &last) || first < 0 || last < first ||
-        last >= kMostCpus)
-      return absl::InvalidArgumentError(absl::StrCat("'", text, "' is no list of processors such as 0-3,8"));
-    for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
-  }
-  std::sort(cpus.begin(), cpus.end());
-  cpus.erase(std::unique(cpus.begin(), cpus.end()), cpus.end());
-  return cpus;
 }
 
 struct Pinning::Machine {

@@ -23,9 +23,6 @@ struct PinningOptions {
 v1::Binding PlanBinding(const std::vector<inventory::NumaNode>& nodes, const std::vector<int>& allowed,
                         const v1::Port& port, const std::vector<int>& by_hand);
 
-// "0-3,8" -> 0 1 2 3 8. InvalidArgument says what is wrong.
-absl::StatusOr<std::vector<int>> ParseCpuList(const std::string& text);
-
 // Thread-safe.
 class Pinning {
  public:

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "bench/topo/svg.h"
 #include "bench/topo/table.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/nearest.h"
 #include "proto/enum_names.h"
 

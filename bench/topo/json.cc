@@ -1,6 +1,7 @@
 #include "bench/topo/json.h"
 
 #include "engine/inventory/affinity.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/nearest.h"
 #include "proto/enum_names.h"
 

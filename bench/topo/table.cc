@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "engine/inventory/affinity.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/nearest.h"
 #include "proto/enum_names.h"
 

@@ -64,11 +64,8 @@ std::vector<NumaNode> ReadNumaNodes(hwloc_topology_t topology) {
     NumaNode node;
     node.index = static_cast<int>(numa->os_index);
     node.package = PackageOf(numa);
-    unsigned cpu = 0;
-    hwloc_bitmap_foreach_begin(cpu, numa->cpuset) {
-      if (hwloc_get_pu_obj_by_os_index(topology, cpu) != nullptr) node.cpus.push_back(static_cast<int>(cpu));
-    }
-    hwloc_bitmap_foreach_end();
+    for (int cpu : NumbersIn(numa->cpuset))
+      if (hwloc_get_pu_obj_by_os_index(topology, static_cast<unsigned>(cpu)) != nullptr) node.cpus.push_back(cpu);
     int cores = hwloc_get_nbobjs_inside_cpuset_by_type(topology, numa->cpuset, HWLOC_OBJ_CORE);
     node.cores = cores > 0 ? cores : 0;
     node.memory_bytes = numa->attr->numanode.local_memory;
@@ -77,6 +74,20 @@ std::vector<NumaNode> ReadNumaNodes(hwloc_topology_t topology) {
   std::sort(nodes.begin(), nodes.end(), [](const NumaNode& a, const NumaNode& b) { return a.index < b.index; });
   ReadDistances(topology, &nodes);
   return nodes;
+}
+
+Bitmap BitmapOf(const std::vector<int>& numbers) {
+  Bitmap bitmap(hwloc_bitmap_alloc());
+  for (int number : numbers) hwloc_bitmap_set(bitmap.get(), static_cast<unsigned>(number));
+  return bitmap;
+}
+
+std::vector<int> NumbersIn(hwloc_const_bitmap_t bitmap) {
+  std::vector<int> numbers;
+  unsigned number = 0;
+  hwloc_bitmap_foreach_begin(number, bitmap) { numbers.push_back(static_cast<int>(number)); }
+  hwloc_bitmap_foreach_end();
+  return numbers;
 }
 
 }  // namespace netsense::inventory

@@ -1,4 +1,4 @@
-// Owns one hwloc topology. For .cc files only: it is the one header that knows hwloc.
+// What of hwloc is owned: topologies and bitmaps. For .cc files only: it is the one header that knows hwloc.
 #pragma once
 
 #include <hwloc.h>
@@ -25,5 +25,14 @@ absl::StatusOr<HwlocTopology> LoadThisMachine();
 absl::StatusOr<HwlocTopology> LoadXml(const std::string& xml);
 
 std::vector<NumaNode> ReadNumaNodes(hwloc_topology_t topology);
+
+struct FreeBitmap {
+  void operator()(hwloc_bitmap_s* bitmap) const { hwloc_bitmap_free(bitmap); }
+};
+using Bitmap = std::unique_ptr<hwloc_bitmap_s, FreeBitmap>;
+
+Bitmap BitmapOf(const std::vector<int>& numbers);
+// Of a finite one, in order.
+std::vector<int> NumbersIn(hwloc_const_bitmap_t bitmap);
 
 }  // namespace netsense::inventory

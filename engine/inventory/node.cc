@@ -35,18 +35,6 @@ const NumaNode* FindNumaNode(const Node& node, int index) {
   return found == node.numa_nodes.end() ? nullptr : &*found;
 }
 
-std::string CpuList(const std::vector<int>& cpus) {
-  std::string list;
-  for (size_t i = 0; i < cpus.size();) {
-    size_t last = i;
-    while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) ++last;
-    absl::StrAppend(&list, list.empty() ? "" : ",", cpus[i]);
-    if (last > i) absl::StrAppend(&list, "-", cpus[last]);
-    i = last + 1;
-  }
-  return list;
-}
-
 std::string Name(Bus bus) {
   switch (bus) {
     case Bus::kPci:

@@ -128,7 +128,6 @@ constexpr size_t kMaxPorts = 4096;
 absl::Status CheckSize(const Node& node);
 
 const NumaNode* FindNumaNode(const Node& node, int index);  // null when there is none
-std::string CpuList(const std::vector<int>& cpus);          // "0-23,48-71"
 
 std::string Name(Bus bus);  // "pci", "virtual"
 

@@ -24,12 +24,12 @@ struct Machine {
   bool compute_fabric = false;
 };
 
-struct Verdict {
+struct RoleAndReason {
   v1::PortRole role;
   std::string reason;
 };
 
-Verdict ByFabricAlone(const Port& port, const Machine& machine, const std::string& why) {
+RoleAndReason ByFabricAlone(const Port& port, const Machine& machine, const std::string& why) {
   if (IsComputeFabric(port.fabric))
     return {v1::PORT_ROLE_COMPUTE, absl::StrCat(FabricTitle(port.fabric), " is a fabric for computing")};
   if (port.rdma_device.empty())
@@ -39,7 +39,7 @@ Verdict ByFabricAlone(const Port& port, const Machine& machine, const std::strin
   return {v1::PORT_ROLE_COMPUTE, absl::StrCat("has an RDMA device (", why, ")")};
 }
 
-Verdict ByNearestGpu(const Port& port, const Machine& machine) {
+RoleAndReason ByNearestGpu(const Port& port, const Machine& machine) {
   const std::vector<Gpu>& gpus = machine.node.gpus;
   auto nearest = std::min_element(gpus.begin(), gpus.end(), [&](const Gpu& a, const Gpu& b) {
     return AffinityOf(machine.node, a, port) < AffinityOf(machine.node, b, port);
@@ -55,7 +55,7 @@ Verdict ByNearestGpu(const Port& port, const Machine& machine) {
   return {v1::PORT_ROLE_STORAGE, near + ": behind no PCIe bridge of a GPU"};
 }
 
-Verdict RoleOf(const Port& port, const Machine& machine) {
+RoleAndReason RoleOf(const Port& port, const Machine& machine) {
   if (!port.is_nic()) return {v1::PORT_ROLE_UNKNOWN, "no port of a network adapter"};
   if (port.virtual_function) return {v1::PORT_ROLE_UNKNOWN, "a virtual function"};
   if (port.default_route) return {v1::PORT_ROLE_MANAGEMENT, "carries the default route"};
@@ -77,7 +77,7 @@ void AssignRoles(Node* node) {
     if (machine.fastest == nullptr || GbpsOf(port) > GbpsOf(*machine.fastest)) machine.fastest = &port;
   }
   for (Port& port : node->ports) {
-    Verdict verdict = RoleOf(port, machine);
+    RoleAndReason verdict = RoleOf(port, machine);
     port.role = verdict.role;
     port.role_reason = std::move(verdict.reason);
   }

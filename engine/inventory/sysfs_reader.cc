@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/pci.h"
 #include "engine/inventory/sysfs_netdevs.h"
 #include "engine/inventory/sysfs_pci.h"
@@ -15,31 +16,18 @@
 namespace netsense::inventory {
 namespace {
 
-constexpr int kMaxCpus = 1 << 16;
-
-// "0-23,48-71"; what is none is left out.
-std::vector<int> ParseCpuList(const std::string& text) {
-  std::set<int> cpus;
-  for (absl::string_view range : absl::StrSplit(text, ',', absl::SkipEmpty())) {
-    std::pair<absl::string_view, absl::string_view> ends = absl::StrSplit(range, absl::MaxSplits('-', 1));
-    int first = 0, last = 0;
-    if (!absl::SimpleAtoi(ends.first, &first) || first < 0) continue;
-    if (ends.second.empty() || !absl::SimpleAtoi(ends.second, &last)) last = first;
-    for (int cpu = first; cpu <= std::min(last, kMaxCpus); ++cpu) cpus.insert(cpu);
-  }
-  return {cpus.begin(), cpus.end()};
-}
+constexpr int kMaxPackages = 1 << 16;
 
 NumaNode ReadNumaNode(const SysfsTree& tree, int index, const std::vector<int>& all) {
   const std::string folder = absl::StrCat("devices/system/node/node", index);
   NumaNode node;
   node.index = index;
-  node.cpus = ParseCpuList(tree.ReadOr(folder + "/cpulist"));
+  node.cpus = ParseCpuList(tree.ReadOr(folder + "/cpulist")).value_or(std::vector<int>());
   std::set<std::pair<int64_t, int64_t>> cores;
   for (int cpu : node.cpus) {
     const std::string topology = absl::StrCat("devices/system/cpu/cpu", cpu, "/topology");
     auto package = tree.ReadInteger(topology + "/physical_package_id"), core = tree.ReadInteger(topology + "/core_id");
-    if (package && *package >= 0 && *package < kMaxCpus) node.package = static_cast<int>(*package);
+    if (package && *package >= 0 && *package < kMaxPackages) node.package = static_cast<int>(*package);
     if (package && core) cores.insert({*package, *core});
   }
   node.cores = static_cast<int>(cores.size());

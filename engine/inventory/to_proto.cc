@@ -1,6 +1,7 @@
 #include "engine/inventory/to_proto.h"
 
 #include "base/utf8.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/nearest.h"
 
 namespace netsense::inventory {

@@ -12,6 +12,7 @@
 #endif
 
 #include "absl/strings/str_format.h"
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/inventory.h"
 #include "engine/inventory/nearest.h"
 #include "engine/inventory/trial.h"

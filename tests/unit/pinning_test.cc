@@ -8,6 +8,7 @@
 #include <cstring>
 #include <thread>
 
+#include "engine/inventory/cpu_list.h"
 #include "engine/inventory/hwloc_topology.h"
 
 namespace netsense {
@@ -64,12 +65,6 @@ TEST(PlanBinding, ByHandBeatsThePort) {
   EXPECT_FALSE(PlanBinding(TwoNodes(), kAll, PortAt(0), {3, 4}).has_memory_node()) << "of two nodes";
 }
 
-TEST(CpuLists, AreReadAndRefused) {
-  EXPECT_EQ(*ParseCpuList("0-2,8"), (std::vector<int>{0, 1, 2, 8}));
-  for (const char* bad : {"", "a", "3-1", "1,", "-1", "0-99999999"})
-    EXPECT_TRUE(absl::IsInvalidArgument(ParseCpuList(bad).status())) << bad;
-}
-
 TEST(Pinning, ForeignProcessorsAreRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(Pinning::Create({.cpus = "60000"}).status()));
 }
@@ -101,7 +96,7 @@ TEST(Pinning, TheThreadAndItsMemoryAreWhereItSays) {
   v1::Binding binding = (*pinning)->Plan(PortAt(0));
   ASSERT_NE(binding.cpus(), "") << binding.reason();
   // One processor of those, so that the affinity differs from the process's own on any machine with two.
-  auto planned = ParseCpuList(binding.cpus());
+  auto planned = inventory::ParseCpuList(binding.cpus());
   binding.set_cpus(std::to_string(planned->back()));
   std::thread([&] {
     (*pinning)->Apply(binding);
