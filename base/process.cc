@@ -49,9 +49,4 @@ bool SleepUnlessStopped(std::stop_token stop, std::chrono::nanoseconds duration)
 
 UniqueFd OpenPidFd(int pid) { return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
 
-bool HasExited(const UniqueFd& pidfd) {
-  pollfd fd{pidfd.get(), POLLIN, 0};
-  return poll(&fd, 1, 0) > 0;
-}
-
 }  // namespace netsense

@@ -39,7 +39,4 @@ bool SleepUnlessStopped(std::stop_token stop, std::chrono::nanoseconds duration)
 // A descriptor that becomes readable when process `pid` ends (pidfd_open); empty when there is no such process.
 UniqueFd OpenPidFd(int pid);
 
-// True when the process behind a pidfd has ended. Does not block.
-bool HasExited(const UniqueFd& pidfd);
-
 }  // namespace netsense

@@ -43,8 +43,4 @@ void Watchdog::Turn() {
   due_ = now + pause_;
 }
 
-bool IsServiceManagerVariable(const std::string& name) {
-  return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID";
-}
-
 }  // namespace netsense

@@ -30,7 +30,4 @@ class Watchdog {
   MonotonicTime due_ = MonotonicTime::max();
 };
 
-// The variables by which a service manager speaks to the program that it started: not for that program's children.
-bool IsServiceManagerVariable(const std::string& name);
-
 }  // namespace netsense

@@ -5,20 +5,18 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/supervisor.h"
 #include "base/unique_fd.h"
 
 namespace netsense {
 
-// netsense-engine beside this program's own file, else the one that PATH finds.
+// The path of netsense-engine beside this program, else its name, for PATH to find.
 std::string FindEngineProgram();
 
 // Starts the engine, and starts it again when it ends: after 100 ms at first, then twice as long each time up to 2 s,
-// and after 100 ms again once it has lived for 10 s. The child is in a process group of its own (Ctrl-C reaches the
-// bridge alone, which then stops it), inherits standard input, output and error only, and has no signal blocked.
+// and after 100 ms again once it has lived for 10 s.
 class EngineProcess {
  public:
   struct Options {
@@ -33,21 +31,21 @@ class EngineProcess {
   EngineProcess& operator=(const EngineProcess&) = delete;
 
   // Begins to stop, without waiting. The destructor waits.
-  void RequestStop() { thread_.request_stop(); }
+  void RequestStop() { supervisor_.RequestStop(); }
   // Why there is no engine now, in words; empty while one runs. Thread-safe.
   std::string problem() const;
 
  private:
-  void Supervise(std::stop_token stop);
-  // -1 = could not start; problem() says why.
-  int Start();
-  void Follow(int pid, std::stop_token stop);
+  // One engine until its end, which is said in words.
+  std::string RunOne(const std::stop_token& stop);
+  std::string Follow(int pid, const std::stop_token& stop);
   void SetProblem(std::string problem);
 
   const Options options_;
+  int adopt_pid_;  // of the supervisor's thread; 0 = none, or not any more
   mutable std::mutex mutex_;
   std::string problem_;
-  std::jthread thread_;
+  Supervisor supervisor_;  // uses all of the above
 };
 
 // SIGTERM, SIGKILL deadlines::kEngineEnd later; returns when the process behind `pidfd` has ended.

@@ -1,77 +1,29 @@
 #include "transports/isolated/child.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
-#include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
+#include "base/child_process.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "transports/isolated/host.h"
 #include "transports/isolated/packet.h"
 
-extern char** environ;
-
 namespace netsense::isolated {
 namespace {
 
 constexpr std::chrono::milliseconds kBeat{250};
-constexpr std::chrono::milliseconds kFirstPause{500};
-constexpr std::chrono::milliseconds kLongestPause{30'000};
-constexpr std::chrono::seconds kHealthyAfter{60};
-
-std::string FindProgram(const std::string& program) {
-  std::error_code error;
-  auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const auto& place : {folder / program, folder / "../libexec/netsense" / program})
-    if (access(place.c_str(), X_OK) == 0) return place.string();
-  return "";
-}
-
-std::string DescribeEnd(int status) {
-  if (WIFSIGNALED(status))
-    return absl::StrCat("was killed by signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")");
-  if (WEXITSTATUS(status) == 127) return "could not be started: a library that it needs is missing (see the log)";
-  return absl::StrCat("ended with exit code ", WEXITSTATUS(status));
-}
-
-// The child gets `control` as kControlFd and nothing else of ours but the standard streams.
-absl::StatusOr<int> Spawn(const std::string& path, int control, const std::vector<std::string>& defaults) {
-  std::vector<char*> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
-  for (const std::string& entry : defaults)
-    if (getenv(entry.substr(0, entry.find('=')).c_str()) == nullptr)
-      environment.push_back(const_cast<char*>(entry.c_str()));
-  environment.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, control, kControlFd);
-  posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);  // our stdout may be somebody's JSON
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  std::array<char*, 2> arguments{const_cast<char*>(path.c_str()), nullptr};
-  int pid = 0;
-  int error = posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments.data(), environment.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) return absl::UnavailableError(absl::StrCat(path, " could not be started: ", strerror(error)));
-  return pid;
-}
+constexpr Supervisor::Pauses kPauses{.first = std::chrono::milliseconds(500),
+                                     .longest = std::chrono::milliseconds(30'000),
+                                     .healthy_after = std::chrono::seconds(60)};
+constexpr int kCouldNotLoad = 127;  // the exit code where the dynamic linker gives up
 
 }  // namespace
 
@@ -82,17 +34,20 @@ Child::~Child() {
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
+    if (supervisor_) supervisor_->RequestStop();
     if (control_) shutdown(control_.get(), SHUT_RDWR);  // the child leaves by itself
     changed_.notify_all();
   }
-  if (supervisor_.joinable()) supervisor_.join();
+  supervisor_.reset();
 }
 
 absl::Status Child::availability() {
   std::unique_lock lock(mutex_);
   if (state_ == State::kNever) {
     state_ = State::kStarting;
-    supervisor_ = std::thread([this] { Supervise(); });
+    supervisor_.emplace(
+        kPauses, [this](const std::stop_token&) { return RunOne(); },
+        [this](const std::string& how, std::chrono::milliseconds pause) { SetDown(how, pause); });
     beats_ = std::jthread([this](const std::stop_token& over) { Beat(over); });
   }
   changed_.wait_for(lock, deadlines::kChildAnswer(), [this] { return state_ != State::kStarting; });
@@ -130,32 +85,25 @@ void Child::Beat(const std::stop_token& over) {
   }
 }
 
-void Child::Supervise() {
-  auto pause = kFirstPause;
-  while (true) {
-    MonotonicTime start = MonotonicNow();
-    std::string reason = RunOne();
-    std::unique_lock lock(mutex_);
-    if (closing_) return;
-    if (MonotonicNow() - start >= kHealthyAfter) pause = kFirstPause;
-    state_ = State::kDown;
-    last_end_ = reason;
-    status_ = absl::UnavailableError(
-        absl::StrCat("the ", what_, " process ", reason, "; started again after ", pause.count(), " ms"));
-    spdlog::warn("{}", std::string(status_.message()));
-    changed_.notify_all();
-    changed_.wait_for(lock, pause, [this] { return closing_; });
-    if (closing_) return;
-    pause = std::min(2 * pause, kLongestPause);
-  }
+void Child::SetDown(const std::string& how, std::chrono::milliseconds pause) {
+  std::lock_guard lock(mutex_);
+  state_ = State::kDown;
+  last_end_ = how;
+  status_ = absl::UnavailableError(
+      absl::StrCat("the ", what_, " process ", how, "; started again after ", pause.count(), " ms"));
+  spdlog::warn("{}", std::string(status_.message()));
+  changed_.notify_all();
 }
 
 std::string Child::RunOne() {
-  std::string path = FindProgram(program_);
+  const std::string path = FindBesideUs(program_);
   if (path.empty()) return absl::StrCat("is not installed: no ", program_, " beside this program");
   auto pair = MakeSocketPair();
   if (!pair.ok()) return std::string(pair.status().message());
-  auto pid = Spawn(path, pair->second.get(), environment_);
+  auto pid = Spawn({.path = path,
+                    .environment = environment_,
+                    .descriptor = pair->second.get(),
+                    .stdout_to_stderr = true});  // our stdout may be somebody's JSON
   if (!pid.ok()) return std::string(pid.status().message());
   pair->second.Reset();
   const int control = pair->first.get();
@@ -184,6 +132,8 @@ std::string Child::RunOne() {
   control_.Reset();
   if (!said_hello && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
     return absl::StrCat("said nothing within ", deadlines::kChildStart() / std::chrono::seconds(1), " s of its start");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kCouldNotLoad)
+    return "could not be started: a library that it needs is missing (see the log)";
   return DescribeEnd(status);
 }
 

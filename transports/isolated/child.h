@@ -4,12 +4,14 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/supervisor.h"
 #include "base/unique_fd.h"
 #include "netsense/isolation.pb.h"
 
@@ -36,11 +38,11 @@ class Child {
  private:
   enum class State { kNever, kStarting, kRunning, kDown };
 
-  void Supervise();
   // Signs of life to the child that runs, until `over`.
   void Beat(const std::stop_token& over);
-  // Runs one child until its end; the reason of the end.
+  // Runs one child until its end; how it ended.
   std::string RunOne();
+  void SetDown(const std::string& how, std::chrono::milliseconds pause);
 
   const std::string what_;
   const std::string program_;
@@ -52,8 +54,9 @@ class Child {
   UniqueFd control_;
   absl::Status status_;   // of the backend in the running child, or why none runs
   std::string last_end_;  // of the last child that ended
-  std::thread supervisor_;
-  std::jthread beats_;  // uses all of the above
+  // Both use all of the above, from the first use of the backend on.
+  std::optional<Supervisor> supervisor_;
+  std::jthread beats_;
 };
 
 }  // namespace netsense::isolated

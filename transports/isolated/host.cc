@@ -15,6 +15,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/child_process.h"
 #include "base/deadlines.h"
 #include "netsense/isolation.pb.h"
 #include "transports/isolated/packet.h"
@@ -189,7 +190,7 @@ int HostTransport(Transport& transport) {
   std::signal(SIGINT, SIG_IGN);  // a Ctrl-C is the engine's: it ends us in order
   rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  if (fcntl(kControlFd, F_SETFD, FD_CLOEXEC) != 0) {
+  if (fcntl(ChildProgram::kDescriptor, F_SETFD, FD_CLOEXEC) != 0) {
     std::cerr
         << "This program runs a transport for netsense-engine and netsense-bench, which start it by themselves.\n";
     return 2;
@@ -198,7 +199,7 @@ int HostTransport(Transport& transport) {
   absl::Status availability = transport.availability();
   hello.set_availability_code(static_cast<int32_t>(availability.code()));
   hello.set_availability_reason(std::string(availability.message()));
-  if (!SendPacket(kControlFd, hello).ok()) return 0;
+  if (!SendPacket(ChildProgram::kDescriptor, hello).ok()) return 0;
 
   std::list<std::unique_ptr<HostedSession>> sessions;
   MonotonicTime heard = MonotonicNow();
@@ -207,7 +208,7 @@ int HostTransport(Transport& transport) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(heard + deadlines::kEngineStandsStill() - MonotonicNow());
     if (left.count() <= 0) std::erase_if(sessions, [](const auto& session) { return session->serves(); });
-    std::vector<pollfd> waits{{kControlFd, POLLIN, 0}};
+    std::vector<pollfd> waits{{ChildProgram::kDescriptor, POLLIN, 0}};
     for (const auto& session : sessions) waits.push_back({session->socket(), POLLRDHUP, 0});
     const int wait_ms = left.count() > 0 ? static_cast<int>(left.count()) : -1;
     if (poll(waits.data(), waits.size(), wait_ms) < 0) continue;
@@ -217,7 +218,7 @@ int HostTransport(Transport& transport) {
     if (waits[0].revents == 0) continue;
     v1::ChildSession order;
     std::vector<UniqueFd> descriptors;
-    auto status = ReceivePacket(kControlFd, &order, &descriptors);
+    auto status = ReceivePacket(ChildProgram::kDescriptor, &order, &descriptors);
     if (absl::IsUnavailable(status)) return 0;
     heard = MonotonicNow();
     if (status.ok() && descriptors.size() == 2)

@@ -5,9 +5,6 @@
 
 namespace netsense::isolated {
 
-// The descriptor at which a child finds the socket to its engine.
-inline constexpr int kControlFd = 3;
-
 // The whole main of such a program: says hello, gives each session a thread, and returns when the engine is gone.
 int HostTransport(Transport& transport);
 
