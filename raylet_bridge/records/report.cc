@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "proto/enum_names.h"
@@ -26,55 +29,62 @@ double NsToMs(double ns) { return std::round(ns) / 1e6; }             // whole n
 double BpsToMbps(double bps) { return std::round(bps / 1e3) / 1e3; }  // decimal megabits, three digits
 int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
 
-// The one list of an edge's fields: what is written, read and in which order.
+enum class Role {
+  kFact,
+  kFigure,           // of an edge that is OK
+  kBandwidthFigure,  // that, and its bandwidth has to count
+  kAge,
+};
+
+// The one list of an edge's fields: what is written, read and in which order, what expires and what grows with time.
 template <typename Edge, typename Visit>
 void EachField(Edge& edge, Visit&& visit) {
-  visit("dst_node_id", edge.dst_node_id);
-  visit("rtt_ms", edge.rtt_ms);
-  visit("rtt_p50_ms", edge.rtt_p50_ms);
-  visit("jitter_ms", edge.jitter_ms);
-  visit("bw_mbps", edge.bw_mbps);
-  visit("bw_p50_mbps", edge.bw_p50_mbps);
-  visit("bw_best_mbps", edge.bw_best_mbps);
-  visit("state", edge.state);
-  visit("reason", edge.reason);
-  visit("transport", edge.transport);
-  visit("fabric", edge.fabric);
-  visit("src_port", edge.src_port);
-  visit("dst_port", edge.dst_port);
-  visit("rail", edge.rail);
-  visit("cross_rail", edge.cross_rail);
-  visit("rtt_age_ms", edge.rtt_age_ms);
-  visit("rtt_samples", edge.rtt_samples);
-  visit("rtt_window", edge.rtt_window);
-  visit("bw_age_ms", edge.bw_age_ms);
-  visit("bw_samples", edge.bw_samples);
-  visit("bw_window", edge.bw_window);
-  visit("bw_state", edge.bw_state);
-  visit("bw_reason", edge.bw_reason);
-  visit("bw_life_ms", edge.bw_life_ms);
-  visit("state_age_ms", edge.state_age_ms);
-  visit("last_ok_age_ms", edge.last_ok_age_ms);
-  visit("network_rtt_ms", edge.network_rtt_ms);
-  visit("network_rtt_p50_ms", edge.network_rtt_p50_ms);
-  visit("network_rtt_jitter_ms", edge.network_rtt_jitter_ms);
-  visit("rtt_distribution_ms", edge.rtt_distribution_ms);
-  visit("network_rtt_distribution_ms", edge.network_rtt_distribution_ms);
-  visit("responder_hold_distribution_ms", edge.responder_hold_distribution_ms);
-  visit("timestamp_source", edge.timestamp_source);
-  visit("pings_sent", edge.pings_sent);
-  visit("pings_lost", edge.pings_lost);
-  visit("retransmits", edge.retransmits);
-  visit("bw_probes", edge.bw_probes);
-  visit("bw_failed", edge.bw_failed);
-  visit("bw_busy", edge.bw_busy);
-  visit("bw_deferred", edge.bw_deferred);
-  visit("bw_expected_mbps", edge.bw_expected_mbps);
-  visit("bw_percent", edge.bw_percent);
-  visit("bw_limit", edge.bw_limit);
-  visit("counters", edge.counters);
-  visit("binding", edge.binding);
-  visit("peer_binding", edge.peer_binding);
+  visit("dst_node_id", edge.dst_node_id, Role::kFact);
+  visit("rtt_ms", edge.rtt_ms, Role::kFigure);
+  visit("rtt_p50_ms", edge.rtt_p50_ms, Role::kFigure);
+  visit("jitter_ms", edge.jitter_ms, Role::kFigure);
+  visit("bw_mbps", edge.bw_mbps, Role::kBandwidthFigure);
+  visit("bw_p50_mbps", edge.bw_p50_mbps, Role::kBandwidthFigure);
+  visit("bw_best_mbps", edge.bw_best_mbps, Role::kBandwidthFigure);
+  visit("state", edge.state, Role::kFact);
+  visit("reason", edge.reason, Role::kFact);
+  visit("transport", edge.transport, Role::kFact);
+  visit("fabric", edge.fabric, Role::kFact);
+  visit("src_port", edge.src_port, Role::kFact);
+  visit("dst_port", edge.dst_port, Role::kFact);
+  visit("rail", edge.rail, Role::kFact);
+  visit("cross_rail", edge.cross_rail, Role::kFact);
+  visit("rtt_age_ms", edge.rtt_age_ms, Role::kAge);
+  visit("rtt_samples", edge.rtt_samples, Role::kFact);
+  visit("rtt_window", edge.rtt_window, Role::kFact);
+  visit("bw_age_ms", edge.bw_age_ms, Role::kAge);
+  visit("bw_samples", edge.bw_samples, Role::kFact);
+  visit("bw_window", edge.bw_window, Role::kFact);
+  visit("bw_state", edge.bw_state, Role::kFact);
+  visit("bw_reason", edge.bw_reason, Role::kFact);
+  visit("bw_life_ms", edge.bw_life_ms, Role::kFact);
+  visit("state_age_ms", edge.state_age_ms, Role::kAge);
+  visit("last_ok_age_ms", edge.last_ok_age_ms, Role::kAge);
+  visit("network_rtt_ms", edge.network_rtt_ms, Role::kFigure);
+  visit("network_rtt_p50_ms", edge.network_rtt_p50_ms, Role::kFigure);
+  visit("network_rtt_jitter_ms", edge.network_rtt_jitter_ms, Role::kFigure);
+  visit("rtt_distribution_ms", edge.rtt_distribution_ms, Role::kFigure);
+  visit("network_rtt_distribution_ms", edge.network_rtt_distribution_ms, Role::kFigure);
+  visit("responder_hold_distribution_ms", edge.responder_hold_distribution_ms, Role::kFigure);
+  visit("timestamp_source", edge.timestamp_source, Role::kFact);
+  visit("pings_sent", edge.pings_sent, Role::kFact);
+  visit("pings_lost", edge.pings_lost, Role::kFact);
+  visit("retransmits", edge.retransmits, Role::kFact);
+  visit("bw_probes", edge.bw_probes, Role::kFact);
+  visit("bw_failed", edge.bw_failed, Role::kFact);
+  visit("bw_busy", edge.bw_busy, Role::kFact);
+  visit("bw_deferred", edge.bw_deferred, Role::kFact);
+  visit("bw_expected_mbps", edge.bw_expected_mbps, Role::kFact);
+  visit("bw_percent", edge.bw_percent, Role::kBandwidthFigure);
+  visit("bw_limit", edge.bw_limit, Role::kFact);
+  visit("counters", edge.counters, Role::kFact);
+  visit("binding", edge.binding, Role::kFact);
+  visit("peer_binding", edge.peer_binding, Role::kFact);
 }
 
 template <typename Distribution, typename Visit>
@@ -91,32 +101,29 @@ void EachDistributionField(Distribution& d, Visit&& visit) {
   visit("span_ms", d.span_ms);
 }
 
-struct Writer {
-  Json& object;
-
-  void operator()(const char* key, v1::PathState state) { object[key] = PathStateName(state); }
-  void operator()(const char* key, v1::BandwidthState state) { object[key] = BandwidthStateName(state); }
-  void operator()(const char* key, const std::optional<DistributionMs>& distribution) {
-    object[key] = nullptr;
-    if (distribution) {
-      Json fields = Json::object();
-      EachDistributionField(*distribution, [&](const char* name, auto value) { fields[name] = value; });
-      object[key] = std::move(fields);
-    }
-  }
-  template <typename T>
-  void operator()(const char* key, const std::optional<T>& value) {
-    value ? object[key] = *value : object[key] = nullptr;
-  }
-  template <typename T>
-  void operator()(const char* key, const T& value) {
-    object[key] = value;
-  }
-};
+Json ToJson(v1::PathState state) { return PathStateName(state); }
+Json ToJson(v1::BandwidthState state) { return BandwidthStateName(state); }
+Json ToJson(const DistributionMs& distribution) {
+  Json fields = Json::object();
+  EachDistributionField(distribution, [&](const char* name, auto value) { fields[name] = value; });
+  return fields;
+}
+template <typename T>
+Json ToJson(const T& value) {
+  return value;
+}
+template <typename T>
+Json ToJson(const std::optional<T>& value) {
+  return value ? ToJson(*value) : Json(nullptr);
+}
 
 struct Reader {
   const Json& object;
 
+  template <typename T>
+  void operator()(const char* key, T& value, Role) {
+    (*this)(key, value);
+  }
   void operator()(const char* key, v1::PathState& state) {
     state = ParsePathState(StringAt(object, key).value_or("")).value_or(v1::PATH_STATE_UNKNOWN);
   }
@@ -225,6 +232,12 @@ void FillFromResult(const v1::PathResult& result, int64_t passed_ms, const Setti
   }
 }
 
+void Clear(ReportEdge& edge, std::initializer_list<Role> roles) {
+  EachField(edge, [roles](const char*, auto& value, Role role) {
+    if (std::find(roles.begin(), roles.end(), role) != roles.end()) value = std::decay_t<decltype(value)>();
+  });
+}
+
 // A bandwidth that is not MEASURED, or too old, is none.
 void ExpireBandwidth(ReportEdge& edge) {
   if (BandwidthCounts(edge, 0)) return;
@@ -233,9 +246,7 @@ void ExpireBandwidth(ReportEdge& edge) {
     if (edge.bw_reason.empty() && edge.bw_age_ms)
       edge.bw_reason = fmt::format("the last figure is {} s old", *edge.bw_age_ms / 1000);
   }
-  for (auto figure :
-       {&ReportEdge::bw_mbps, &ReportEdge::bw_p50_mbps, &ReportEdge::bw_best_mbps, &ReportEdge::bw_percent})
-    (edge.*figure).reset();
+  Clear(edge, {Role::kBandwidthFigure});
 }
 
 // What holds of every edge, whoever made it.
@@ -254,19 +265,14 @@ void Settle(ReportEdge& edge) {
 
 void ClearFigures(ReportEdge& edge) {
   if (edge.bw_state == v1::BANDWIDTH_STATE_MEASURED) edge.bw_state = v1::BANDWIDTH_STATE_NOT_KNOWN;
-  for (auto figure : {&ReportEdge::rtt_ms, &ReportEdge::rtt_p50_ms, &ReportEdge::jitter_ms, &ReportEdge::bw_mbps,
-                      &ReportEdge::bw_p50_mbps, &ReportEdge::bw_best_mbps, &ReportEdge::bw_percent,
-                      &ReportEdge::network_rtt_ms, &ReportEdge::network_rtt_p50_ms, &ReportEdge::network_rtt_jitter_ms})
-    (edge.*figure).reset();
-  for (auto distribution : {&ReportEdge::rtt_distribution_ms, &ReportEdge::network_rtt_distribution_ms,
-                            &ReportEdge::responder_hold_distribution_ms})
-    (edge.*distribution).reset();
+  Clear(edge, {Role::kFigure, Role::kBandwidthFigure});
 }
 
 void AddToAges(ReportEdge& edge, int64_t ms) {
-  for (auto age :
-       {&ReportEdge::rtt_age_ms, &ReportEdge::bw_age_ms, &ReportEdge::state_age_ms, &ReportEdge::last_ok_age_ms})
-    if (edge.*age) *(edge.*age) += ms;
+  EachField(edge, [ms](const char*, auto& value, Role role) {
+    if constexpr (std::is_same_v<decltype(value), std::optional<int64_t>&>)
+      if (role == Role::kAge && value) *value += ms;
+  });
   ExpireBandwidth(edge);
 }
 
@@ -312,7 +318,7 @@ Report MakeReport(const v1::Plan& plan, const PathReadings& readings, const std:
 
 Json EdgeToJson(const ReportEdge& edge) {
   Json object = Json::object();
-  EachField(edge, Writer{object});
+  EachField(edge, [&object](const char* key, const auto& value, Role) { object[key] = ToJson(value); });
   return object;
 }
 
