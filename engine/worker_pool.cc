@@ -9,28 +9,37 @@ WorkerPool::~WorkerPool() {
   std::unique_lock lock(mutex_);
   closing_ = true;
   changed_.notify_all();
-  changed_.wait(lock, [this] { return threads_ == 0; });
+  changed_.wait(lock, [this] { return threads_.empty(); });
+  lock.unlock();
+  for (std::thread& thread : ended_) thread.join();
 }
 
 bool WorkerPool::Run(std::function<void()> task) {
-  std::unique_lock lock(mutex_);
-  tasks_.push_back(std::move(task));
-  if (idle_ >= tasks_.size()) {
-    changed_.notify_one();
-    return true;
+  Threads ended;
+  bool started = true;
+  {
+    std::lock_guard lock(mutex_);
+    ended.swap(ended_);
+    tasks_.push_back(std::move(task));
+    if (idle_ >= tasks_.size()) {
+      changed_.notify_one();
+    } else {
+      auto self = threads_.emplace(threads_.end());
+      try {
+        *self = std::thread([this, self] { Work(self); });
+      } catch (const std::system_error&) {
+        threads_.erase(self);
+        tasks_.pop_back();
+        started = false;
+      }
+    }
   }
-  try {
-    ++threads_;
-    std::thread([this] { Work(std::unique_lock(mutex_)); }).detach();
-  } catch (const std::system_error&) {
-    --threads_;
-    tasks_.pop_back();
-    return false;
-  }
-  return true;
+  for (std::thread& thread : ended) thread.join();  // they have left the lock, or are about to
+  return started;
 }
 
-void WorkerPool::Work(std::unique_lock<std::mutex> lock) {
+void WorkerPool::Work(Threads::iterator self) {
+  std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;
     bool woken = changed_.wait_for(lock, keep_idle_, [this] { return closing_ || !tasks_.empty(); });
@@ -47,7 +56,7 @@ void WorkerPool::Work(std::unique_lock<std::mutex> lock) {
     lock.lock();
   }
   // Under the lock to the last: the destructor may run as soon as it is released.
-  --threads_;
+  ended_.splice(ended_.end(), threads_, self);
   changed_.notify_all();
 }
 

@@ -6,7 +6,9 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
+#include <thread>
 
 namespace netsense {
 
@@ -16,7 +18,7 @@ class WorkerPool {
 
   // A thread that has had nothing to do for so long ends.
   explicit WorkerPool(std::chrono::milliseconds keep_idle = kKeepIdle) : keep_idle_(keep_idle) {}
-  // Waits for every task to return: stop them first.
+  // Waits for every task to return, and for its thread to be gone: stop them first.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -25,13 +27,15 @@ class WorkerPool {
   bool Run(std::function<void()> task);
 
  private:
-  void Work(std::unique_lock<std::mutex> lock);
+  using Threads = std::list<std::thread>;
+  void Work(Threads::iterator self);
 
   const std::chrono::milliseconds keep_idle_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;
-  size_t threads_ = 0;
+  Threads threads_;
+  Threads ended_;  // to be joined: what a thread holds of libraries' goes with its end
   size_t idle_ = 0;
   bool closing_ = false;
 };
