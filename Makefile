@@ -56,10 +56,17 @@ test:  ## pass every test
 	@$(MAKE) --no-print-directory deps build $(if $(SANITIZED),asan) venv wheel vm
 	@make/step.sh -s tests last ctest --preset dev --no-tests=error -j $(JOBS); code=$$?; make/minutes.sh; exit $$code
 
-unit:  ## build and pass the unit tests alone
+# The tests of one label. What they run is built, and nothing for the others.
+LABELS := unit conformance python integration ray browser bench
+unit:  ## build and pass the unit tests alone; as well: conformance, python, integration, ray, browser, bench (tests/README.md)
+python integration ray browser bench: venv
+ray: wheel
+unit conformance browser: BUILT = $@_tests
+python integration ray bench: BUILT = integration_tests
+$(LABELS):
 	@make/packages.sh build test page
-	@make/build.sh unit
-	@ctest --preset dev --no-tests=error -L '^unit$$' -j $(JOBS)
+	@make/build.sh dev $(BUILT)
+	@ctest --preset dev --no-tests=error -L '^$@$$' -j $(JOBS)
 
 page:  ## bring the built page and report up to date with their sources (raylet_bridge/page/built, bench/report/built)
 	@make/packages.sh page
@@ -147,4 +154,4 @@ tidy-changed: build  ## clang-tidy on what changed lately, for some minutes (mak
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: help doctor deps build programs unit page venv venv-lint wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check lint tidy tidy-changed clean
+.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check lint tidy tidy-changed clean
