@@ -24,7 +24,7 @@ int Bandwidth(const BandwidthFlags& flags, const std::stop_token& stop) {
   TransportRegistry transports;
   return RunInterleaved(flags, "bw", stop, [&](const MeasureTarget& target, uint32_t repeat, Results* results) {
     BandwidthRequest request{.target = target,
-                             .bounds = BoundsOf(flags, {.iterations = {}, .duration = std::chrono::seconds(3)})};
+                             .bounds = MeasureBoundsOf(flags, {.iterations = {}, .duration = std::chrono::seconds(3)})};
     if (flags.size) {
       request.payload_bytes = *flags.size;
       request.message_bytes = MessageBytes(transports, target.transport, *flags.size);

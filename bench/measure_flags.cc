@@ -198,7 +198,7 @@ absl::StatusOr<MeasureTarget> TargetOf(const MeasureFlags& flags, const std::str
   return target;
 }
 
-MeasureBounds BoundsOf(const MeasureFlags& flags, MeasureBounds by_default) {
+MeasureBounds MeasureBoundsOf(const MeasureFlags& flags, MeasureBounds by_default) {
   if (flags.iterations) return {.iterations = flags.iterations, .duration = {}};
   if (!flags.duration_s) return by_default;
   return {.iterations = {}, .duration = std::chrono::nanoseconds(static_cast<int64_t>(*flags.duration_s * 1e9))};

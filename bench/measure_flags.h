@@ -47,7 +47,7 @@ void AddBandwidthThresholds(CLI::App* command, MeasureFlags* flags);
 
 // InvalidArgument for a target that cannot be, or no token for a target that needs one.
 absl::StatusOr<MeasureTarget> TargetOf(const MeasureFlags& flags, const std::string& transport);
-MeasureBounds BoundsOf(const MeasureFlags& flags, MeasureBounds by_default);
+MeasureBounds MeasureBoundsOf(const MeasureFlags& flags, MeasureBounds by_default);
 
 // `wanted`, or less where the transport's messages are smaller; 0 for a transport that is not here.
 uint32_t MessageBytes(const TransportRegistry& transports, const std::string& transport, uint64_t wanted);

@@ -18,7 +18,7 @@ struct PingFlags : MeasureFlags {
 int Ping(const PingFlags& flags, const std::stop_token& stop) {
   TransportRegistry transports;
   return RunInterleaved(flags, "ping", stop, [&](const MeasureTarget& target, uint32_t repeat, Results* results) {
-    PingRequest request{.target = target, .bounds = BoundsOf(flags, {.iterations = 1000, .duration = {}})};
+    PingRequest request{.target = target, .bounds = MeasureBoundsOf(flags, {.iterations = 1000, .duration = {}})};
     request.payload_bytes = flags.payload_bytes;
     request.warmup = flags.warmup;
     request.interval = std::chrono::nanoseconds(static_cast<int64_t>(flags.interval_ms * 1e6));

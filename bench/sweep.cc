@@ -62,7 +62,7 @@ class Sweep {
                    Results* out) {
     std::string line = fmt::format("{:>9}", bytes);
     if (!flags_.no_ping && bytes <= capabilities.max_ping_payload_bytes) {
-      PingRequest request{.target = target, .bounds = BoundsOf(flags_, {.iterations = kPings, .duration = {}})};
+      PingRequest request{.target = target, .bounds = MeasureBoundsOf(flags_, {.iterations = kPings, .duration = {}})};
       request.payload_bytes = bytes;
       auto result = MeasurePing(
           transports_, request, [](double) {}, stop_);
@@ -76,7 +76,7 @@ class Sweep {
     }
     if (!flags_.no_bw && bytes <= capabilities.max_message_bytes) {
       BandwidthRequest request{.target = target,
-                               .bounds = BoundsOf(flags_, {.iterations = {}, .duration = StreamTime()})};
+                               .bounds = MeasureBoundsOf(flags_, {.iterations = {}, .duration = StreamTime()})};
       request.payload_bytes = request.message_bytes = bytes;
       if (flags_.reverse) request.directions = {Direction::kFromPeer};
       auto result = MeasureBandwidth(transports_, request, stop_);

@@ -34,7 +34,7 @@ absl::Status SendMessage(FrameCarrier& carrier, FrameKind kind, uint64_t nonce, 
 
 absl::StatusOr<StreamSample::Sent> SendStream(FrameCarrier& carrier, uint64_t nonce, const StreamSpec& spec,
                                               uint64_t max_bytes, MonotonicTime deadline, const std::stop_token& stop) {
-  SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
+  SendBounds bounds = SendBoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, carrier.usual_chunk());
   FrameHeader header{.kind = FrameKind::kChunk, .nonce = nonce};
   SendMeter meter(spec.moved);

@@ -137,7 +137,7 @@ absl::Status CheckStreamSpec(const StreamSpec& spec, uint64_t max_stream_bytes, 
   return absl::OkStatus();
 }
 
-SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline) {
+SendBounds SendBoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline) {
   return {spec.bytes == 0 ? max_stream_bytes : std::min(spec.bytes, max_stream_bytes),
           spec.duration.count() == 0 ? deadline : std::min(deadline, MonotonicNow() + spec.duration), spec.finish,
           spec.bytes == 0 && spec.message_bytes == 0 ? 4 * kFewestReceipts : 0};

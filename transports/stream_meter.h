@@ -106,7 +106,7 @@ struct SendBounds {
     return static_cast<uint32_t>(std::min<uint64_t>(left, message_bytes));
   }
 };
-SendBounds BoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline);
+SendBounds SendBoundsOf(const StreamSpec& spec, uint64_t max_stream_bytes, MonotonicTime deadline);
 
 // Bytes of one message: what the spec says, else `usual`, but less for a small stream: it still arrives in several
 // receipts, for the first of them only starts the clock.

@@ -49,7 +49,7 @@ absl::StatusOr<MeasureTarget> FromOrder(const v1::OrderTarget& order) {
 }
 
 // One of the two is set; what the units are the caller knows.
-absl::StatusOr<MeasureBounds> BoundsOf(uint64_t iterations, uint64_t duration_ns) {
+absl::StatusOr<MeasureBounds> ReadBounds(uint64_t iterations, uint64_t duration_ns) {
   if ((iterations > 0) == (duration_ns > 0))
     return absl::InvalidArgumentError("an order is bounded by a number or by a duration");
   if (duration_ns > static_cast<uint64_t>(nanoseconds(std::chrono::hours(24)).count()))
@@ -115,7 +115,7 @@ v1::BandwidthOrder ToOrder(const BandwidthRequest& request) {
 absl::StatusOr<PingRequest> FromOrder(const v1::PingOrder& order) {
   auto target = FromOrder(order.target());
   if (!target.ok()) return target.status();
-  auto bounds = BoundsOf(order.iterations(), order.duration_ns());
+  auto bounds = ReadBounds(order.iterations(), order.duration_ns());
   if (!bounds.ok()) return bounds.status();
   PingRequest request{.target = *std::move(target), .bounds = *bounds};
   request.payload_bytes = order.payload_bytes();
@@ -128,7 +128,7 @@ absl::StatusOr<PingRequest> FromOrder(const v1::PingOrder& order) {
 absl::StatusOr<BandwidthRequest> FromOrder(const v1::BandwidthOrder& order) {
   auto target = FromOrder(order.target());
   if (!target.ok()) return target.status();
-  auto bounds = BoundsOf(order.bytes(), order.duration_ns());
+  auto bounds = ReadBounds(order.bytes(), order.duration_ns());
   if (!bounds.ok()) return bounds.status();
   BandwidthRequest request{.target = *std::move(target), .bounds = *bounds};
   if (request.bounds.iterations) {

@@ -62,9 +62,9 @@ class OrderWatch {
   std::thread thread_;
 };
 
-class Orders {
+class OrderServer {
  public:
-  Orders(int connection, const TransportRegistry& transports, PortGate* gate, const OrderLimits& limits)
+  OrderServer(int connection, const TransportRegistry& transports, PortGate* gate, const OrderLimits& limits)
       : connection_(connection), transports_(transports), gate_(gate), limits_(limits) {}
 
   absl::Status Run(const v1::Order& order, const std::stop_token& stop, v1::OrderAnswer* answer) {
@@ -171,7 +171,7 @@ class Orders {
 absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transports, PortGate* gate,
                          const OrderLimits& limits, const std::stop_token& stop) {
   ShutdownOnStop shutdown(stop, connection.get());
-  Orders orders(connection.get(), transports, gate, limits);
+  OrderServer orders(connection.get(), transports, gate, limits);
   while (true) {
     v1::Order order;
     if (auto status = ReadFrame(connection.get(), &order, MonotonicNow() + limits.idle, stop); !status.ok()) {

@@ -22,7 +22,7 @@ constexpr size_t kManyNodes = 16;
 constexpr size_t kMostSlow = 16;  // edges that are listed
 constexpr size_t kShortId = 8;
 constexpr size_t kMaxLabel = 24;
-constexpr double kMicrosecondsBelowMs = 10;  // a matrix whose round trips all lie below is shown in microseconds
+constexpr double kMicrosecondsBelowMs = 10;  // a table whose round trips all lie below is shown in microseconds
 constexpr char kRed[] = "31", kGreen[] = "32", kYellow[] = "33", kBold[] = "1";
 
 std::string Paint(const std::string& text, const char* color, const StatusStyle& style) {
@@ -64,7 +64,7 @@ std::string Crossing(const ReportEdge& edge) {
 }
 
 // The topology once per transport and rail, in the order of their first edges; an edge that nobody reported stands in
-// each. What was tried between two different rails is in no matrix.
+// each. What was tried between two different rails is in no table.
 std::vector<std::pair<std::string, Topology>> ByWay(const Topology& topology) {
   std::vector<std::pair<std::string, Topology>> parts;
   auto part_of = [&parts](const std::string& name) {
@@ -81,7 +81,7 @@ std::vector<std::pair<std::string, Topology>> ByWay(const Topology& topology) {
   return parts;
 }
 
-struct Matrix {
+struct PairTable {
   std::string title;
   std::map<std::pair<std::string, std::string>, std::string> cells;  // by source and destination; text alone
   std::map<std::pair<std::string, std::string>, const char*> colors;
@@ -94,80 +94,80 @@ std::string ShortState(v1::PathState state) {
   return PathStateName(state);
 }
 
-// `value_of` gives the figure in the matrix's unit, `is_slow` whether it carries the mark.
+// `value_of` gives the figure in the table's unit, `is_slow` whether it carries the mark.
 template <typename ValueOf, typename IsSlow>
-void FillMatrix(const Topology& topology, Matrix& matrix, int digits, ValueOf value_of, IsSlow is_slow) {
+void FillTable(const Topology& topology, PairTable& table, int digits, ValueOf value_of, IsSlow is_slow) {
   for (const TopologyEdge& edge : topology.edges) {
     std::pair key(edge.src_node_id, edge.edge.dst_node_id);
     if (edge.edge.state != v1::PATH_STATE_OK) {
-      matrix.cells[key] = ShortState(edge.edge.state);
-      matrix.colors[key] = ColorOf(edge.edge.state);
+      table.cells[key] = ShortState(edge.edge.state);
+      table.colors[key] = ColorOf(edge.edge.state);
       continue;
     }
     const std::optional<double> value = value_of(edge.edge);
     const bool slow = value && edge.slow && is_slow(*edge.slow);
-    matrix.cells[key] = value ? fmt::format("{:.{}f}{}", *value, digits, slow ? "*" : "") : "?";
+    table.cells[key] = value ? fmt::format("{:.{}f}{}", *value, digits, slow ? "*" : "") : "?";
     if (!slow) continue;
-    matrix.colors[key] = kYellow;
-    matrix.legend = "* slow beside others of its class";
+    table.colors[key] = kYellow;
+    table.legend = "* slow beside others of its class";
   }
 }
 
-Matrix RttMatrix(const Topology& topology, const std::string& transport) {
+PairTable RttTable(const Topology& topology, const std::string& transport) {
   bool small = true;
   for (const TopologyEdge& edge : topology.edges)
     small = small && edge.edge.rtt_p50_ms.value_or(0) < kMicrosecondsBelowMs;
   const double scale = small ? 1000 : 1;
-  Matrix matrix{
+  PairTable table{
       fmt::format("Round-trip time over {}, median, in {} (row measures column)", transport, small ? "µs" : "ms"),
       {},
       {},
       ""};
-  FillMatrix(
-      topology, matrix, small ? 1 : 3,
+  FillTable(
+      topology, table, small ? 1 : 3,
       [scale](const ReportEdge& edge) -> std::optional<double> {
         if (!edge.rtt_p50_ms) return std::nullopt;
         return *edge.rtt_p50_ms * scale;
       },
       [](const SlowEdge& slow) { return slow.rtt_times.has_value(); });
-  return matrix;
+  return table;
 }
 
-std::optional<Matrix> BandwidthMatrix(const Topology& topology, const std::string& transport) {
+std::optional<PairTable> BandwidthTable(const Topology& topology, const std::string& transport) {
   if (std::none_of(topology.edges.begin(), topology.edges.end(),
                    [](const auto& edge) { return edge.edge.bw_probes > 0; }))
     return std::nullopt;
-  Matrix matrix{fmt::format("Bandwidth over {}, median, in Gb/s (row sends to column)", transport), {}, {}, ""};
-  FillMatrix(
-      topology, matrix, 3,
+  PairTable table{fmt::format("Bandwidth over {}, median, in Gb/s (row sends to column)", transport), {}, {}, ""};
+  FillTable(
+      topology, table, 3,
       [](const ReportEdge& edge) -> std::optional<double> {
         if (!edge.bw_p50_mbps) return std::nullopt;
         return *edge.bw_p50_mbps / 1000;
       },
       [](const SlowEdge& slow) { return slow.bw_times.has_value(); });
-  return matrix;
+  return table;
 }
 
-std::string RenderMatrix(const Topology& topology, const std::map<std::string, std::string>& labels,
-                         const Matrix& matrix, const StatusStyle& style) {
+std::string RenderTable(const Topology& topology, const std::map<std::string, std::string>& labels,
+                        const PairTable& table, const StatusStyle& style) {
   size_t head = 0, width = 9;
   for (const auto& [id, label] : labels) head = std::max(head, label.size());
   width = std::max(width, head);
-  std::string text = Paint(matrix.title, kBold, style) + "\n  " + std::string(head, ' ');
+  std::string text = Paint(table.title, kBold, style) + "\n  " + std::string(head, ' ');
   for (const TopologyNode& node : topology.nodes) text += fmt::format("  {:>{}}", labels.at(node.node.node_id), width);
   text += "\n";
   for (const TopologyNode& src : topology.nodes) {
     text += fmt::format("  {:<{}}", labels.at(src.node.node_id), head);
     for (const TopologyNode& dst : topology.nodes) {
       std::pair key(src.node.node_id, dst.node.node_id);
-      auto cell = matrix.cells.find(key);
-      std::string padded = fmt::format("{:>{}}", cell == matrix.cells.end() ? "-" : cell->second, width);
-      auto color = matrix.colors.find(key);
-      text += "  " + (color == matrix.colors.end() ? padded : Paint(padded, color->second, style));
+      auto cell = table.cells.find(key);
+      std::string padded = fmt::format("{:>{}}", cell == table.cells.end() ? "-" : cell->second, width);
+      auto color = table.colors.find(key);
+      text += "  " + (color == table.colors.end() ? padded : Paint(padded, color->second, style));
     }
     text += "\n";
   }
-  if (!matrix.legend.empty()) text += "  " + matrix.legend + "\n";
+  if (!table.legend.empty()) text += "  " + table.legend + "\n";
   return text;
 }
 
@@ -322,9 +322,9 @@ std::string RenderStatus(const Topology& unsorted, const StatusStyle& style) {
   if (everything && topology.nodes.size() > 1) {
     bool any_bandwidth = false;
     for (const auto& [way, part] : ByWay(topology)) {
-      text += "\n" + RenderMatrix(topology, labels, RttMatrix(part, way), style);
-      const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthMatrix(part, way);
-      if (bandwidth) text += "\n" + RenderMatrix(topology, labels, *bandwidth, style);
+      text += "\n" + RenderTable(topology, labels, RttTable(part, way), style);
+      const auto bandwidth = style.rtt_only ? std::nullopt : BandwidthTable(part, way);
+      if (bandwidth) text += "\n" + RenderTable(topology, labels, *bandwidth, style);
       any_bandwidth = any_bandwidth || bandwidth;
     }
     if (!any_bandwidth && !style.rtt_only)

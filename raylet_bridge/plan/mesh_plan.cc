@@ -13,6 +13,23 @@
 namespace netsense {
 namespace {
 
+// When the ordered pair (from, to) of `nodes` nodes streams: in slot `slot` of `slots`, counted as in engine.proto. The
+// circle method: nodes - 1 rounds (nodes, when odd) of disjoint pairs, each round two slots, one per direction. So
+// every ordered pair has one slot, and in one slot no node is in two pairs. `from` and `to` are positions in the sorted
+// list of nodes, and differ.
+struct BandwidthSlot {
+  uint32_t slots = 0;
+  uint32_t slot = 0;
+};
+BandwidthSlot SlotOf(size_t nodes, size_t from, size_t to) {
+  // With an odd number a place that nobody has makes it even: whoever is paired with it rests.
+  const size_t rounds = nodes % 2 == 0 ? nodes - 1 : nodes;
+  const size_t fixed = rounds;  // this place stays, the others turn around it
+  auto [low, high] = std::minmax(from, to);
+  const size_t round = (high == fixed ? 2 * low : low + high) % rounds;
+  return {static_cast<uint32_t>(2 * rounds), static_cast<uint32_t>(2 * round + (from < to ? 0 : 1))};
+}
+
 // The same on every node that knows the same doors.
 std::vector<std::string> TransportsOf(const std::map<std::string, DoorRecord>& doors, const Settings& settings) {
   if (!settings.transports.all) return settings.transports.names;
@@ -88,15 +105,6 @@ void AddPaths(const DoorRecord* self, const DoorRecord& peer, const std::vector<
 }
 
 }  // namespace
-
-BandwidthSlot SlotOf(size_t nodes, size_t from, size_t to) {
-  // With an odd number a place that nobody has makes it even: whoever is paired with it rests.
-  const size_t rounds = nodes % 2 == 0 ? nodes - 1 : nodes;
-  const size_t fixed = rounds;  // this place stays, the others turn around it
-  auto [low, high] = std::minmax(from, to);
-  const size_t round = (high == fixed ? 2 * low : low + high) % rounds;
-  return {static_cast<uint32_t>(2 * rounds), static_cast<uint32_t>(2 * round + (from < to ? 0 : 1))};
-}
 
 v1::Plan MakeMeshPlan(const std::string& self_node_id, const std::vector<ClusterNode>& alive,
                       const std::map<std::string, DoorRecord>& doors, const Settings& settings) {

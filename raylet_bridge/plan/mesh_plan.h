@@ -1,8 +1,6 @@
 // The full mesh: what one node measures, from the same list of nodes that every other node has.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,16 +11,6 @@
 #include "raylet_bridge/records/settings.h"
 
 namespace netsense {
-
-// When the ordered pair (from, to) of `nodes` nodes streams: in slot `slot` of `slots`, counted as in engine.proto. The
-// circle method: nodes - 1 rounds (nodes, when odd) of disjoint pairs, each round two slots, one per direction. So
-// every ordered pair has one slot, and in one slot no node is in two pairs. `from` and `to` are positions in the sorted
-// list of nodes, and differ.
-struct BandwidthSlot {
-  uint32_t slots = 0;
-  uint32_t slot = 0;
-};
-BandwidthSlot SlotOf(size_t nodes, size_t from, size_t to);
 
 // Paths over each of settings.transports from `self_node_id` to every other alive node that has a door; none when
 // settings.enabled is false. Where both nodes have rails that a transport can use: one per rail (port_pairs.h). Else

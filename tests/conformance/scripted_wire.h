@@ -50,7 +50,7 @@ class ScriptedWire {
                                                 const std::stop_token& stop) const {
     SendMeter meter(spec.moved);
     const std::vector<uint8_t> data(kChunkBytes);
-    SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
+    SendBounds bounds = SendBoundsOf(spec, max_bytes, deadline);
     std::vector<uint8_t> message;
     while (bounds.GoesOn()) {
       const size_t size = bounds.Next(kChunkBytes);

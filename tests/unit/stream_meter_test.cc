@@ -101,12 +101,12 @@ TEST(StreamMeter, ALongStreamOverASlowLinkIsNotGivenUp) {
 // 0.2 s of 464 Mb/s in messages of 1 MiB are 11 receipts: nothing would be known of it.
 TEST(StreamMeter, AStreamByTimeBeginsWithSmallMessages) {
   constexpr uint32_t kUsual = 1 << 20;
-  SendBounds by_time = BoundsOf({.duration = std::chrono::seconds(1)}, uint64_t{1} << 40, MonotonicTime::max());
+  SendBounds by_time = SendBoundsOf({.duration = std::chrono::seconds(1)}, uint64_t{1} << 40, MonotonicTime::max());
   for (uint32_t i = 0; i < 2 * kFewestReceipts; ++i) EXPECT_LE(by_time.Next(kUsual), 64u << 10);
   for (uint32_t i = 0; i < 4 * kFewestReceipts; ++i) by_time.Next(kUsual);
   EXPECT_EQ(by_time.Next(kUsual), kUsual);
-  SendBounds asked_for =
-      BoundsOf({.duration = std::chrono::seconds(1), .message_bytes = kUsual}, uint64_t{1} << 40, MonotonicTime::max());
+  SendBounds asked_for = SendBoundsOf({.duration = std::chrono::seconds(1), .message_bytes = kUsual}, uint64_t{1} << 40,
+                                      MonotonicTime::max());
   EXPECT_EQ(asked_for.Next(kUsual), kUsual) << "whoever says a size gets it";
 }
 

@@ -56,7 +56,7 @@ class UnarySession final : public DoorSession {
   absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline,
                                          const std::stop_token& stop) override {
     const bool to_peer = spec.direction == Direction::kToPeer;
-    SendBounds bounds = BoundsOf(spec, max_stream_bytes(), deadline);
+    SendBounds bounds = SendBoundsOf(spec, max_stream_bytes(), deadline);
     StreamMeter meter(spec.window, spec.bytes, spec.moved);
     SendMeter sent;
     v1::NetBandwidthProbeRequest request;

@@ -20,7 +20,7 @@ uint32_t ChunkBytesOf(uint32_t message_bytes) {
 
 absl::Status SendChunks(Channel& channel, const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                         const std::stop_token& stop, SendMeter* meter) {
-  SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
+  SendBounds bounds = SendBoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
   const uint32_t chunk_bytes = ChunkBytesOf(message_bytes);
   PageSender pages;

@@ -451,7 +451,7 @@ absl::Status Connection::Flush(MonotonicTime deadline, const std::stop_token& st
 
 absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t max_bytes, MonotonicTime deadline,
                                               const std::stop_token& stop) {
-  SendBounds bounds = BoundsOf(spec, max_bytes, deadline);
+  SendBounds bounds = SendBoundsOf(spec, max_bytes, deadline);
   const uint32_t message_bytes = MessageBytesOf(spec, kChunkBytes);
   StreamMeter meter(spec.window, spec.bytes, spec.moved);
   fetched_.clear();
