@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/host_port.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -127,10 +128,9 @@ absl::Status BindToDevice(int fd, const std::string& netdev) {
 
 absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const LocalEnd& from,
                                     MonotonicTime deadline, std::stop_token stop) {
-  auto resolved = Resolve(host, port, 0);
-  if (!resolved.ok()) return resolved.status();
+  ASSIGN_OR_RETURN(auto resolved, Resolve(host, port, 0));
   absl::Status last = absl::UnavailableError(absl::StrCat("no address for ", host));
-  for (const addrinfo* info = resolved->get(); info != nullptr; info = info->ai_next) {
+  for (const addrinfo* info = resolved.get(); info != nullptr; info = info->ai_next) {
     UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
     if (!fd) return SocketError(errno, "socket");
     std::string what = absl::StrCat("connect to ", FormatHostPort(NumericHost(info->ai_addr, info->ai_addrlen), port));
@@ -158,14 +158,12 @@ absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, cons
 }
 
 absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port) {
-  auto resolved = Resolve(at.address, port, AI_PASSIVE);
-  if (!resolved.ok()) return resolved.status();
-  const addrinfo* info = resolved->get();
+  ASSIGN_OR_RETURN(auto resolved, Resolve(at.address, port, AI_PASSIVE));
+  const addrinfo* info = resolved.get();
   UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return SocketError(errno, "socket");
   SetInt(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (!at.netdev.empty())
-    if (auto status = BindToDevice(fd.get(), at.netdev); !status.ok()) return status;
+  if (!at.netdev.empty()) RETURN_IF_ERROR(BindToDevice(fd.get(), at.netdev));
   if (bind(fd.get(), info->ai_addr, info->ai_addrlen) != 0 || listen(fd.get(), 1024) != 0) {
     std::string text = absl::StrCat("cannot listen on ", FormatHostPort(at.address, port), ": ", strerror(errno));
     return errno == EADDRINUSE ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
@@ -228,7 +226,7 @@ absl::Status ReadExactly(int fd, std::span<uint8_t> into, MonotonicTime deadline
       return stop.stop_requested() ? absl::CancelledError("stopped")
                                    : absl::UnavailableError("the peer closed the connection");
     } else if (errno == EAGAIN) {
-      if (auto status = WaitReady(fd, POLLIN, deadline, stop); !status.ok()) return status;
+      RETURN_IF_ERROR(WaitReady(fd, POLLIN, deadline, stop));
     } else if (errno != EINTR) {
       return SocketError(errno, "receive");
     }
@@ -243,7 +241,7 @@ absl::Status WriteAll(int fd, std::span<const uint8_t> from, MonotonicTime deadl
     if (n >= 0) {
       from = from.subspan(static_cast<size_t>(n));
     } else if (errno == EAGAIN) {
-      if (auto status = WaitReady(fd, POLLOUT, deadline, stop); !status.ok()) return status;
+      RETURN_IF_ERROR(WaitReady(fd, POLLOUT, deadline, stop));
     } else if (stop.stop_requested()) {
       return absl::CancelledError("stopped");
     } else if (errno != EINTR) {

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -40,10 +41,9 @@ absl::StatusOr<JsonLines> JsonLines::Create(const std::string& path) {
 }
 
 absl::StatusOr<JsonLines> JsonLines::Append(const std::string& path) {
-  auto length = WholeLines(path);
-  if (!length.ok()) return length.status();
+  ASSIGN_OR_RETURN(auto length, WholeLines(path));
   std::error_code error;
-  std::filesystem::resize_file(path, *length, error);
+  std::filesystem::resize_file(path, length, error);
   JsonLines lines;
   lines.path_ = path;
   if (!error) lines.file_.open(path, std::ios::app);

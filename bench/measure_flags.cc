@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "base/flag_checks.h"
 #include "base/host_port.h"
+#include "base/status_macros.h"
 #include "base/token.h"
 #include "base/utf8.h"
 #include "bench/command.h"
@@ -180,17 +181,15 @@ void AddBandwidthThresholds(CLI::App* command, MeasureFlags* flags) {
 }
 
 absl::StatusOr<MeasureTarget> TargetOf(const MeasureFlags& flags, const std::string& transport) {
-  auto peer = ParseHostPort(flags.target);
-  if (!peer.ok()) return peer.status();
-  if (peer->port == 0) return absl::InvalidArgumentError("port 0 cannot be measured");
-  if (auto status = CheckMemory(flags.memory); !status.ok()) return status;
-  auto token = FindToken(flags.door.token_file);
-  if (!token.ok()) return token.status();
-  if (token->secret.empty() && !flags.door.insecure && !IsLoopback(peer->host))
+  ASSIGN_OR_RETURN(auto peer, ParseHostPort(flags.target));
+  if (peer.port == 0) return absl::InvalidArgumentError("port 0 cannot be measured");
+  RETURN_IF_ERROR(CheckMemory(flags.memory));
+  ASSIGN_OR_RETURN(auto token, FindToken(flags.door.token_file));
+  if (token.secret.empty() && !flags.door.insecure && !IsLoopback(peer.host))
     return absl::InvalidArgumentError(
         "no token to prove who we are: give --token-file (the same token as the peer's), or --insecure if it serves "
         "without one");
-  MeasureTarget target{peer->host, peer->port, flags.from, token->secret, transport};
+  MeasureTarget target{peer.host, peer.port, flags.from, token.secret, transport};
   target.wait_mode = flags.blocking ? v1::WAIT_MODE_BLOCK : v1::WAIT_MODE_BUSY_POLL;
   target.options = flags.options;
   target.pinning = flags.door.pinning;

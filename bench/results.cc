@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "bench/command.h"
 #include "bench/rows.h"
 
@@ -119,12 +120,10 @@ absl::StatusOr<Results> Results::Begin(const OutputOptions& options, const std::
                                        const std::string& target) {
   if (std::string conflict = options.Conflict(); !conflict.empty()) return absl::InvalidArgumentError(conflict);
   Results results(options, DocumentHead(command, target));
-  auto jsonl = JsonLines::Create(options.jsonl);
-  if (!jsonl.ok()) return jsonl.status();
-  auto csv = OpenFile(options.csv);
-  if (!csv.ok()) return csv.status();
-  results.jsonl_ = *std::move(jsonl);
-  results.csv_ = *std::move(csv);
+  ASSIGN_OR_RETURN(auto jsonl, JsonLines::Create(options.jsonl));
+  ASSIGN_OR_RETURN(auto csv, OpenFile(options.csv));
+  results.jsonl_ = std::move(jsonl);
+  results.csv_ = std::move(csv);
   results.jsonl_.Write(results.document_);
   if (results.csv_ != nullptr) {
     std::string line;

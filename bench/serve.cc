@@ -6,6 +6,7 @@
 
 #include "base/host_port.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "base/token.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"
@@ -34,15 +35,13 @@ absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool
   options.max_sessions_per_peer = kManySessions;
   options.allow_busy_poll = true;
   options.take_orders = TakeOrders::kFromAnybody;  // who passed the door may have us measure towards others
-  auto pinning = Pinning::Create(pinning_options);
-  if (!pinning.ok()) return pinning.status();
-  options.pinning = pinning->get();
-  auto responder = Responder::Start(std::move(options), &transports, &gate);
-  if (!responder.ok()) return responder.status();
-  const DoorOptions& opened = (*responder)->door_options();
-  std::string address = FormatHostPort(opened.host.empty() ? "0.0.0.0" : opened.host, (*responder)->port());
+  ASSIGN_OR_RETURN(auto pinning, Pinning::Create(pinning_options));
+  options.pinning = pinning.get();
+  ASSIGN_OR_RETURN(auto responder, Responder::Start(std::move(options), &transports, &gate));
+  const DoorOptions& opened = responder->door_options();
+  std::string address = FormatHostPort(opened.host.empty() ? "0.0.0.0" : opened.host, responder->port());
   if (as_json) {
-    std::cout << nlohmann::json{{"schema_version", 1}, {"listening", address}, {"port", (*responder)->port()}}
+    std::cout << nlohmann::json{{"schema_version", 1}, {"listening", address}, {"port", responder->port()}}
               << std::endl;
   } else {
     std::cout << "serving on " << address << (opened.token.empty() ? " without a token" : "") << "; Ctrl-C ends it"

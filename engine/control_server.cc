@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "engine/control_socket.h"
 #include "netsense/engine.grpc.pb.h"
 
@@ -122,9 +123,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectToSocket(const std::string
 
 template <typename Reply, typename Call>
 absl::StatusOr<Reply> Ask(const std::string& path, Call call) {
-  auto channel = ConnectToSocket(path);
-  if (!channel.ok()) return channel.status();
-  auto stub = v1::EngineControl::NewStub(*channel);
+  ASSIGN_OR_RETURN(auto channel, ConnectToSocket(path));
+  auto stub = v1::EngineControl::NewStub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + deadlines::kStatusAnswer());
   Reply reply;
@@ -137,7 +137,7 @@ absl::StatusOr<Reply> Ask(const std::string& path, Call call) {
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(const std::string& socket_path, Engine* engine) {
   auto server = std::make_unique<Server>(engine);
-  if (auto status = server->Listen(socket_path); !status.ok()) return status;
+  RETURN_IF_ERROR(server->Listen(socket_path));
   return server;
 }
 

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -86,10 +87,8 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Listen(const std::
         absl::StrCat("'", path, "' cannot be a Unix socket: 1 to ", sizeof(address.sun_path) - 1, " bytes"));
   std::memcpy(address.sun_path, path.data(), path.size());
   std::string directory = std::filesystem::absolute(path).parent_path();
-  auto made = PrepareDirectory(directory);
-  if (!made.ok()) return made.status();
-  auto lock = TakeLock(path + ".lock");
-  if (!lock.ok()) return lock.status();
+  ASSIGN_OR_RETURN(auto made, PrepareDirectory(directory));
+  ASSIGN_OR_RETURN(auto lock, TakeLock(path + ".lock"));
 
   unlink(path.c_str());  // ours alone: we hold the lock
   UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -98,7 +97,7 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Listen(const std::
       listen(listener.get(), 64) != 0)
     return Errno("cannot listen on " + path);
   return std::unique_ptr<ControlSocket>(
-      new ControlSocket(path, *made ? directory : "", *std::move(lock), std::move(listener), std::move(on_connection)));
+      new ControlSocket(path, made ? directory : "", std::move(lock), std::move(listener), std::move(on_connection)));
 }
 
 ControlSocket::ControlSocket(std::string path, std::string own_directory, UniqueFd lock, UniqueFd listener,

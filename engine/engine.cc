@@ -8,6 +8,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "engine/cumulative_histogram.h"
 #include "engine/inventory/to_proto.h"
 #include "engine/limits.h"
@@ -55,19 +56,17 @@ void WithdrawRails(const DoorOptions& door, v1::EngineInfo* info) {
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
   ResponderOptions responder_options{.door = options.door};
-  auto pinning = Pinning::Create(options.pinning);
-  if (!pinning.ok()) return pinning.status();
-  std::unique_ptr<Engine> engine(new Engine(std::move(options), *std::move(pinning)));
+  ASSIGN_OR_RETURN(auto pinning, Pinning::Create(options.pinning));
+  std::unique_ptr<Engine> engine(new Engine(std::move(options), std::move(pinning)));
   responder_options.pinning = engine->pinning_.get();
-  auto node = engine->machine_.Read();
-  if (!node.ok()) return node.status();
+  ASSIGN_OR_RETURN(auto node, engine->machine_.Read());
   // Without the right to tie a socket to a device there are no paths by rail; paths by the routes need none.
   if (engine->listen_on_rails_ && MayBindToDevice())
-    responder_options.door.more_hosts = RailAddresses(*node, responder_options.door.host);
+    responder_options.door.more_hosts = RailAddresses(node, responder_options.door.host);
   responder_options.max_stream_bytes = engine->limits_.max_stream_bytes();
-  auto responder = Responder::Start(std::move(responder_options), &engine->transports_, &engine->gate_);
-  if (!responder.ok()) return responder.status();
-  engine->responder_ = *std::move(responder);
+  ASSIGN_OR_RETURN(auto responder,
+                   Responder::Start(std::move(responder_options), &engine->transports_, &engine->gate_));
+  engine->responder_ = std::move(responder);
   return engine;
 }
 
@@ -106,16 +105,14 @@ v1::EngineInfo Engine::Info() const {
 }
 
 absl::StatusOr<v1::ApplyPlanReply> Engine::ApplyPlan(const v1::Plan& plan) {
-  auto clamped = ClampPlan(plan, limits_);
-  if (!clamped.ok()) return clamped.status();
-  for (const std::string& wish : clamped->clamped)
-    spdlog::warn("plan beyond this engine's limits: {}", Printable(wish));
-  clamped_wishes_ += clamped->clamped.size();
-  responder_->SetNodeId(clamped->plan.self_node_id());
-  scheduler_.Apply(clamped->plan);
+  ASSIGN_OR_RETURN(auto clamped, ClampPlan(plan, limits_));
+  for (const std::string& wish : clamped.clamped) spdlog::warn("plan beyond this engine's limits: {}", Printable(wish));
+  clamped_wishes_ += clamped.clamped.size();
+  responder_->SetNodeId(clamped.plan.self_node_id());
+  scheduler_.Apply(clamped.plan);
   v1::ApplyPlanReply reply;
-  for (std::string& wish : clamped->clamped) reply.add_clamped(std::move(wish));
-  reply.set_lease_ms(clamped->plan.lease_ms());
+  for (std::string& wish : clamped.clamped) reply.add_clamped(std::move(wish));
+  reply.set_lease_ms(clamped.plan.lease_ms());
   return reply;
 }
 

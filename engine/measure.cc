@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "engine/probe_session.h"
 #include "engine/stream_evidence.h"
 
@@ -57,16 +58,14 @@ absl::StatusOr<ProbeSession> Open(const TransportRegistry& transports, const Pin
 
 absl::StatusOr<PingResult> MeasurePing(const TransportRegistry& transports, const PingRequest& request,
                                        const OnProgress& progress, std::stop_token stop) {
-  auto pinning = Pinning::Create(request.target.pinning);
-  if (!pinning.ok()) return pinning.status();
-  auto opened = Open(transports, **pinning, request.target, v1::SESSION_PURPOSE_PING, 0, 0, true, stop);
-  if (!opened.ok()) return opened.status();
-  Session* const session = opened->session.get();
-  opened->connection.Reset();
+  ASSIGN_OR_RETURN(auto pinning, Pinning::Create(request.target.pinning));
+  ASSIGN_OR_RETURN(auto opened, Open(transports, *pinning, request.target, v1::SESSION_PURPOSE_PING, 0, 0, true, stop));
+  Session* const session = opened.session.get();
+  opened.connection.Reset();
   PingResult result;
   result.peer = session->peer();
   result.details = session->details();
-  result.binding = opened->binding;
+  result.binding = opened.binding;
   PingSpec spec{.payload_bytes = request.payload_bytes};
   int lost_in_a_row = 0;
   for (uint64_t i = 0; i < request.warmup; ++i) {
@@ -291,14 +290,13 @@ StreamSample Total(const std::vector<BandwidthResult::Stream>& streams) {
 
 absl::StatusOr<BandwidthResult> MeasureBandwidth(const TransportRegistry& transports, const BandwidthRequest& request,
                                                  std::stop_token stop, const OnInterval& on_interval) {
-  auto pinning = Pinning::Create(request.target.pinning);
-  if (!pinning.ok()) return pinning.status();
+  ASSIGN_OR_RETURN(auto pinning, Pinning::Create(request.target.pinning));
   const uint64_t measurement = std::random_device()() | uint64_t{std::random_device()()} << 32 | 1;
   std::vector<std::unique_ptr<StreamRun>> runs;
   for (Direction direction : request.directions)
     for (uint32_t i = 0; i < request.streams; ++i)
       runs.push_back(
-          std::make_unique<StreamRun>(transports, **pinning, request, direction, measurement, on_interval != nullptr));
+          std::make_unique<StreamRun>(transports, *pinning, request, direction, measurement, on_interval != nullptr));
 
   std::stop_source abort;
   AbortAfterStop abort_after_stop(stop, &abort);

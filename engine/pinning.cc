@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "engine/inventory/cpu_list.h"
 #include "engine/inventory/hwloc_topology.h"
 
@@ -93,9 +94,7 @@ absl::StatusOr<std::unique_ptr<Pinning>> Pinning::Create(const PinningOptions& o
     machine->allowed = AllowedCpus(machine->topology.get());
   }
   if (!options.cpus.empty()) {
-    auto parsed = ParseCpuList(options.cpus);
-    if (!parsed.ok()) return parsed.status();
-    by_hand = *std::move(parsed);
+    ASSIGN_OR_RETURN(by_hand, ParseCpuList(options.cpus));
     if (Common(by_hand, machine->allowed) != by_hand)
       return absl::InvalidArgumentError(absl::StrCat("this process may use the processors ",
                                                      inventory::CpuList(machine->allowed), " only, not all of ",

@@ -5,6 +5,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "transports/checked_session.h"
@@ -17,20 +18,19 @@ absl::StatusOr<ProbeSession> Open(const TransportRegistry& transports, const Pin
   auto transport = transports.Find(request.transport());
   if (!transport.ok()) return absl::InternalError(transport.status().message());  // our side lacks it
   const Capabilities capabilities = (*transport)->capabilities();
-  if (auto fit = CheckOptions(request.options(), (*transport)->name(), capabilities); !fit.ok()) return fit;
-  auto connection = DialDoor(target, request, deadline, stop);
-  if (!connection.ok()) return connection.status();
+  RETURN_IF_ERROR(CheckOptions(request.options(), (*transport)->name(), capabilities));
+  ASSIGN_OR_RETURN(auto connection, DialDoor(target, request, deadline, stop));
   ProbeSession probe;
   probe.rdma = capabilities.rdma;
-  probe.port = PortOfAddress(LocalAddress(connection->fd.get()));
+  probe.port = PortOfAddress(LocalAddress(connection.fd.get()));
   if (pinning != nullptr) {
     probe.binding = pinning->Plan(probe.port);
     pinning->Apply(probe.binding);
   }
-  probe.connection = UniqueFd(fcntl(connection->fd.get(), F_DUPFD_CLOEXEC, 0));
-  auto session = ConnectChecked(**transport, *std::move(connection), EndOf(probe.port).speed_bps, deadline, stop);
-  if (!session.ok()) return session.status();
-  probe.session = *std::move(session);
+  probe.connection = UniqueFd(fcntl(connection.fd.get(), F_DUPFD_CLOEXEC, 0));
+  ASSIGN_OR_RETURN(auto session,
+                   ConnectChecked(**transport, std::move(connection), EndOf(probe.port).speed_bps, deadline, stop));
+  probe.session = std::move(session);
   return probe;
 }
 

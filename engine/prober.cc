@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "engine/expectation.h"
 #include "engine/local_ports.h"
 #include "engine/stream_evidence.h"
@@ -55,9 +56,9 @@ absl::StatusOr<RttSample> PathProber::Ping(const v1::PlannedPath& path, const st
                                            std::stop_token stop) {
   const std::chrono::milliseconds timeout(path.ping_timeout_ms());
   if (!probe_.session) {
-    auto opened = Open(*context_, path, self_node_id, v1::SESSION_PURPOSE_PING, 0, MonotonicNow() + timeout, stop);
-    if (!opened.ok()) return opened.status();
-    probe_ = *std::move(opened);
+    ASSIGN_OR_RETURN(auto opened,
+                     Open(*context_, path, self_node_id, v1::SESSION_PURPOSE_PING, 0, MonotonicNow() + timeout, stop));
+    probe_ = std::move(opened);
     probe_.connection.Reset();
   } else if (context_->pinning != nullptr) {
     context_->pinning->Apply(probe_.binding);

@@ -18,6 +18,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/bridge_setup.h"
 #include "raylet_bridge/cluster/cluster_reader.h"
 #include "raylet_bridge/cluster/edge_history.h"
@@ -128,7 +129,7 @@ absl::Status Bridge::Run(std::stop_token stop) {
   if (auto config = setup_.gcs->Get(kConfigKey); config.ok()) RefreshSettings(*config);
   StartEngine();
   publisher_ = std::make_unique<Publisher>(setup_.writer_gcs.get(), kWriteAgain);
-  if (auto status = StartHttp(); !status.ok()) return status;
+  RETURN_IF_ERROR(StartHttp());
   StartFileSd();
   if (!settings_.enabled)
     spdlog::warn(
@@ -199,10 +200,9 @@ absl::Status Bridge::StartHttp() {
                                .page = EmbeddedPage()})};
   bool named = settings_.IsNamed(&Settings::http_port);  // else any free port rather than none: it stands in the GCS
   if (!setup_.options.http_listen.empty()) {
-    auto listen = ParseHostPort(setup_.options.http_listen, "--http-listen");
-    if (!listen.ok()) return listen.status();
-    http.host = listen->host;
-    http.port = listen->port;
+    ASSIGN_OR_RETURN(auto listen, ParseHostPort(setup_.options.http_listen, "--http-listen"));
+    http.host = listen.host;
+    http.port = listen.port;
     named = true;
   }
   auto server = HttpServer::Start(http);
@@ -262,12 +262,10 @@ void Bridge::Loop() {
 }
 
 absl::Status Bridge::Tick() {
-  if (setup_.self.is_head)
-    if (auto begun = keeper_.Begin(); !begun.ok()) return begun;
-  auto config = setup_.gcs->Get(kConfigKey);
-  if (!config.ok()) return config.status();
-  RefreshSettings(*config);
-  if (auto polled = reader_.Poll(setup_.shows_cluster()); !polled.ok()) return polled;
+  if (setup_.self.is_head) RETURN_IF_ERROR(keeper_.Begin());
+  ASSIGN_OR_RETURN(auto config, setup_.gcs->Get(kConfigKey));
+  RefreshSettings(config);
+  RETURN_IF_ERROR(reader_.Poll(setup_.shows_cluster()));
   {
     std::lock_guard lock(mutex_);
     view_ = reader_.view();
@@ -280,9 +278,8 @@ absl::Status Bridge::Tick() {
                    [this](const auto& node) { return node.node_id == setup_.self.node_id; }))
     return LookForOurselves();
   RefreshPlan();
-  if (setup_.self.is_head)
-    if (auto kept = keeper_.Turn(config_, *publisher_); !kept.ok()) return kept;
-  if (auto status = RefreshApi(); !status.ok()) return status;
+  if (setup_.self.is_head) RETURN_IF_ERROR(keeper_.Turn(config_, *publisher_));
+  RETURN_IF_ERROR(RefreshApi());
   return setup_.self.is_head ? dead_keys_.Remove(nodes) : absl::OkStatus();
 }
 
@@ -290,9 +287,8 @@ absl::Status Bridge::Tick() {
 // while a standalone node simply registers again.
 absl::Status Bridge::LookForOurselves() {
   if (setup_.standalone()) return absl::OkStatus();
-  auto all = setup_.gcs->AllNodes();
-  if (!all.ok()) return all.status();
-  for (const ClusterNode& node : *all)
+  ASSIGN_OR_RETURN(auto all, setup_.gcs->AllNodes());
+  for (const ClusterNode& node : all)
     if (node.node_id == setup_.self.node_id && !node.alive) Leave("the GCS says that this node is dead");
   return absl::OkStatus();
 }
@@ -350,10 +346,9 @@ void Bridge::PublishInventory(const v1::EngineInfo& info, bool lost) {
 // Where the cluster's API is, for those who ask the GCS. Written anew now and then: a GCS may have forgotten it.
 absl::Status Bridge::RefreshApi() {
   if (!setup_.self.is_head) return absl::OkStatus();
-  auto listens = ParseHostPort(http_address_, "the HTTP API");
-  if (!listens.ok()) return listens.status();
+  ASSIGN_OR_RETURN(auto listens, ParseHostPort(http_address_, "the HTTP API"));
   const nlohmann::ordered_json api = {
-      {"node_id", setup_.self.node_id}, {"address", listens->host}, {"port", listens->port}};
+      {"node_id", setup_.self.node_id}, {"address", listens.host}, {"port", listens.port}};
   auto written = setup_.gcs->Get(kHttpApiKey);
   if (!written.ok() || *written == DumpJson(api)) return written.status();
   publisher_->Publish(kHttpApiKey, DumpJson(api));
@@ -411,13 +406,11 @@ BridgeState Bridge::state() const {
 }  // namespace
 
 absl::Status RunBridge(const BridgeOptions& options, std::stop_token stop) {
-  auto setup = PrepareBridge(options);
-  if (!setup.ok()) return setup.status();
-  const auto watch = StartAnewWhenTheClockIsPutBack(setup->standalone() ? setup->self.node_id : "");
-  spdlog::info("node {} at {}, GCS {}, {}", setup->self.node_id, setup->self.address,
-               Printable(setup->self.gcs_address),
-               setup->standalone() ? "standalone" : fmt::format("raylet pid {}", setup->self.raylet_pid));
-  return Bridge(*std::move(setup)).Run(std::move(stop));
+  ASSIGN_OR_RETURN(auto setup, PrepareBridge(options));
+  const auto watch = StartAnewWhenTheClockIsPutBack(setup.standalone() ? setup.self.node_id : "");
+  spdlog::info("node {} at {}, GCS {}, {}", setup.self.node_id, setup.self.address, Printable(setup.self.gcs_address),
+               setup.standalone() ? "standalone" : fmt::format("raylet pid {}", setup.self.raylet_pid));
+  return Bridge(std::move(setup)).Run(std::move(stop));
 }
 
 }  // namespace netsense

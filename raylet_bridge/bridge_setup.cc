@@ -8,6 +8,7 @@
 #include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -37,14 +38,11 @@ absl::Status ServeGcs(BridgeSetup& setup) {
   const std::string& address = setup.self.address;
   const std::string text =
       setup.options.gcs_listen.empty() ? FormatHostPort(address, kDefaultGcsPort) : setup.options.gcs_listen;
-  auto listen = ParseListen(text, "--gcs-listen");
-  if (!listen.ok()) return listen.status();
-  if (auto safe = CheckExposure("the embedded GCS", listen->host, setup); !safe.ok()) return safe;
-  auto embedded = EmbeddedGcs::Start({.listen = text, .token = setup.token.secret});
-  if (!embedded.ok()) return embedded.status();
-  setup.embedded = *std::move(embedded);
-  const bool everywhere = IsUnspecified(listen->host);
-  setup.self.gcs_address = FormatHostPort(everywhere ? address : listen->host, setup.embedded->port());
+  ASSIGN_OR_RETURN(auto listen, ParseListen(text, "--gcs-listen"));
+  RETURN_IF_ERROR(CheckExposure("the embedded GCS", listen.host, setup));
+  ASSIGN_OR_RETURN(setup.embedded, EmbeddedGcs::Start({.listen = text, .token = setup.token.secret}));
+  const bool everywhere = IsUnspecified(listen.host);
+  setup.self.gcs_address = FormatHostPort(everywhere ? address : listen.host, setup.embedded->port());
   spdlog::info("serving the embedded GCS; other nodes join by: netsense-bridge run --standalone --gcs-address {}",
                setup.self.gcs_address);
   return absl::OkStatus();
@@ -55,35 +53,22 @@ absl::Status ServeGcs(BridgeSetup& setup) {
 absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
   BridgeSetup setup;
   setup.options = options;
-  auto settings = ResolveSettings(options.sources);
-  if (!settings.ok()) return settings.status();
-  setup.settings = *std::move(settings);
-  auto self = FindIdentity(options.identity);
-  if (!self.ok()) return self.status();
-  setup.self = *std::move(self);
-  auto token = FindToken(options.token_file);
-  if (!token.ok()) return token.status();
-  setup.token = *std::move(token);
-  if (options.engine_socket.empty())
-    if (auto safe = CheckExposure("the door", setup.self.address, setup); !safe.ok()) return safe;
+  ASSIGN_OR_RETURN(setup.settings, ResolveSettings(options.sources));
+  ASSIGN_OR_RETURN(setup.self, FindIdentity(options.identity));
+  ASSIGN_OR_RETURN(setup.token, FindToken(options.token_file));
+  if (options.engine_socket.empty()) RETURN_IF_ERROR(CheckExposure("the door", setup.self.address, setup));
   std::string http_host = setup.self.address;
   if (!options.http_listen.empty()) {
-    auto listen = ParseListen(options.http_listen, "--http-listen");
-    if (!listen.ok()) return listen.status();
-    http_host = listen->host;
+    ASSIGN_OR_RETURN(auto listen, ParseListen(options.http_listen, "--http-listen"));
+    http_host = listen.host;
   }
-  if (auto safe = CheckExposure("HTTP", http_host, setup); !safe.ok()) return safe;
-  if (setup.self.gcs_address.empty())
-    if (auto served = ServeGcs(setup); !served.ok()) return served;
+  RETURN_IF_ERROR(CheckExposure("HTTP", http_host, setup));
+  if (setup.self.gcs_address.empty()) RETURN_IF_ERROR(ServeGcs(setup));
 
   GcsClientOptions gcs{.address = setup.self.gcs_address, .token_file = options.token_file};
-  auto reader = GcsClient::Create(gcs);
-  if (!reader.ok()) return reader.status();
-  setup.gcs = *std::move(reader);
+  ASSIGN_OR_RETURN(setup.gcs, GcsClient::Create(gcs));
   gcs.timeout = deadlines::kGcsWrite();
-  auto writer = GcsClient::Create(gcs);
-  if (!writer.ok()) return writer.status();
-  setup.writer_gcs = *std::move(writer);
+  ASSIGN_OR_RETURN(setup.writer_gcs, GcsClient::Create(gcs));
   return setup;
 }
 

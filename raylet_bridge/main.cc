@@ -11,6 +11,7 @@
 #include "base/flag_checks.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/bridge.h"
 #include "raylet_bridge/cli/commands.h"
 #include "raylet_bridge/records/settings.h"
@@ -107,9 +108,7 @@ absl::StatusOr<SettingsSources> Sources(const Arguments& arguments) {
   std::stringstream text;
   text << file.rdbuf();
   if (!file) return absl::InvalidArgumentError(absl::StrCat("cannot read the settings file ", arguments.settings_file));
-  auto values = ParseSettingsJson(text.str(), arguments.settings_file);
-  if (!values.ok()) return values.status();
-  sources.file = *std::move(values);
+  ASSIGN_OR_RETURN(sources.file, ParseSettingsJson(text.str(), arguments.settings_file));
   return sources;
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/stream_meter.h"
 
 namespace netsense {
@@ -59,28 +60,26 @@ class CheckedSession final : public Session {
   absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
     if (over_) return absl::UnavailableError("the session is over");
     const MonotonicTime start = MonotonicNow();
-    auto sample = session_->Ping(spec, deadline, std::move(stop));
-    if (!sample.ok()) return sample;
-    if (sample->responder_hold && *sample->responder_hold > Longer(sample->rtt))
+    ASSIGN_OR_RETURN(auto sample, session_->Ping(spec, deadline, std::move(stop)));
+    if (sample.responder_hold && *sample.responder_hold > Longer(sample.rtt))
       return Over(Lie(absl::StrFormat("a ping held for %.3f ms of a round trip of %.3f ms",
-                                      1e3 * Seconds(*sample->responder_hold), 1e3 * Seconds(sample->rtt))));
-    if (start + sample->rtt > deadline)
+                                      1e3 * Seconds(*sample.responder_hold), 1e3 * Seconds(sample.rtt))));
+    if (start + sample.rtt > deadline)
       return absl::DeadlineExceededError(
-          absl::StrFormat("answered after %.0f ms: too late", 1e3 * Seconds(sample->rtt)));
+          absl::StrFormat("answered after %.0f ms: too late", 1e3 * Seconds(sample.rtt)));
     return sample;
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
     if (over_) return absl::UnavailableError("the session is over");
     const MonotonicTime start = MonotonicNow();
-    auto sample = session_->Stream(spec, deadline, std::move(stop));
-    if (!sample.ok()) return sample;
+    ASSIGN_OR_RETURN(auto sample, session_->Stream(spec, deadline, std::move(stop)));
     // A peer that sends goes on to its bounds.
     if (spec.direction == Direction::kFromPeer && spec.finish.stop_requested()) over_ = true;
-    if (sample->bytes == 0 && !spec.finish.stop_requested())
+    if (sample.bytes == 0 && !spec.finish.stop_requested())
       return Over(absl::DataLossError("nothing of the stream arrived"));
     const uint64_t most = spec.bytes == 0 ? most_bytes_ : std::min(spec.bytes, most_bytes_);
-    if (auto status = Judge(MonotonicNow() - start, most, port_bps_, &*sample); !status.ok()) return Over(status);
+    if (auto status = Judge(MonotonicNow() - start, most, port_bps_, &sample); !status.ok()) return Over(status);
     return sample;
   }
 
@@ -108,9 +107,8 @@ absl::StatusOr<std::unique_ptr<Session>> ConnectChecked(Transport& transport, Do
   const uint64_t peers = connection.grant.port_speed_bps();
   uint64_t slower = port_bps == 0 || (peers != 0 && peers < port_bps) ? peers : port_bps;
   if (!NetdevOfAddress(connection.peer_address).empty()) slower = 0;  // our own host: it goes through no port
-  auto session = transport.Connect(std::move(connection), deadline, std::move(stop));
-  if (!session.ok()) return session.status();
-  return std::make_unique<CheckedSession>(*std::move(session), most_bytes, static_cast<double>(slower));
+  ASSIGN_OR_RETURN(auto session, transport.Connect(std::move(connection), deadline, std::move(stop)));
+  return std::make_unique<CheckedSession>(std::move(session), most_bytes, static_cast<double>(slower));
 }
 
 }  // namespace netsense

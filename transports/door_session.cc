@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/stream_meter.h"
 
 namespace netsense {
@@ -20,7 +21,7 @@ absl::StatusOr<RttSample> DoorSession::Ping(const PingSpec& spec, MonotonicTime 
 }
 
 absl::StatusOr<StreamSample> DoorSession::Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) {
-  if (auto status = CheckStreamSpec(spec, max_stream_bytes_, most_.message_bytes); !status.ok()) return status;
+  RETURN_IF_ERROR(CheckStreamSpec(spec, max_stream_bytes_, most_.message_bytes));
   if (broken_) return Over();
   ShutdownOnStop guard(stop, door_);
   auto sample = RunStream(spec, deadline, stop);

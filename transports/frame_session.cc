@@ -6,6 +6,7 @@
 
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/door_session.h"
 #include "transports/stream_meter.h"
 #include "transports/stream_receiver.h"
@@ -19,7 +20,7 @@ absl::Status SendBare(FrameCarrier& carrier, FrameKind kind, uint64_t nonce, Mon
                       const std::stop_token& stop) {
   std::vector<uint8_t> message;
   ComposeFrame({.kind = kind, .nonce = nonce}, {}, &message);
-  if (auto status = carrier.Prepare(message, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(carrier.Prepare(message, deadline, stop));
   return carrier.Post();
 }
 
@@ -28,7 +29,7 @@ absl::Status SendMessage(FrameCarrier& carrier, FrameKind kind, uint64_t nonce, 
                          const std::stop_token& stop) {
   std::vector<uint8_t> message;
   ComposeMessage(kind, nonce, sequence, payload, &message);
-  if (auto status = carrier.Prepare(message, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(carrier.Prepare(message, deadline, stop));
   return carrier.Post();
 }
 
@@ -40,12 +41,12 @@ absl::StatusOr<StreamSample::Sent> SendStream(FrameCarrier& carrier, uint64_t no
   SendMeter meter(spec.moved);
   for (; bounds.GoesOn(); ++header.sequence) {
     header.payload_bytes = bounds.Next(message_bytes);
-    if (auto status = carrier.SendChunk(header, deadline, stop); !status.ok()) return status;
+    RETURN_IF_ERROR(carrier.SendChunk(header, deadline, stop));
     bounds.left -= header.payload_bytes;
     meter.Add(header.payload_bytes, MonotonicNow());
   }
-  if (auto status = SendBare(carrier, FrameKind::kStreamEnd, nonce, deadline, stop); !status.ok()) return status;
-  if (auto status = carrier.Flush(deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(SendBare(carrier, FrameKind::kStreamEnd, nonce, deadline, stop));
+  RETURN_IF_ERROR(carrier.Flush(deadline, stop));
   return meter.sent();
 }
 
@@ -55,16 +56,15 @@ absl::StatusOr<StreamSample> ReceiveStream(FrameCarrier& carrier, uint64_t nonce
   while (!spec.finish.stop_requested()) {
     auto frame = carrier.Receive(receiver.until(), stop);
     if (absl::IsDeadlineExceeded(frame.status())) {
-      if (auto goes_on = receiver.Waited(); !goes_on.ok()) return goes_on;
+      RETURN_IF_ERROR(receiver.Waited());
       continue;
     }
     if (!frame.ok()) return frame.status();
     if (frame->header.nonce != nonce) return NotOfThisSession();
-    auto part = receiver.Judge(frame->header);
-    if (!part.ok()) return part.status();
-    if (*part == StreamReceiver::Part::kEnd) break;
-    const uint64_t bytes = *part == StreamReceiver::Part::kChunk ? frame->header.payload_bytes : 0;
-    if (auto goes_on = receiver.Count(bytes, frame->received_at); !goes_on.ok()) return goes_on;
+    ASSIGN_OR_RETURN(auto part, receiver.Judge(frame->header));
+    if (part == StreamReceiver::Part::kEnd) break;
+    const uint64_t bytes = part == StreamReceiver::Part::kChunk ? frame->header.payload_bytes : 0;
+    RETURN_IF_ERROR(receiver.Count(bytes, frame->received_at));
   }
   return receiver.Finish();
 }
@@ -83,10 +83,10 @@ class FrameSession final : public DoorSession {
                                     const std::stop_token& stop) override {
     if (stop.stop_requested()) return absl::CancelledError("stopped");  // the echo may come before anybody would wait
     EncodePing(nonce(), ++sequence_, spec.payload_bytes, &message_);
-    if (auto status = carrier_->Prepare(message_, deadline, stop); !status.ok()) return status;
+    RETURN_IF_ERROR(carrier_->Prepare(message_, deadline, stop));
 
     MonotonicTime sent_at = MonotonicNow();
-    if (auto status = carrier_->Post(); !status.ok()) return status;
+    RETURN_IF_ERROR(carrier_->Post());
     absl::StatusOr<FrameCarrier::Incoming> echo;
     auto status = AwaitEcho(message_, deadline, [&]() -> absl::StatusOr<FrameView> {
       echo = carrier_->Receive(deadline, stop);
@@ -112,9 +112,8 @@ class FrameSession final : public DoorSession {
     if (from_peer) return ReceiveStream(*carrier_, nonce(), spec, max_stream_bytes(), deadline, stop);
     std::optional<StreamSample::Sent> ours;
     if (!carrier_->pulls()) {
-      auto sent = SendStream(*carrier_, nonce(), spec, max_stream_bytes(), deadline, stop);
-      if (!sent.ok()) return sent.status();
-      ours = *sent;
+      ASSIGN_OR_RETURN(auto sent, SendStream(*carrier_, nonce(), spec, max_stream_bytes(), deadline, stop));
+      ours = sent;
     } else if (spec.moved != nullptr) {
       spec.moved->store(kMovedNotKnown);
     }
@@ -149,7 +148,7 @@ class FrameResponder {
       auto frame = carrier_.Receive(Deadline(), stop_);
       if (PeerLeft(frame.status())) return absl::OkStatus();
       if (!frame.ok()) return frame.status();
-      if (auto status = Answer(*frame); !status.ok()) return status;
+      RETURN_IF_ERROR(Answer(*frame));
     }
   }
 
@@ -174,23 +173,21 @@ class FrameResponder {
     header.kind = FrameKind::kPong;
     header.value = PackPong((MonotonicNow() - ping.received_at).count(), false, retransmits_);
     ComposeFrame(header, ping.payload, &message_);
-    if (auto status = carrier_.Prepare(message_, Deadline(), stop_); !status.ok()) return status;
+    RETURN_IF_ERROR(carrier_.Prepare(message_, Deadline(), stop_));
     auto status = carrier_.Post();
     retransmits_ = carrier_.retransmits().value_or(0);
     return status;
   }
 
   absl::Status RunStream(const FrameCarrier::Incoming& frame) {
-    auto spec = ReadOrder(connection_.request, frame.payload, carrier_.max_chunk());
-    if (!spec.ok()) return spec.status();
+    ASSIGN_OR_RETURN(auto spec, ReadOrder(connection_.request, frame.payload, carrier_.max_chunk()));
     const uint64_t max_bytes = connection_.request.max_stream_bytes();
-    if (spec->direction == Direction::kFromPeer)
-      return SendStream(carrier_, nonce_, *spec, max_bytes, end_, stop_).status();
-    auto sample = carrier_.pulls() ? carrier_.Pull(*spec, max_bytes, end_, stop_)
-                                   : ReceiveStream(carrier_, nonce_, *spec, max_bytes, end_, stop_);
-    if (!sample.ok()) return sample.status();
+    if (spec.direction == Direction::kFromPeer)
+      return SendStream(carrier_, nonce_, spec, max_bytes, end_, stop_).status();
+    ASSIGN_OR_RETURN(auto sample, carrier_.pulls() ? carrier_.Pull(spec, max_bytes, end_, stop_)
+                                                   : ReceiveStream(carrier_, nonce_, spec, max_bytes, end_, stop_));
     auto status =
-        SendMessage(carrier_, FrameKind::kStreamReport, nonce_, frame.header.sequence, ReportOf(*sample), end_, stop_);
+        SendMessage(carrier_, FrameKind::kStreamReport, nonce_, frame.header.sequence, ReportOf(sample), end_, stop_);
     return status.ok() ? carrier_.Flush(end_, stop_) : status;
   }
 
@@ -222,10 +219,9 @@ absl::Status ServeFrames(const DoorConnection& connection, FrameCarrier& carrier
 }
 
 absl::Status ExchangeReady(FrameCarrier& carrier, uint64_t nonce, MonotonicTime deadline, const std::stop_token& stop) {
-  if (auto status = SendBare(carrier, FrameKind::kReady, nonce, deadline, stop); !status.ok()) return status;
-  auto frame = carrier.Receive(deadline, stop);
-  if (!frame.ok()) return frame.status();
-  if (frame->header.kind != FrameKind::kReady || frame->header.nonce != nonce) return NotOfThisSession();
+  RETURN_IF_ERROR(SendBare(carrier, FrameKind::kReady, nonce, deadline, stop));
+  ASSIGN_OR_RETURN(auto frame, carrier.Receive(deadline, stop));
+  if (frame.header.kind != FrameKind::kReady || frame.header.nonce != nonce) return NotOfThisSession();
   return carrier.Flush(deadline, stop);
 }
 

@@ -1,6 +1,7 @@
 #include "transports/registry.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "transports/grpc/factory.h"
 #include "transports/missing.h"
 #include "transports/tcp/factory.h"
@@ -26,7 +27,7 @@ absl::StatusOr<Transport*> TransportRegistry::Find(std::string_view name) const 
   std::string known;
   for (const auto& transport : transports_) {
     if (transport->name() == name) {
-      if (auto status = transport->availability(); !status.ok()) return status;
+      RETURN_IF_ERROR(transport->availability());
       return transport.get();
     }
     absl::StrAppend(&known, known.empty() ? "" : ", ", std::string(transport->name()));

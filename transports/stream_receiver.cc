@@ -1,6 +1,7 @@
 #include "transports/stream_receiver.h"
 
 #include "base/handshake/broken_protocol.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 
@@ -11,7 +12,7 @@ absl::Status StreamsAreGranted(const v1::OpenSession& request) {
 
 absl::StatusOr<StreamSpec> ReadOrder(const v1::OpenSession& request, std::span<const uint8_t> payload,
                                      uint32_t max_message_bytes) {
-  if (auto status = StreamsAreGranted(request); !status.ok()) return status;
+  RETURN_IF_ERROR(StreamsAreGranted(request));
   v1::StreamOrder order;
   if (!ParsePayload(payload, &order)) return absl::InvalidArgumentError("a stream order that cannot be read");
   auto spec = SpecOf(order);
@@ -27,7 +28,7 @@ absl::StatusOr<StreamReceiver::Part> StreamReceiver::Judge(const FrameHeader& he
     case FrameKind::kPong:
       return Part::kLateEcho;
     case FrameKind::kChunk:
-      if (auto status = Announce(header.payload_bytes); !status.ok()) return status;
+      RETURN_IF_ERROR(Announce(header.payload_bytes));
       return Part::kChunk;
     default:
       return BrokenProtocol("a frame that does not belong into a stream");
@@ -43,7 +44,7 @@ absl::Status StreamReceiver::Announce(uint64_t bytes) {
 
 absl::Status StreamReceiver::Count(uint64_t bytes, MonotonicTime now) {
   if (bytes > 0) meter_.Add(bytes, now);
-  if (auto moves = meter_.Look(now); !moves.ok()) return moves;
+  RETURN_IF_ERROR(meter_.Look(now));
   if (now >= deadline_) return absl::DeadlineExceededError("the stream did not end in time");
   return absl::OkStatus();
 }

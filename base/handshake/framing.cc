@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 
@@ -27,17 +28,15 @@ absl::StatusOr<uint32_t> DecodeFrameLength(std::span<const uint8_t, kFramePrefix
 
 absl::Status WriteFrame(int fd, const google::protobuf::MessageLite& message, MonotonicTime deadline,
                         std::stop_token stop) {
-  auto frame = EncodeFrame(message);
-  if (!frame.ok()) return frame.status();
-  return WriteAll(fd, {reinterpret_cast<const uint8_t*>(frame->data()), frame->size()}, deadline, stop);
+  ASSIGN_OR_RETURN(auto frame, EncodeFrame(message));
+  return WriteAll(fd, {reinterpret_cast<const uint8_t*>(frame.data()), frame.size()}, deadline, stop);
 }
 
 absl::Status ReadFrame(int fd, google::protobuf::MessageLite* message, MonotonicTime deadline, std::stop_token stop) {
   std::array<uint8_t, kFramePrefixBytes> prefix{};
-  if (auto status = ReadExactly(fd, prefix, deadline, stop); !status.ok()) return status;
-  auto size = DecodeFrameLength(prefix);
-  if (!size.ok()) return size.status();
-  std::string body(*size, '\0');
+  RETURN_IF_ERROR(ReadExactly(fd, prefix, deadline, stop));
+  ASSIGN_OR_RETURN(auto size, DecodeFrameLength(prefix));
+  std::string body(size, '\0');
   if (auto status = ReadExactly(fd, {reinterpret_cast<uint8_t*>(body.data()), body.size()}, deadline, stop);
       !status.ok())
     return status;

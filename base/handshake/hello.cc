@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -91,12 +92,11 @@ ServerHelloBytes EncodeServerHello(const HelloOffer& offer, const Agreement& agr
 }
 
 absl::StatusOr<ServerHello> DecodeServerHello(const ServerHelloBytes& bytes) {
-  auto offer = DecodeHello(bytes);
-  if (!offer.ok()) return offer.status();
+  ASSIGN_OR_RETURN(auto offer, DecodeHello(bytes));
   uint16_t answer = Load16(bytes, kAnswerAt);
   if (answer > static_cast<uint16_t>(DoorAnswer::kTokenWrong))
     return absl::UnavailableError("a hello with an unknown answer");
-  return ServerHello{*offer, {static_cast<DoorAnswer>(answer), Load16(bytes, kChosenAt)}};
+  return ServerHello{offer, {static_cast<DoorAnswer>(answer), Load16(bytes, kChosenAt)}};
 }
 
 ClientProofBytes MakeClientProof(const std::string& token, const ClientHelloBytes& client,

@@ -18,6 +18,7 @@
 #include "base/host_port.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "engine/expectation.h"
 #include "proto/enum_names.h"
 
@@ -59,10 +60,9 @@ void ResolveAll(std::vector<Node>* nodes) {
 
 absl::StatusOr<Node> ParseNode(const std::string& text) {
   const bool has_port = text.find(':') != std::string::npos && !text.ends_with(']');
-  auto parsed = ParseHostPort(has_port ? text : absl::StrCat(text, ":", kUsualPort));
-  if (!parsed.ok()) return parsed.status();
-  if (parsed->port == 0) return absl::InvalidArgumentError(absl::StrCat(text, ": port 0 cannot be measured"));
-  return NodeAt(parsed->host, parsed->port);
+  ASSIGN_OR_RETURN(auto parsed, ParseHostPort(has_port ? text : absl::StrCat(text, ":", kUsualPort)));
+  if (parsed.port == 0) return absl::InvalidArgumentError(absl::StrCat(text, ": port 0 cannot be measured"));
+  return NodeAt(parsed.host, parsed.port);
 }
 
 constexpr size_t kLongestList = 4 << 20;  // 4,096 nodes take some 100 KiB
@@ -151,21 +151,18 @@ absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer) 
 absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources) {
   std::vector<std::string> hosts = sources.hosts;
   if (!sources.hosts_file.empty()) {
-    auto lines = LinesOf(sources.hosts_file);
-    if (!lines.ok()) return lines.status();
-    hosts.insert(hosts.end(), lines->begin(), lines->end());
+    ASSIGN_OR_RETURN(auto lines, LinesOf(sources.hosts_file));
+    hosts.insert(hosts.end(), lines.begin(), lines.end());
   }
   std::vector<Node> found;
   for (const std::string& host : hosts) {
-    auto node = ParseNode(host);
-    if (!node.ok()) return node.status();
-    found.push_back(*std::move(node));
+    ASSIGN_OR_RETURN(auto node, ParseNode(host));
+    found.push_back(std::move(node));
   }
   ResolveAll(&found);
   if (!sources.cluster.empty()) {
-    auto nodes = NodesOfCluster(sources.cluster, sources.token);
-    if (!nodes.ok()) return nodes.status();
-    std::move(nodes->begin(), nodes->end(), std::back_inserter(found));
+    ASSIGN_OR_RETURN(auto nodes, NodesOfCluster(sources.cluster, sources.token));
+    std::move(nodes.begin(), nodes.end(), std::back_inserter(found));
   }
   std::vector<Node> unique;
   std::set<std::string> seen;

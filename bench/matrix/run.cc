@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/status_macros.h"
 #include "bench/command.h"
 #include "bench/json_lines.h"
 #include "bench/matrix/earlier_run.h"
@@ -134,21 +135,20 @@ absl::Status MatrixRun::ChooseStream() {
 
 absl::Status MatrixRun::TakeEarlierRun() {
   if (flags_.resume.empty()) return absl::OkStatus();
-  auto earlier = ReadEarlierRun(flags_.resume);
-  if (!earlier.ok()) return earlier.status();
-  const Json& settings = ObjectOf(ObjectOf(earlier->head, "plan"), "settings");
+  ASSIGN_OR_RETURN(auto earlier, ReadEarlierRun(flags_.resume));
+  const Json& settings = ObjectOf(ObjectOf(earlier.head, "plan"), "settings");
   if (settings != runner_.settings().ToJson())
     return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " was measured otherwise: ", DumpText(settings),
                                                    ", and this is ", DumpText(runner_.settings().ToJson())));
-  if (!earlier->note.empty()) std::cerr << "netsense-bench: " << flags_.resume << ": " << earlier->note << "\n";
+  if (!earlier.note.empty()) std::cerr << "netsense-bench: " << flags_.resume << ": " << earlier.note << "\n";
   std::set<std::string> names, transports(flags_.settings.transports.begin(), flags_.settings.transports.end());
   for (const Node& node : nodes_) names.insert(node.name);
-  for (Json& row : earlier->rows) {
+  for (Json& row : earlier.rows) {
     const auto& [kind, source, target, transport, direction, repeat] = MatrixKeyOf(row);
     if (!names.contains(source) || !names.contains(target) || !transports.contains(transport)) continue;
     if (done_.insert(MatrixKeyOf(row)).second) rows_.push_back(std::move(row));
   }
-  earlier_ = *std::move(earlier);
+  earlier_ = std::move(earlier);
   std::cerr << fmt::format("{} measurements are there already\n", rows_.size());
   return absl::OkStatus();
 }
@@ -231,9 +231,7 @@ absl::Status MatrixRun::BeginLines() {
   if (same && !earlier_->is_lines)
     return absl::InvalidArgumentError(absl::StrCat(flags_.resume, " is a document: give --jsonl another file"));
   const bool append = earlier_ && earlier_->is_lines && (flags_.jsonl.empty() || same);
-  auto lines = append ? JsonLines::Append(flags_.resume) : JsonLines::Create(flags_.jsonl);
-  if (!lines.ok()) return lines.status();
-  lines_ = *std::move(lines);
+  ASSIGN_OR_RETURN(lines_, append ? JsonLines::Append(flags_.resume) : JsonLines::Create(flags_.jsonl));
   lines_.Write(head_);
   if (!append)
     for (const Json& row : rows_) lines_.Write(row);

@@ -7,6 +7,7 @@
 #include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "bench/rows.h"
 #include "proto/enum_names.h"
 
@@ -80,9 +81,8 @@ void Runner::SetStream(std::optional<uint64_t> bytes, std::optional<double> seco
 
 absl::StatusOr<v1::NodeDescription> Runner::Ask(const Node& node, const std::stop_token& stop) const {
   const MonotonicTime deadline = MonotonicNow() + settings_.timeout;
-  auto session = OrderSession::Open({node.address, node.port, {}, settings_.token}, deadline, stop);
-  if (!session.ok()) return session.status();
-  return session->Describe(deadline, stop);
+  ASSIGN_OR_RETURN(auto session, OrderSession::Open({node.address, node.port, {}, settings_.token}, deadline, stop));
+  return session.Describe(deadline, stop);
 }
 
 void Runner::AskAll(const std::stop_token& stop) {

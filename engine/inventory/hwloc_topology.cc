@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace netsense::inventory {
 namespace {
@@ -47,13 +48,12 @@ absl::StatusOr<HwlocTopology> LoadThisMachine() {
 }
 
 absl::StatusOr<HwlocTopology> LoadXml(const std::string& xml) {
-  auto topology = Init();
-  if (!topology.ok()) return topology;
-  if (hwloc_topology_set_xmlbuffer(topology->get(), xml.c_str(), static_cast<int>(xml.size() + 1)) != 0)
+  ASSIGN_OR_RETURN(auto topology, Init());
+  if (hwloc_topology_set_xmlbuffer(topology.get(), xml.c_str(), static_cast<int>(xml.size() + 1)) != 0)
     return Failed("cannot read the XML");
   // The default filter drops every device.
-  hwloc_topology_set_io_types_filter(topology->get(), HWLOC_TYPE_FILTER_KEEP_ALL);
-  if (hwloc_topology_load(topology->get()) != 0) return Failed("cannot load the XML");
+  hwloc_topology_set_io_types_filter(topology.get(), HWLOC_TYPE_FILTER_KEEP_ALL);
+  if (hwloc_topology_load(topology.get()) != 0) return Failed("cannot load the XML");
   return topology;
 }
 

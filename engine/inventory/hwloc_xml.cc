@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "base/status_macros.h"
 #include "engine/inventory/hwloc_topology.h"
 #include "engine/inventory/pci.h"
 #include "engine/inventory/sysfs_pci.h"
@@ -213,7 +214,7 @@ absl::Status CheckNumbers(const pugi::xml_node& node) {
     if (child.attribute("nbobjs").as_llong(0) > kMaxDistances || child.attribute("nbobjs").as_llong(0) < 0)
       return absl::InvalidArgumentError(
           absl::StrCat("a matrix of ", child.attribute("nbobjs").value(), " objects is no machine's"));
-    if (auto status = CheckNumbers(child); !status.ok()) return status;
+    RETURN_IF_ERROR(CheckNumbers(child));
   }
   return absl::OkStatus();
 }
@@ -235,9 +236,8 @@ absl::Status CheckVersion(const pugi::xml_node& root) {
 }
 
 absl::StatusOr<Node> Load(const XmlFile& file) {
-  auto topology = LoadXml(file.text);
-  if (!topology.ok()) return topology.status();
-  hwloc_topology_t raw = topology->get();
+  ASSIGN_OR_RETURN(auto topology, LoadXml(file.text));
+  hwloc_topology_t raw = topology.get();
 
   Node node;
   hwloc_obj_t machine = hwloc_get_root_obj(raw);
@@ -259,7 +259,7 @@ absl::StatusOr<Node> Load(const XmlFile& file) {
   if (hwloc_get_next_pcidev(raw, nullptr) == nullptr)
     node.notes.push_back("the file has no PCI devices: export it with all devices (`lstopo --whole-io machine.xml`)");
   AddBareFunctions(raw, bare, &node);
-  if (auto status = CheckSize(node); !status.ok()) return status;
+  RETURN_IF_ERROR(CheckSize(node));
   MarkVirtualFunctions(&node.ports);
   if (hypervisor) node.virtualized = Virtualized::kYes;
   return node;
@@ -269,8 +269,8 @@ absl::StatusOr<Node> Load(const XmlFile& file) {
 
 absl::StatusOr<Node> ReadHwlocXml(const XmlFile& file) {
   const pugi::xml_node root = file.document->child("topology");
-  if (auto status = CheckVersion(root); !status.ok()) return status;
-  if (auto status = CheckNumbers(root); !status.ok()) return status;
+  RETURN_IF_ERROR(CheckVersion(root));
+  RETURN_IF_ERROR(CheckNumbers(root));
   // No check finds all that hwloc trips over.
   auto tried = TryInChild([&] { return Load(file).status(); });
   if (!tried.ok()) return absl::InvalidArgumentError(absl::StrCat("hwloc cannot take this file: ", tried.message()));

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "base/utf8.h"
 #include "engine/inventory/addresses.h"
 #include "engine/inventory/affinity.h"
@@ -95,7 +96,7 @@ absl::StatusOr<Node> Finish(const Options& options, const Node* places, Node nod
   NoteUnknowns(&node);
   NoteUnprovenRoce(&node);
   AssignRoles(&node);
-  if (auto status = AssignRails(options.rails, &node); !status.ok()) return status;
+  RETURN_IF_ERROR(AssignRails(options.rails, &node));
   return node;
 }
 
@@ -130,7 +131,7 @@ absl::Status ThisMachine::ReadOverride() {
 }
 
 absl::StatusOr<Node> ThisMachine::Read() {
-  if (auto status = ReadOverride(); !status.ok()) return status;
+  RETURN_IF_ERROR(ReadOverride());
   Node node;
   node.source = "this machine";
   std::array<char, 256> hostname{};
@@ -165,9 +166,8 @@ absl::StatusOr<Node> ReadFrom(const std::string& path, const Options& options) {
   if (auto status = CheckSize(*node); !status.ok())
     return absl::FailedPreconditionError(absl::StrCat(path, ": ", std::string(status.message())));
   if (options.topology_override.empty()) return Finish(options, nullptr, *std::move(node));
-  auto places = ReadXml(options.topology_override, Use::kPlaces);
-  if (!places.ok()) return places.status();
-  return Finish(options, &*places, *std::move(node));
+  ASSIGN_OR_RETURN(auto places, ReadXml(options.topology_override, Use::kPlaces));
+  return Finish(options, &places, *std::move(node));
 }
 
 }  // namespace netsense::inventory

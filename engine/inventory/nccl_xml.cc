@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/status_macros.h"
 #include "engine/inventory/pci.h"
 
 namespace netsense::inventory {
@@ -66,8 +67,7 @@ class Reader {
       }
       PciPlace place;
       place.numa_node = numa;
-      for (pugi::xml_node child : cpu.children())
-        if (auto status = ReadElement(child, place); !status.ok()) return status;
+      for (pugi::xml_node child : cpu.children()) RETURN_IF_ERROR(ReadElement(child, place));
     }
     std::sort(node_.numa_nodes.begin(), node_.numa_nodes.end(),
               [](const NumaNode& a, const NumaNode& b) { return a.index < b.index; });
@@ -115,8 +115,7 @@ class Reader {
     const bool bridge = id.pci_class >> 8 == 0x06;
     // Files written by hand may leave the class out: what has functions behind it is a bridge, whatever else it is.
     for (pugi::xml_node child : element.children())
-      if (bridge || std::string_view(child.name()) == "pci")
-        if (auto status = ReadElement(child, place); !status.ok()) return status;
+      if (bridge || std::string_view(child.name()) == "pci") RETURN_IF_ERROR(ReadElement(child, place));
     if (bridge) return absl::OkStatus();
     if (!seen_.insert(place.address).second)
       return absl::InvalidArgumentError(absl::StrCat(place.address, " stands there twice: one machine has it once"));

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "base/unique_fd.h"
 
 namespace netsense::inventory {
@@ -76,9 +77,8 @@ absl::Status CheckBounds(const std::string& path, const pugi::xml_document& docu
 }  // namespace
 
 absl::StatusOr<XmlFile> ReadXmlFile(const std::string& path) {
-  auto text = ReadText(path);
-  if (!text.ok()) return text.status();
-  XmlFile file{.text = *std::move(text), .document = std::make_unique<pugi::xml_document>()};
+  ASSIGN_OR_RETURN(auto text, ReadText(path));
+  XmlFile file{.text = std::move(text), .document = std::make_unique<pugi::xml_document>()};
   size_t first = file.text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   if (first == std::string::npos || file.text[first] != '<')
     return Bad(path, "not XML; a topology file is XML of hwloc (lstopo x.xml) or of NCCL (NCCL_TOPO_DUMP_FILE)");
@@ -86,7 +86,7 @@ absl::StatusOr<XmlFile> ReadXmlFile(const std::string& path) {
   if (!result)
     return Bad(path, absl::StrCat("not whole XML: ", result.description(), " at line ",
                                   LineOf(file.text, result.offset), "; was the file cut off?"));
-  if (auto status = CheckBounds(path, *file.document); !status.ok()) return status;
+  RETURN_IF_ERROR(CheckBounds(path, *file.document));
   return file;
 }
 

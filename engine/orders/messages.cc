@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "transports/stream_meter.h"
 
 namespace netsense {
@@ -113,11 +114,9 @@ v1::BandwidthOrder ToOrder(const BandwidthRequest& request) {
 }
 
 absl::StatusOr<PingRequest> FromOrder(const v1::PingOrder& order) {
-  auto target = FromOrder(order.target());
-  if (!target.ok()) return target.status();
-  auto bounds = ReadBounds(order.iterations(), order.duration_ns());
-  if (!bounds.ok()) return bounds.status();
-  PingRequest request{.target = *std::move(target), .bounds = *bounds};
+  ASSIGN_OR_RETURN(auto target, FromOrder(order.target()));
+  ASSIGN_OR_RETURN(auto bounds, ReadBounds(order.iterations(), order.duration_ns()));
+  PingRequest request{.target = std::move(target), .bounds = bounds};
   request.payload_bytes = order.payload_bytes();
   request.warmup = order.warmup();
   request.interval = nanoseconds(static_cast<int64_t>(order.interval_ns() & std::numeric_limits<int64_t>::max()));
@@ -126,20 +125,17 @@ absl::StatusOr<PingRequest> FromOrder(const v1::PingOrder& order) {
 }
 
 absl::StatusOr<BandwidthRequest> FromOrder(const v1::BandwidthOrder& order) {
-  auto target = FromOrder(order.target());
-  if (!target.ok()) return target.status();
-  auto bounds = ReadBounds(order.bytes(), order.duration_ns());
-  if (!bounds.ok()) return bounds.status();
-  BandwidthRequest request{.target = *std::move(target), .bounds = *bounds};
+  ASSIGN_OR_RETURN(auto target, FromOrder(order.target()));
+  ASSIGN_OR_RETURN(auto bounds, ReadBounds(order.bytes(), order.duration_ns()));
+  BandwidthRequest request{.target = std::move(target), .bounds = bounds};
   if (request.bounds.iterations) {
     request.bounds.iterations = 1;
     request.payload_bytes = order.bytes();
   }
   request.directions.clear();
   for (int direction : order.directions()) {
-    auto read = FromWire(static_cast<v1::StreamDirection>(direction));
-    if (!read.ok()) return read.status();
-    request.directions.push_back(*read);
+    ASSIGN_OR_RETURN(auto read, FromWire(static_cast<v1::StreamDirection>(direction)));
+    request.directions.push_back(read);
   }
   if (request.directions.empty() || request.directions.size() > 2)
     return absl::InvalidArgumentError("an order for a stream has one direction, or both");
@@ -176,7 +172,7 @@ absl::StatusOr<PingResult> FromFigures(const v1::PingFigures& figures) {
        {std::pair(&figures.rtt(), &result.rtt), std::pair(&figures.network_rtt(), &result.network_rtt),
         std::pair(&figures.responder_hold(), &result.responder_hold),
         std::pair(&figures.host_delay(), &result.host_delay)})
-    if (auto status = Read(*exported, histogram); !status.ok()) return status;
+    RETURN_IF_ERROR(Read(*exported, histogram));
   if (result.rtt.count() == 0 || result.network_rtt.count() != result.rtt.count())
     return absl::InvalidArgumentError("an answer without round trips");
   result.lost = figures.lost();
@@ -209,15 +205,12 @@ v1::BandwidthFigures ToFigures(const BandwidthResult& result) {
 
 absl::StatusOr<BandwidthResult> FromFigures(const v1::BandwidthFigures& figures) {
   BandwidthResult result;
-  auto total = SampleOf(figures.sample());
-  if (!total.ok()) return total.status();
-  result.sample = *total;
+  ASSIGN_OR_RETURN(auto total, SampleOf(figures.sample()));
+  result.sample = total;
   for (const v1::BandwidthFigures::Stream& stream : figures.streams()) {
-    auto direction = FromWire(stream.direction());
-    if (!direction.ok()) return direction.status();
-    auto sample = SampleOf(stream.sample());
-    if (!sample.ok()) return sample.status();
-    result.streams.push_back({*direction, *sample});
+    ASSIGN_OR_RETURN(auto direction, FromWire(stream.direction()));
+    ASSIGN_OR_RETURN(auto sample, SampleOf(stream.sample()));
+    result.streams.push_back({direction, sample});
   }
   result.binding = figures.binding();
   result.counters = {figures.counters().begin(), figures.counters().end()};

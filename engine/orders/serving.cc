@@ -14,6 +14,7 @@
 #include "base/handshake/broken_protocol.h"
 #include "base/handshake/framing.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "base/utf8.h"
 #include "engine/local_ports.h"
 #include "engine/orders/messages.h"
@@ -105,19 +106,18 @@ class OrderServer {
   }
 
   absl::Status Ping(const v1::PingOrder& order, const std::stop_token& stop, v1::PingFigures* figures) const {
-    auto request = FromOrder(order);
-    if (!request.ok()) return request.status();
+    ASSIGN_OR_RETURN(auto request, FromOrder(order));
     if (order.timeout_ms() < 1 || order.timeout_ms() > kMaxTimeoutMs)
       return absl::InvalidArgumentError(absl::StrCat("a ping is waited for 1 to ", kMaxTimeoutMs, " ms"));
-    if (auto status = Prepare(&request->target); !status.ok()) return status;
+    RETURN_IF_ERROR(Prepare(&request.target));
     if (Limited()) {
-      if (request->payload_bytes > kMostPingBytes || request->warmup > kMostWarmUp)
+      if (request.payload_bytes > kMostPingBytes || request.warmup > kMostWarmUp)
         return absl::ResourceExhaustedError(absl::StrCat("this engine sends pings of at most ", kMostPingBytes,
                                                          " bytes and warms up with at most ", kMostWarmUp));
-      request->interval = std::max(request->interval, kShortestInterval);
+      request.interval = std::max(request.interval, kShortestInterval);
     }
     auto result = MeasurePing(
-        transports_, *request, [](double) {}, stop);
+        transports_, request, [](double) {}, stop);
     if (!result.ok()) return result.status();
     if (!result->failure.ok()) return result->failure;  // the coordinator takes a pair's pings whole, or their error
     *figures = ToFigures(*result);
@@ -126,21 +126,17 @@ class OrderServer {
 
   absl::Status Bandwidth(const v1::BandwidthOrder& order, const std::stop_token& stop,
                          v1::BandwidthFigures* figures) const {
-    auto request = FromOrder(order);
-    if (!request.ok()) return request.status();
-    if (auto status = Prepare(&request->target); !status.ok()) return status;
+    ASSIGN_OR_RETURN(auto request, FromOrder(order));
+    RETURN_IF_ERROR(Prepare(&request.target));
     if (Limited() && (order.bytes() == 0 || order.bytes() > limits_.max_stream_bytes || order.warmup_ns() > 0))
       return absl::ResourceExhaustedError(absl::StrCat("this engine sends at most ", limits_.max_stream_bytes,
                                                        " bytes in one stream, and does not warm up"));
-    auto port = LeavesBy(request->target);
-    if (!port.ok()) return port.status();
-    const uint64_t sessions = request->directions.size() * request->streams;
+    ASSIGN_OR_RETURN(auto port, LeavesBy(request.target));
+    const uint64_t sessions = request.directions.size() * request.streams;
     if (order.bytes() > kNoLimit / sessions) return absl::InvalidArgumentError("an order of too many bytes");
-    auto pass = gate_->TryEnter(port->name(), port->speed_bps(), order.bytes() * sessions);
-    if (!pass.ok()) return pass.status();
-    auto result = MeasureBandwidth(transports_, *request, stop);
-    if (!result.ok()) return result.status();
-    *figures = ToFigures(*result);
+    RETURN_IF_ERROR(gate_->TryEnter(port.name(), port.speed_bps(), order.bytes() * sessions).status());
+    ASSIGN_OR_RETURN(auto result, MeasureBandwidth(transports_, request, stop));
+    *figures = ToFigures(result);
     return absl::OkStatus();
   }
 
@@ -149,9 +145,8 @@ class OrderServer {
   static absl::StatusOr<v1::Port> LeavesBy(const MeasureTarget& target) {
     if (!target.from.netdev.empty()) return Known(PortNamed(target.from.netdev), target.from.netdev);
     if (!target.from.address.empty()) return Known(PortOfAddress(target.from.address), target.from.address);
-    auto source = SourceAddressTowards(target.host);
-    if (!source.ok()) return source.status();
-    return PortOfAddress(*source);
+    ASSIGN_OR_RETURN(auto source, SourceAddressTowards(target.host));
+    return PortOfAddress(source);
   }
 
   static absl::StatusOr<v1::Port> Known(v1::Port port, const std::string& wanted) {

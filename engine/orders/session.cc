@@ -2,6 +2,7 @@
 
 #include "base/handshake/framing.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "engine/orders/messages.h"
 
 namespace netsense {
@@ -10,9 +11,8 @@ absl::StatusOr<OrderSession> OrderSession::Open(const DialTarget& node, Monotoni
   v1::OpenSession request;
   request.set_purpose(v1::SESSION_PURPOSE_ORDER);
   request.set_software_version(NETSENSE_VERSION);
-  auto connection = DialDoor(node, request, deadline, std::move(stop));
-  if (!connection.ok()) return connection.status();
-  return OrderSession(std::move(connection->fd));
+  ASSIGN_OR_RETURN(auto connection, DialDoor(node, request, deadline, std::move(stop)));
+  return OrderSession(std::move(connection.fd));
 }
 
 absl::StatusOr<v1::OrderAnswer> OrderSession::Run(const v1::Order& order, v1::OrderAnswer::KindCase wanted,
@@ -36,27 +36,24 @@ absl::StatusOr<v1::OrderAnswer> OrderSession::Run(const v1::Order& order, v1::Or
 absl::StatusOr<v1::NodeDescription> OrderSession::Describe(MonotonicTime deadline, const std::stop_token& stop) {
   v1::Order order;
   order.mutable_describe();
-  auto answer = Run(order, v1::OrderAnswer::kDescribe, deadline, stop);
-  if (!answer.ok()) return answer.status();
-  return answer->describe();
+  ASSIGN_OR_RETURN(auto answer, Run(order, v1::OrderAnswer::kDescribe, deadline, stop));
+  return answer.describe();
 }
 
 absl::StatusOr<PingResult> OrderSession::Ping(const PingRequest& request, MonotonicTime deadline,
                                               const std::stop_token& stop) {
   v1::Order order;
   *order.mutable_ping() = ToOrder(request);
-  auto answer = Run(order, v1::OrderAnswer::kPing, deadline, stop);
-  if (!answer.ok()) return answer.status();
-  return FromFigures(answer->ping());
+  ASSIGN_OR_RETURN(auto answer, Run(order, v1::OrderAnswer::kPing, deadline, stop));
+  return FromFigures(answer.ping());
 }
 
 absl::StatusOr<BandwidthResult> OrderSession::Bandwidth(const BandwidthRequest& request, MonotonicTime deadline,
                                                         const std::stop_token& stop) {
   v1::Order order;
   *order.mutable_bandwidth() = ToOrder(request);
-  auto answer = Run(order, v1::OrderAnswer::kBandwidth, deadline, stop);
-  if (!answer.ok()) return answer.status();
-  return FromFigures(answer->bandwidth());
+  ASSIGN_OR_RETURN(auto answer, Run(order, v1::OrderAnswer::kBandwidth, deadline, stop));
+  return FromFigures(answer.bandwidth());
 }
 
 }  // namespace netsense

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/cli/head_api.h"
 #include "raylet_bridge/cluster/cluster_reader.h"
 #include "raylet_bridge/gcs/gcs_client.h"
@@ -34,9 +35,8 @@ constexpr char kNoApi[] =
 
 // The settings that the cluster's configuration leads to; without it when it is bad, which is said.
 absl::StatusOr<Settings> SettingsOf(GcsClient& gcs, SettingsSources sources) {
-  auto text = gcs.Get(kConfigKey);
-  if (!text.ok()) return text.status();
-  if (auto cluster = ParseSettingsJson(text->value_or(""), kConfigOrigin); cluster.ok()) {
+  ASSIGN_OR_RETURN(auto text, gcs.Get(kConfigKey));
+  if (auto cluster = ParseSettingsJson(text.value_or(""), kConfigOrigin); cluster.ok()) {
     SettingsSources with_cluster = sources;
     with_cluster.cluster = *std::move(cluster);
     if (auto settings = ResolveSettings(with_cluster); settings.ok()) return settings;
@@ -54,7 +54,7 @@ absl::Status Watch(ClusterReader& reader, const Settings& settings, std::stop_to
   const MonotonicTime begun = MonotonicNow();
   while (true) {
     const MonotonicTime looked = MonotonicNow();
-    if (auto polled = reader.Poll(/*reports=*/true); !polled.ok()) return polled;
+    RETURN_IF_ERROR(reader.Poll(/*reports=*/true));
     int64_t wait_ms = 0;
     for (const auto& [node_id, sighting] : reader.view()->sightings) {
       const int64_t ttl_ms = reader.view()->reports.at(node_id)->ttl_ms;
@@ -71,35 +71,30 @@ absl::StatusOr<Topology> ReadTopology(GcsClient& gcs, ClusterReader& reader, con
                                       std::string& note, std::stop_token stop) {
   // Over TLS the token never crosses the network in clear; the HTTP API has none.
   if (auto tls = TlsFromEnvironment(); tls.ok() && !tls->has_value()) {
-    auto api = FindHeadApi(gcs);
-    if (!api.ok()) return api.status();
-    auto asked = api->has_value() ? AskHeadApi(**api, options.gcs.token_file) : absl::NotFoundError(kNoApi);
+    ASSIGN_OR_RETURN(auto api, FindHeadApi(gcs));
+    auto asked = api.has_value() ? AskHeadApi(*api, options.gcs.token_file) : absl::NotFoundError(kNoApi);
     if (asked.ok()) return asked;
     if (!absl::IsResourceExhausted(asked.status())) note = std::string(asked.status().message());
   }
-  auto settings = SettingsOf(gcs, options.sources);
-  if (!settings.ok()) return settings.status();
-  if (auto watched = Watch(reader, *settings, stop); !watched.ok()) return watched;
-  return BuildTopology(*reader.view(), *settings, EpochMillis(), MonotonicNow());
+  ASSIGN_OR_RETURN(auto settings, SettingsOf(gcs, options.sources));
+  RETURN_IF_ERROR(Watch(reader, settings, stop));
+  return BuildTopology(*reader.view(), settings, EpochMillis(), MonotonicNow());
 }
 
 // The cluster's own settings as a JSON object, for a change.
 absl::StatusOr<Json> ReadConfig(GcsClient& gcs) {
-  auto text = gcs.Get(kConfigKey);
-  if (!text.ok()) return text.status();
-  if (auto values = ParseSettingsJson(text->value_or(""), kConfigOrigin); !values.ok())
+  ASSIGN_OR_RETURN(auto text, gcs.Get(kConfigKey));
+  if (auto values = ParseSettingsJson(text.value_or(""), kConfigOrigin); !values.ok())
     return absl::FailedPreconditionError(
         fmt::format("{}; remove it by: netsense-bridge config unset --all", std::string(values.status().message())));
-  auto config = Json::parse(text->value_or(""), nullptr, /*allow_exceptions=*/false);
+  auto config = Json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
   return config.is_object() ? config : Json::object();
 }
 
 absl::Status WriteConfig(GcsClient& gcs, const Json& config) {
   if (config.empty()) return gcs.Delete(kConfigKey);
   SettingsSources sources;
-  auto values = ParseSettingsJson(DumpJson(config), kConfigOrigin);
-  if (!values.ok()) return values.status();
-  sources.cluster = *std::move(values);
+  ASSIGN_OR_RETURN(sources.cluster, ParseSettingsJson(DumpJson(config), kConfigOrigin));
   if (auto settings = ResolveSettings(sources); !settings.ok()) return settings.status();
   return gcs.Put(kConfigKey, DumpJson(config));
 }
@@ -131,9 +126,8 @@ int ChangeConfig(const GcsAccess& access, const std::string& key, const std::opt
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GcsClient>> OpenGcs(const GcsAccess& access) {
-  auto address = FindGcsAddress(access.address);
-  if (!address.ok()) return address.status();
-  return GcsClient::Create({.address = *address, .token_file = access.token_file});
+  ASSIGN_OR_RETURN(auto address, FindGcsAddress(access.address));
+  return GcsClient::Create({.address = address, .token_file = access.token_file});
 }
 
 int FailCommand(const absl::Status& status) {

@@ -9,6 +9,7 @@
 #include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/cli/commands.h"
 #include "raylet_bridge/cluster/node_roster.h"
 #include "raylet_bridge/records/json_fields.h"
@@ -23,11 +24,9 @@ constexpr size_t kFewestDigits = 8;
 constexpr std::chrono::milliseconds kLookAgain{100};
 
 absl::StatusOr<std::vector<LostNode>> ReadLost(GcsClient& gcs) {
-  auto text = gcs.Get(kRosterKey);
-  if (!text.ok()) return text.status();
+  ASSIGN_OR_RETURN(auto text, gcs.Get(kRosterKey));
   NodeRoster roster;
-  if (text->has_value())
-    if (auto loaded = roster.Load(**text, EpochMillis(), MonotonicNow()); !loaded.ok()) return loaded;
+  if (text.has_value()) RETURN_IF_ERROR(roster.Load(*text, EpochMillis(), MonotonicNow()));
   return roster.lost();
 }
 
@@ -52,9 +51,8 @@ absl::StatusOr<std::string> Choose(const std::vector<LostNode>& lost, const std:
 
 // Beside what others have asked for, and the head has not done yet.
 absl::Status Ask(GcsClient& gcs, const std::string& node_id) {
-  auto before = gcs.Get(kForgetKey);
-  if (!before.ok()) return before.status();
-  Json ids = Json::parse(before->value_or("[]"), nullptr, /*allow_exceptions=*/false);
+  ASSIGN_OR_RETURN(auto before, gcs.Get(kForgetKey));
+  Json ids = Json::parse(before.value_or("[]"), nullptr, /*allow_exceptions=*/false);
   if (!ids.is_array()) ids = Json::array();
   ids.push_back(node_id);
   return gcs.Put(kForgetKey, DumpJson(ids));
@@ -63,14 +61,13 @@ absl::Status Ask(GcsClient& gcs, const std::string& node_id) {
 absl::Status Forget(GcsClient& gcs, const std::string& name) {
   auto lost = ReadLost(gcs);
   if (!lost.ok()) return lost.status();
-  auto node_id = Choose(*lost, name);
-  if (!node_id.ok()) return node_id.status();
-  if (auto asked = Ask(gcs, *node_id); !asked.ok()) return asked;
+  ASSIGN_OR_RETURN(auto node_id, Choose(*lost, name));
+  RETURN_IF_ERROR(Ask(gcs, node_id));
   for (const MonotonicTime end = MonotonicNow() + deadlines::kForget(); MonotonicNow() < end;) {
     (void)SleepUnlessStopped({}, kLookAgain);
     lost = ReadLost(gcs);
     if (!lost.ok()) return lost.status();
-    if (!Choose(*lost, *node_id).ok()) return absl::OkStatus();
+    if (!Choose(*lost, node_id).ok()) return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
       "the head's bridge has not done it yet: does netsense-bridge run there? It will, once it does");

@@ -10,6 +10,7 @@
 #include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "base/token.h"
 #include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
@@ -25,9 +26,8 @@ constexpr size_t kMaxAnswer = 512 << 20;
 // True where the token may be sent there.
 absl::StatusOr<bool> IsTheHeads(GcsClient& gcs, const std::string& host) {
   if (auto own = ParseHostPort(gcs.address(), "the GCS"); own.ok() && own->host == host) return true;
-  auto nodes = gcs.AliveNodes();
-  if (!nodes.ok()) return nodes.status();
-  for (const ClusterNode& node : *nodes)
+  ASSIGN_OR_RETURN(auto nodes, gcs.AliveNodes());
+  for (const ClusterNode& node : nodes)
     if (node.is_head && node.address == host) return true;
   return false;
 }
@@ -80,26 +80,23 @@ std::optional<SlowEdge> ParseSlow(const Json& object) {
 }  // namespace
 
 absl::StatusOr<std::optional<HostPort>> FindHeadApi(GcsClient& gcs) {
-  auto text = gcs.Get(kHttpApiKey);
-  if (!text.ok()) return text.status();
-  const Json api = Json::parse(text->value_or(""), nullptr, /*allow_exceptions=*/false);
+  ASSIGN_OR_RETURN(auto text, gcs.Get(kHttpApiKey));
+  const Json api = Json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
   if (!api.is_object()) return std::nullopt;
   const std::string host = StringAt(api, "address").value_or("");
   const int64_t port = IntegerAt(api, "port").value_or(0);
   if (host.empty() || port < 1 || port > 65535) return std::nullopt;
-  auto trusted = IsTheHeads(gcs, host);
-  if (!trusted.ok()) return trusted.status();
-  return *trusted ? std::optional(HostPort{host, static_cast<uint16_t>(port)}) : std::nullopt;
+  ASSIGN_OR_RETURN(auto trusted, IsTheHeads(gcs, host));
+  return trusted ? std::optional(HostPort{host, static_cast<uint16_t>(port)}) : std::nullopt;
 }
 
 absl::StatusOr<Topology> AskHeadApi(const HostPort& api, const std::string& token_file) {
-  auto token = FindToken(token_file);
-  if (!token.ok()) return token.status();
+  ASSIGN_OR_RETURN(auto token, FindToken(token_file));
   httplib::Client client(api.host, api.port);
   client.set_connection_timeout(deadlines::kHttpRequest());
   client.set_read_timeout(deadlines::kClusterAnswer());
   httplib::Headers headers;
-  if (!token->secret.empty()) headers.emplace("Authorization", "Bearer " + token->secret);
+  if (!token.secret.empty()) headers.emplace("Authorization", "Bearer " + token.secret);
   std::string body;
   auto answer = client.Get("/api/v0/network_topology", headers, [&body](const char* data, size_t size) {
     body.append(data, size);

@@ -3,34 +3,32 @@
 #include <utility>
 #include <vector>
 
+#include "base/status_macros.h"
 #include "raylet_bridge/records/kv_keys.h"
 
 namespace netsense {
 
 absl::Status ClusterReader::Poll(bool reports, MonotonicTime now) {
-  auto nodes = gcs_->AliveNodes();
-  if (!nodes.ok()) return nodes.status();
+  ASSIGN_OR_RETURN(auto nodes, gcs_->AliveNodes());
   std::vector<std::string> keys;
-  for (const ClusterNode& node : *nodes) {
+  for (const ClusterNode& node : nodes) {
     keys.push_back(DoorKey(node.node_id));
     if (reports) keys.push_back(ReportKey(node.node_id));
   }
   if (reports && own_roster_ == nullptr) keys.push_back(kRosterKey);
-  auto values = gcs_->MultiGet(keys);
-  if (!values.ok()) return values.status();
+  ASSIGN_OR_RETURN(auto values, gcs_->MultiGet(keys));
 
   auto view = std::make_shared<ClusterView>();
   ClusterView& next = *view;
-  next.nodes = *std::move(nodes);
+  next.nodes = std::move(nodes);
   for (const ClusterNode& node : next.nodes) {
-    if (auto door = values->find(DoorKey(node.node_id)); door != values->end())
+    if (auto door = values.find(DoorKey(node.node_id)); door != values.end())
       next.doors.emplace(node.node_id, ParseDoorRecord(door->second, node.node_id));
-    if (auto report = values->find(ReportKey(node.node_id)); report != values->end())
+    if (auto report = values.find(ReportKey(node.node_id)); report != values.end())
       next.reports.emplace(node.node_id, ParseReport(report->second, node.node_id));
   }
   RememberSightings(next, now);
-  if (reports)
-    if (auto found = FindLost(*values, next, now); !found.ok()) return found;
+  if (reports) RETURN_IF_ERROR(FindLost(values, next, now));
   view_ = std::move(view);
   polled_ = polled_ || reports;
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/host_port.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/identity/node_identity.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
@@ -102,9 +103,8 @@ absl::Status NodeRoster::Update(const std::vector<ClusterNode>& alive,
     if (!now_alive.contains(id)) gone.push_back(known);
   std::map<std::string, ClusterNode> ends;
   if (!gone.empty()) {
-    auto told = all();
-    if (!told.ok()) return told.status();
-    for (ClusterNode& node : *told) ends.emplace(node.node_id, std::move(node));
+    ASSIGN_OR_RETURN(auto told, all());
+    for (ClusterNode& node : told) ends.emplace(node.node_id, std::move(node));
   }
 
   std::set<std::string> back;  // under their own id: these take nobody's place

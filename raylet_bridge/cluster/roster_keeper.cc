@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "base/replace_file.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
 
@@ -38,11 +39,10 @@ std::string Env(const char* name) {
 absl::Status RosterKeeper::Begin() {
   if (begun_) return absl::OkStatus();
   if (!file_.empty()) {
-    if (auto read = ReadFile(); !read.ok()) return read;
+    RETURN_IF_ERROR(ReadFile());
   } else {
-    auto kept = gcs_->Get(kRosterKey);
-    if (!kept.ok()) return kept.status();
-    if (auto loaded = roster_.Load(kept->value_or(kNothing), EpochMillis(), MonotonicNow()); !loaded.ok())
+    ASSIGN_OR_RETURN(auto kept, gcs_->Get(kRosterKey));
+    if (auto loaded = roster_.Load(kept.value_or(kNothing), EpochMillis(), MonotonicNow()); !loaded.ok())
       spdlog::warn("{} (the KV key roster): nodes that were lost before are not known", std::string(loaded.message()));
   }
   begun_ = true;
@@ -66,7 +66,7 @@ absl::Status RosterKeeper::ReadFile() {
 }
 
 absl::Status RosterKeeper::Turn(const std::optional<std::string>& config, Publisher& publisher) {
-  if (auto asked = ForgetAsAsked(); !asked.ok()) return asked;
+  RETURN_IF_ERROR(ForgetAsAsked());
   SayWhatIsNew();
   if (roster_.Text() != written_) {
     written_ = roster_.Text();

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
+#include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "netsense/engine.grpc.pb.h"
 
@@ -57,9 +58,8 @@ class GrpcEngineClient final : public EngineClient {
 
   absl::StatusOr<v1::EngineInfo> GetInfo(std::stop_token stop) override {
     v1::EngineInfo info;
-    auto status = Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, deadlines::kEngineFirstAnswer,
-                       std::move(stop));
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Call(&v1::EngineControl::Stub::GetInfo, v1::GetInfoRequest(), info, deadlines::kEngineFirstAnswer,
+                         std::move(stop)));
     return info;
   }
 
@@ -67,8 +67,7 @@ class GrpcEngineClient final : public EngineClient {
     v1::ApplyPlanRequest request;
     *request.mutable_plan() = plan;
     v1::ApplyPlanReply reply;
-    auto status = Call(&v1::EngineControl::Stub::ApplyPlan, request, reply);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Call(&v1::EngineControl::Stub::ApplyPlan, request, reply));
     return reply;
   }
 
@@ -109,9 +108,8 @@ class GrpcEngineClient final : public EngineClient {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EngineClient>> EngineClient::Connect(const std::string& socket_path) {
-  auto fd = ConnectSocket(socket_path);
-  if (!fd.ok()) return fd.status();
-  return std::make_unique<GrpcEngineClient>(*std::move(fd));
+  ASSIGN_OR_RETURN(auto fd, ConnectSocket(socket_path));
+  return std::make_unique<GrpcEngineClient>(std::move(fd));
 }
 
 }  // namespace netsense

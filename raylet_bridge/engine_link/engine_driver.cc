@@ -9,6 +9,7 @@
 #include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -61,16 +62,15 @@ void EngineDriver::Run(std::stop_token stop) {
 }
 
 absl::Status EngineDriver::Drive(EngineClient& client, std::stop_token stop) {
-  auto info = client.GetInfo(stop);
-  if (!info.ok()) return info.status();
+  ASSIGN_OR_RETURN(auto info, client.GetInfo(stop));
   {
     std::lock_guard lock(mutex_);
-    state_.info = std::make_shared<const v1::EngineInfo>(*info);
+    state_.info = std::make_shared<const v1::EngineInfo>(info);
     heard_ = MonotonicNow();
     state_.problem.clear();
     watch_ended_ = false;
   }
-  spdlog::info("driving engine {} (pid {}) on {}", Printable(info->software_version()), info->pid(), socket_path_);
+  spdlog::info("driving engine {} (pid {}) on {}", Printable(info.software_version()), info.pid(), socket_path_);
   on_news_();
   std::jthread watcher([this, &client](std::stop_token watch_stop) {
     auto ended = client.WatchResults(std::move(watch_stop), [this](const v1::Snapshot& snapshot) { Take(snapshot); });
@@ -81,7 +81,7 @@ absl::Status EngineDriver::Drive(EngineClient& client, std::stop_token stop) {
 
   std::string applied_id;
   while (true) {
-    if (auto status = ApplyOrRenew(client, applied_id); !status.ok()) return status;
+    RETURN_IF_ERROR(ApplyOrRenew(client, applied_id));
     std::unique_lock lock(mutex_);
     const auto pause = std::min(milliseconds(state_.plan->lease_ms()) / 3, kRenewAtLeast);
     const auto changed = [&] { return watch_ended_ || state_.plan->plan_id() != applied_id; };
@@ -99,10 +99,9 @@ absl::Status EngineDriver::ApplyOrRenew(EngineClient& client, std::string& appli
     auto renewed = client.RenewLease(plan.plan_id(), plan.lease_ms());
     if (!absl::IsNotFound(renewed)) return renewed;
   }
-  auto reply = client.ApplyPlan(plan);
-  if (!reply.ok()) return reply.status();
+  ASSIGN_OR_RETURN(auto reply, client.ApplyPlan(plan));
   spdlog::info("plan {} with {} paths is in force", plan.plan_id(), plan.paths_size());
-  for (const std::string& wish : reply->clamped()) spdlog::warn("the engine limits the plan: {}", Printable(wish));
+  for (const std::string& wish : reply.clamped()) spdlog::warn("the engine limits the plan: {}", Printable(wish));
   applied_id = plan.plan_id();
   return absl::OkStatus();
 }

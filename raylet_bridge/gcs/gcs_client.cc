@@ -13,6 +13,7 @@
 #include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "base/token.h"
 #include "ray/gcs.grpc.pb.h"
 #include "raylet_bridge/gcs/tls.h"
@@ -42,10 +43,9 @@ absl::StatusOr<std::string> NodeIdToBytes(const std::string& node_id) {
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address) {
-  auto tls = TlsFromEnvironment();
-  if (!tls.ok()) return tls.status();
+  ASSIGN_OR_RETURN(auto tls, TlsFromEnvironment());
   auto credentials = grpc::InsecureChannelCredentials();
-  if (tls->has_value()) credentials = grpc::SslCredentials({(*tls)->ca, (*tls)->key, (*tls)->certificate});
+  if (tls.has_value()) credentials = grpc::SslCredentials({tls->ca, tls->key, tls->certificate});
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -91,11 +91,10 @@ class GrpcGcsClient : public GcsClient {
   absl::StatusOr<std::vector<ClusterNode>> AllNodes() override { return ListNodes({}); }
 
   absl::Status RegisterNode(const ClusterNode& node) override {
-    auto id = NodeIdToBytes(node.node_id);
-    if (!id.ok()) return id.status();
+    ASSIGN_OR_RETURN(auto id, NodeIdToBytes(node.node_id));
     ray::rpc::RegisterNodeRequest request;
     auto* info = request.mutable_node_info();
-    info->set_node_id(*id);
+    info->set_node_id(id);
     info->set_node_manager_address(node.address);
     info->set_node_manager_hostname(node.hostname);
     info->set_is_head_node(node.is_head);
@@ -105,10 +104,9 @@ class GrpcGcsClient : public GcsClient {
   }
 
   absl::Status UnregisterNode(const std::string& node_id) override {
-    auto id = NodeIdToBytes(node_id);
-    if (!id.ok()) return id.status();
+    ASSIGN_OR_RETURN(auto id, NodeIdToBytes(node_id));
     ray::rpc::UnregisterNodeRequest request;
-    request.set_node_id(*id);
+    request.set_node_id(id);
     ray::rpc::UnregisterNodeReply reply;
     return Call(*nodes_, &NodeInfoGcsService::Stub::UnregisterNode, request, reply);
   }
@@ -134,8 +132,7 @@ class GrpcGcsClient : public GcsClient {
     const std::set<std::string> distinct(keys.begin(), keys.end());
     request.mutable_keys()->Add(distinct.begin(), distinct.end());
     ray::rpc::InternalKVMultiGetReply reply;
-    auto status = Call(*kv_, &InternalKVGcsService::Stub::InternalKVMultiGet, request, reply);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Call(*kv_, &InternalKVGcsService::Stub::InternalKVMultiGet, request, reply));
     for (auto& entry : *reply.mutable_results()) found[entry.key()] = std::move(*entry.mutable_value());
     return found;
   }
@@ -163,16 +160,14 @@ class GrpcGcsClient : public GcsClient {
     request.set_prefix(prefix);
     request.set_namespace_(kNamespace);
     ray::rpc::InternalKVKeysReply reply;
-    auto status = Call(*kv_, &InternalKVGcsService::Stub::InternalKVKeys, request, reply);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Call(*kv_, &InternalKVGcsService::Stub::InternalKVKeys, request, reply));
     return std::vector<std::string>(reply.results().begin(), reply.results().end());
   }
 
  private:
   absl::StatusOr<std::vector<ClusterNode>> ListNodes(const ray::rpc::GetAllNodeInfoRequest& request) {
     ray::rpc::GetAllNodeInfoReply reply;
-    auto status = Call(*nodes_, &NodeInfoGcsService::Stub::GetAllNodeInfo, request, reply);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Call(*nodes_, &NodeInfoGcsService::Stub::GetAllNodeInfo, request, reply));
     std::vector<ClusterNode> nodes;
     for (const auto& info : reply.node_info_list()) {
       bool alive = info.state() == ray::rpc::GcsNodeInfo::ALIVE;
@@ -280,12 +275,10 @@ absl::Status CheckGcsAddress(const std::string& address) {
 }
 
 absl::StatusOr<std::unique_ptr<GcsClient>> GcsClient::Create(GcsClientOptions options) {
-  if (auto right = CheckGcsAddress(options.address); !right.ok()) return right;
-  auto token = FindToken(options.token_file);
-  if (!token.ok()) return token.status();
-  auto channel = Connect(options.address);
-  if (!channel.ok()) return channel.status();
-  return std::make_unique<GrpcGcsClient>(std::move(options), *std::move(channel), *std::move(token));
+  RETURN_IF_ERROR(CheckGcsAddress(options.address));
+  ASSIGN_OR_RETURN(auto token, FindToken(options.token_file));
+  ASSIGN_OR_RETURN(auto channel, Connect(options.address));
+  return std::make_unique<GrpcGcsClient>(std::move(options), std::move(channel), std::move(token));
 }
 
 }  // namespace netsense

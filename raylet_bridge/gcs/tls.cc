@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -30,9 +31,9 @@ absl::StatusOr<std::optional<TlsIdentity>> TlsFromEnvironment() {
   std::string word = use == nullptr ? "" : absl::AsciiStrToLower(use);
   if (word != "1" && word != "true") return std::nullopt;
   TlsIdentity tls;
-  if (auto read = ReadNamedFile("RAY_TLS_SERVER_CERT", tls.certificate); !read.ok()) return read;
-  if (auto read = ReadNamedFile("RAY_TLS_SERVER_KEY", tls.key); !read.ok()) return read;
-  if (auto read = ReadNamedFile("RAY_TLS_CA_CERT", tls.ca); !read.ok()) return read;
+  RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_CERT", tls.certificate));
+  RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_KEY", tls.key));
+  RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_CA_CERT", tls.ca));
   return tls;
 }
 

@@ -15,6 +15,7 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"
+#include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "base/utf8.h"
 #include "raylet_bridge/gcs/gcs_client.h"
@@ -43,14 +44,13 @@ std::string HostName() {
 // The address that packets to `host_port` leave from. Nothing is sent: connecting a datagram socket only asks the
 // routing table.
 absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
-  auto peer = ParseHostPort(host_port, "--gcs-address");
-  if (!peer.ok()) return peer.status();
+  ASSIGN_OR_RETURN(auto peer, ParseHostPort(host_port, "--gcs-address"));
   addrinfo hints{};
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* raw = nullptr;
-  if (int error = getaddrinfo(peer->host.c_str(), std::to_string(peer->port).c_str(), &hints, &raw); error != 0)
+  if (int error = getaddrinfo(peer.host.c_str(), std::to_string(peer.port).c_str(), &hints, &raw); error != 0)
     return absl::InvalidArgumentError(
-        fmt::format("cannot resolve {} ({}): correct --gcs-address", Printable(peer->host), gai_strerror(error)));
+        fmt::format("cannot resolve {} ({}): correct --gcs-address", Printable(peer.host), gai_strerror(error)));
   std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> found(raw, &freeaddrinfo);
   UniqueFd fd(socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_storage local{};
@@ -84,11 +84,9 @@ absl::StatusOr<NodeIdentity> Standalone(const IdentityOptions& options) {
   }
   if (options.gcs_address.empty())
     return absl::InvalidArgumentError("--standalone needs --gcs-address HOST:PORT of the head's bridge, or --head");
-  if (auto right = CheckGcsAddress(options.gcs_address); !right.ok()) return right;
+  RETURN_IF_ERROR(CheckGcsAddress(options.gcs_address));
   if (identity.address.empty()) {
-    auto address = AddressTowards(options.gcs_address);
-    if (!address.ok()) return address.status();
-    identity.address = *std::move(address);
+    ASSIGN_OR_RETURN(identity.address, AddressTowards(options.gcs_address));
   }
   return identity;
 }
@@ -107,10 +105,9 @@ absl::StatusOr<NodeIdentity> FindIdentity(const IdentityOptions& options) {
   if (options.standalone) return Standalone(options);
   if (options.head || !options.node_name.empty())
     return absl::InvalidArgumentError("--head and --node-name go with --standalone: with Ray they are Ray's to say");
-  auto raylet = ChooseRaylet(FindRaylets(), Selectors(options));
-  if (!raylet.ok()) return raylet.status();
-  return NodeIdentity{raylet->node_id, raylet->node_ip,    "", raylet->gcs_address, raylet->is_head,
-                      raylet->pid,     raylet->session_dir};
+  ASSIGN_OR_RETURN(auto raylet, ChooseRaylet(FindRaylets(), Selectors(options)));
+  return NodeIdentity{raylet.node_id, raylet.node_ip,    "", raylet.gcs_address, raylet.is_head,
+                      raylet.pid,     raylet.session_dir};
 }
 
 void WaitForRaylet(const IdentityOptions& options, std::stop_token stop) {

@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 
 namespace netsense {
@@ -123,7 +124,7 @@ absl::StatusOr<RayletProcess> ChooseRaylet(const std::vector<RayletProcess>& ray
 
 absl::StatusOr<std::string> FindGcsAddress(const std::string& flag, const std::string& proc) {
   if (!flag.empty()) {
-    if (auto right = CheckGcsAddress(flag); !right.ok()) return right;
+    RETURN_IF_ERROR(CheckGcsAddress(flag));
     return flag;
   }
   if (auto address = Env("RAY_ADDRESS"); CheckGcsAddress(address).ok()) return address;

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/status_macros.h"
 #include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 
@@ -140,27 +141,26 @@ Json DoorToJson(const DoorRecord& door) {
 }
 
 absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::string& node_id) {
-  auto document = ParseDocument(json, node_id, kMaxBytes);
-  if (!document.ok()) return document.status();
+  ASSIGN_OR_RETURN(auto document, ParseDocument(json, node_id, kMaxBytes));
   DoorRecord door;
   door.node_id = node_id;
-  door.address = StringAt(*document, "address").value_or("");
-  int64_t port = IntegerAt(*document, "port").value_or(0);
+  door.address = StringAt(document, "address").value_or("");
+  int64_t port = IntegerAt(document, "port").value_or(0);
   if (door.address.empty() || port < 1 || port > 65535)
     return absl::InvalidArgumentError("it has no address, or no port from 1 to 65535");
   door.port = static_cast<uint16_t>(port);
-  door.incarnation = StringAt(*document, "incarnation").value_or("");
-  door.version = StringAt(*document, "version").value_or("");
-  if (auto ports = document->find("ports"); ports != document->end() && ports->is_array())
+  door.incarnation = StringAt(document, "incarnation").value_or("");
+  door.version = StringAt(document, "version").value_or("");
+  if (auto ports = document.find("ports"); ports != document.end() && ports->is_array())
     for (const Json& entry : *ports)
       if (entry.is_object() && door.ports.size() < kMaxEntries) AddPort(ParsePort(entry), &door);
-  door.transports = StringsAt(*document, "transports");
-  if (auto of = document->find("capabilities"); of != document->end() && of->is_object())
+  door.transports = StringsAt(document, "transports");
+  if (auto of = document.find("capabilities"); of != document.end() && of->is_object())
     for (const std::string& transport : door.transports)
       if (auto names = StringsAt(*of, transport.c_str()); !names.empty())
         door.capabilities[transport] = std::move(names);
-  door.http = StringAt(*document, "http").value_or("");
-  door.ts_ms = IntegerAt(*document, "ts_ms").value_or(0);
+  door.http = StringAt(document, "http").value_or("");
+  door.ts_ms = IntegerAt(document, "ts_ms").value_or(0);
   return door;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/records/json_fields.h"
 
 namespace netsense {
@@ -60,8 +61,7 @@ std::string InventoryToJson(const std::string& node_id, const v1::EngineInfo& in
 }
 
 absl::StatusOr<Json> ParseInventory(const std::string& json, const std::string& node_id) {
-  auto document = ParseDocument(json, node_id, kMaxBytes);
-  if (!document.ok()) return document.status();
+  RETURN_IF_ERROR(ParseDocument(json, node_id, kMaxBytes).status());
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;
   v1::EngineInfo inventory;

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
@@ -342,19 +343,18 @@ std::string ReportToJson(const Report& report) {
 }
 
 absl::StatusOr<Report> ParseReport(const std::string& json, const std::string& node_id) {
-  auto document = ParseDocument(json, node_id, kMaxBytes);
-  if (!document.ok()) return document.status();
+  ASSIGN_OR_RETURN(auto document, ParseDocument(json, node_id, kMaxBytes));
   Report report;
   report.node_id = node_id;
-  auto ts_ms = IntegerAt(*document, "ts_ms");
+  auto ts_ms = IntegerAt(document, "ts_ms");
   if (!ts_ms) return absl::InvalidArgumentError("it has no ts_ms");
   report.ts_ms = *ts_ms;
-  report.version = StringAt(*document, "version").value_or("");
-  report.tick_ms = IntegerAt(*document, "tick_ms").value_or(0);
-  report.ttl_ms = IntegerAt(*document, "ttl_ms").value_or(0);
-  report.reason = StringAt(*document, "reason").value_or("");
-  auto edges = document->find("edges");
-  if (edges == document->end() || !edges->is_array()) return absl::InvalidArgumentError("it has no list of edges");
+  report.version = StringAt(document, "version").value_or("");
+  report.tick_ms = IntegerAt(document, "tick_ms").value_or(0);
+  report.ttl_ms = IntegerAt(document, "ttl_ms").value_or(0);
+  report.reason = StringAt(document, "reason").value_or("");
+  auto edges = document.find("edges");
+  if (edges == document.end() || !edges->is_array()) return absl::InvalidArgumentError("it has no list of edges");
   std::set<std::tuple<std::string, std::string, std::string, std::string, std::optional<int64_t>>> told;
   for (const Json& object : *edges) {
     if (!object.is_object() || !ParsePathState(StringAt(object, "state").value_or(""))) continue;

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -261,13 +262,12 @@ absl::StatusOr<std::map<std::string, std::string>> ParseSettingsJson(const std::
 }
 
 absl::StatusOr<std::vector<EffectiveSetting>> ExplainSettings(const SettingsSources& sources) {
-  auto resolved = ResolveSettings(sources);
-  if (!resolved.ok()) return resolved.status();
+  ASSIGN_OR_RETURN(auto resolved, ResolveSettings(sources));
   std::vector<EffectiveSetting> all;
   for (const Row& row : kTable) {
-    auto source = resolved->source_of.find(kPrefix + row.name);
-    all.push_back({kPrefix + row.name, ValueText(row, *resolved),
-                   source == resolved->source_of.end() ? "default" : source->second});
+    auto source = resolved.source_of.find(kPrefix + row.name);
+    all.push_back({kPrefix + row.name, ValueText(row, resolved),
+                   source == resolved.source_of.end() ? "default" : source->second});
   }
   return all;
 }

@@ -10,6 +10,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
+#include "base/status_macros.h"
 #include "raylet_bridge/cluster/matrix_document.h"
 #include "raylet_bridge/cluster/topology.h"
 #include "raylet_bridge/cluster/topology_document.h"
@@ -55,14 +56,14 @@ class ClusterApi {
       layer = number;
     }
     const std::string name = layer ? fmt::format("matrix {}", *layer) : "matrix";
-    return Shared(
-        "application/octet-stream", matrices_.Get(name, MonotonicNow(), [this, layer]() -> absl::StatusOr<std::string> {
-          const BridgeState state = sources_.state();
-          const MonotonicTime now = MonotonicNow();
-          auto matrix = BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer, Marks(state, now).get());
-          if (!matrix.ok()) return matrix.status();
-          return MatrixToBytes(*matrix, GcsProblem(state, now));
-        }));
+    return Shared("application/octet-stream",
+                  matrices_.Get(name, MonotonicNow(), [this, layer]() -> absl::StatusOr<std::string> {
+                    const BridgeState state = sources_.state();
+                    const MonotonicTime now = MonotonicNow();
+                    ASSIGN_OR_RETURN(auto matrix, BuildMatrix(*state.view, state.settings, EpochMillis(), now, layer,
+                                                              Marks(state, now).get()));
+                    return MatrixToBytes(matrix, GcsProblem(state, now));
+                  }));
   }
 
   HttpResponse Edge(const HttpRequest& request) {

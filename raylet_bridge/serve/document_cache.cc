@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/status_macros.h"
+
 namespace netsense {
 
 absl::StatusOr<DocumentCache::Document> DocumentCache::Get(const std::string& name, MonotonicTime asked,
@@ -11,10 +13,9 @@ absl::StatusOr<DocumentCache::Document> DocumentCache::Get(const std::string& na
   for (const Entry& entry : entries_)
     if (entry.name == name) return entry.document;
   const MonotonicTime begun = MonotonicNow();
-  auto made = make();
-  if (!made.ok()) return made.status();
+  ASSIGN_OR_RETURN(auto made, make());
   if (entries_.size() == kMaxDocuments) entries_.erase(entries_.begin());
-  entries_.push_back({name, begun, std::make_shared<const std::string>(*std::move(made))});
+  entries_.push_back({name, begun, std::make_shared<const std::string>(std::move(made))});
   return entries_.back().document;
 }
 

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/serve/http_connection.h"
 
@@ -189,7 +190,7 @@ HttpResponse RefuseHttp(int code, const std::string& reason) {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(Options options) {
   auto server = std::make_unique<Server>(std::move(options));
-  if (auto status = server->Listen(); !status.ok()) return status;
+  RETURN_IF_ERROR(server->Listen());
   return server;
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "base/status_macros.h"
 #include "tests/conformance/relay.h"
 #include "tests/conformance/suite.h"
 #include "transports/checked_session.h"
@@ -47,9 +48,8 @@ class LyingTransport final : public Transport {
   absl::Status availability() const override { return real_.availability(); }
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    auto session = real_.Connect(std::move(connection), deadline, std::move(stop));
-    if (!session.ok()) return session.status();
-    return std::make_unique<LiedTo>(*std::move(session), lie_);
+    ASSIGN_OR_RETURN(auto session, real_.Connect(std::move(connection), deadline, std::move(stop)));
+    return std::make_unique<LiedTo>(std::move(session), lie_);
   }
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     return real_.Serve(std::move(connection), limits, std::move(stop));

@@ -10,6 +10,7 @@
 
 #include "base/deadlines.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "tests/conformance/scripted_wire.h"
 
 namespace netsense::conformance {
@@ -68,7 +69,7 @@ class ScriptedSession final : public Session {
   }
 
   absl::StatusOr<StreamSample> Stream(const StreamSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
-    if (auto status = CheckStreamSpec(spec, max_stream_bytes_, kMaxMessage); !status.ok()) return status;
+    RETURN_IF_ERROR(CheckStreamSpec(spec, max_stream_bytes_, kMaxMessage));
     if (over_) return absl::UnavailableError("the session is over");
     Misbehave(&deadline, &stop);
     auto sample = RunStream(spec, deadline, stop);
@@ -91,19 +92,18 @@ class ScriptedSession final : public Session {
 
   absl::StatusOr<StreamSample> RunStream(const StreamSpec& spec, MonotonicTime deadline, const std::stop_token& stop) {
     ComposeMessage(FrameKind::kStreamOrder, wire_.nonce, ++sequence_, OrderOf(spec), &message_);
-    if (auto status = wire_.Send(message_, deadline, stop); !status.ok()) return status;
+    RETURN_IF_ERROR(wire_.Send(message_, deadline, stop));
     if (spec.direction == Direction::kFromPeer) return wire_.ReceiveStream(spec, deadline, stop);
-    const auto sent = wire_.SendStream(spec, max_stream_bytes_, deadline, stop);
-    if (!sent.ok()) return sent.status();
+    ASSIGN_OR_RETURN(const auto sent, wire_.SendStream(spec, max_stream_bytes_, deadline, stop));
     WireFrame frame;
     do {
-      if (auto status = wire_.Receive(&frame, deadline, stop); !status.ok()) return status;
+      RETURN_IF_ERROR(wire_.Receive(&frame, deadline, stop));
     } while (frame.header.kind == FrameKind::kPong);  // of a ping that was given up
     v1::StreamReport report;
     if (frame.header.kind != FrameKind::kStreamReport || !ParsePayload(frame.payload, &report))
       return absl::DataLossError("not the peer's count");
     auto sample = SampleOf(report);
-    if (sample.ok()) sample->sent = *sent;
+    if (sample.ok()) sample->sent = sent;
     return sample;
   }
 
@@ -164,7 +164,7 @@ class ScriptedResponder {
       ping.received_at = MonotonicNow();
     }
     if (auto late = std::exchange(late_, {}); late.header.kind == FrameKind::kPing) {
-      if (auto status = Echo(late); !status.ok()) return status;
+      RETURN_IF_ERROR(Echo(late));
     }
     return Echo(ping);
   }
@@ -181,12 +181,10 @@ class ScriptedResponder {
   absl::Status RunStream(const WireFrame& frame, MonotonicTime end) {
     v1::StreamOrder order;
     if (!ParsePayload(frame.payload, &order)) return absl::InvalidArgumentError("not a stream order");
-    auto spec = SpecOf(order);
-    if (!spec.ok()) return spec.status();
-    if (spec->direction == Direction::kFromPeer) return wire_.SendStream(*spec, max_stream_bytes_, end, stop_).status();
-    auto sample = wire_.ReceiveStream(*spec, end, stop_);
-    if (!sample.ok()) return sample.status();
-    ComposeMessage(FrameKind::kStreamReport, wire_.nonce, frame.header.sequence, ReportOf(*sample), &reply_);
+    ASSIGN_OR_RETURN(auto spec, SpecOf(order));
+    if (spec.direction == Direction::kFromPeer) return wire_.SendStream(spec, max_stream_bytes_, end, stop_).status();
+    ASSIGN_OR_RETURN(auto sample, wire_.ReceiveStream(spec, end, stop_));
+    ComposeMessage(FrameKind::kStreamReport, wire_.nonce, frame.header.sequence, ReportOf(sample), &reply_);
     return wire_.Send(reply_, end, stop_);
   }
 

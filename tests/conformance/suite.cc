@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "absl/strings/match.h"
+#include "base/status_macros.h"
 #include "tests/conformance/hang_watch.h"
 #include "transports/checked_session.h"
 #include "transports/door/dial.h"
@@ -74,9 +75,8 @@ absl::StatusOr<DoorConnection> Conformance::Dial(const Peer& peer, const v1::Ope
 }
 
 absl::StatusOr<std::unique_ptr<Session>> Conformance::TryOpen(const Peer& peer, const v1::OpenSession& request) {
-  auto connection = Dial(peer, request);
-  if (!connection.ok()) return connection.status();
-  return ConnectChecked(transport(), *std::move(connection), 0, Soon(), {});
+  ASSIGN_OR_RETURN(auto connection, Dial(peer, request));
+  return ConnectChecked(transport(), std::move(connection), 0, Soon(), {});
 }
 
 absl::StatusOr<std::unique_ptr<Session>> Conformance::OpenWhenFree(const Peer& peer, const v1::OpenSession& request) {

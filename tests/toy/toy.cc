@@ -7,6 +7,7 @@
 
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "tests/toy/factory.h"
 #include "transports/frame_session.h"
 
@@ -37,10 +38,9 @@ class ToyCarrier final : public FrameCarrier {
   absl::StatusOr<Incoming> Receive(MonotonicTime deadline, const std::stop_token& stop) override {
     while (true) {
       Incoming frame;
-      auto whole = Take(&frame);
-      if (!whole.ok()) return whole.status();
-      if (*whole) return frame;
-      if (auto status = WaitReady(fd_, POLLIN, deadline, stop); !status.ok()) return status;
+      ASSIGN_OR_RETURN(auto whole, Take(&frame));
+      if (whole) return frame;
+      RETURN_IF_ERROR(WaitReady(fd_, POLLIN, deadline, stop));
       const size_t have = incoming_.size();
       incoming_.resize(have + kChunkBytes);
       const ssize_t n = recv(fd_, incoming_.data() + have, kChunkBytes, MSG_DONTWAIT);
@@ -102,13 +102,13 @@ class ToyTransport final : public Transport {
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
-    if (auto status = MarkPackets(connection); !status.ok()) return status;
+    RETURN_IF_ERROR(MarkPackets(connection));
     auto carrier = std::make_unique<ToyCarrier>(connection.fd.get());
     return MakeFrameSession(std::move(connection), std::move(carrier));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
-    if (auto status = MarkPackets(connection); !status.ok()) return status;
+    RETURN_IF_ERROR(MarkPackets(connection));
     ShutdownOnStop guard(stop, connection.fd.get());
     ToyCarrier carrier(connection.fd.get());
     return ServeFrames(connection, carrier, limits, stop);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -41,13 +42,11 @@ class ToldSession final : public DoorSession {
     return stop.stop_requested() ? absl::CancelledError("stopped") : absl::InternalError("woken by something else");
   }
   absl::StatusOr<RttSample> RunPing(const PingSpec&, MonotonicTime, const std::stop_token& stop) override {
-    auto status = Run(stop);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Run(stop));
     return RttSample();
   }
   absl::StatusOr<StreamSample> RunStream(const StreamSpec&, MonotonicTime, const std::stop_token& stop) override {
-    auto status = Run(stop);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Run(stop));
     return StreamSample();
   }
 

@@ -8,6 +8,7 @@
 #include "base/handshake/hello.h"
 #include "base/logging.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -18,8 +19,8 @@ absl::StatusOr<uint16_t> ProveToken(int fd, const std::string& token, MonotonicT
   if (!FillRandom(nonce)) return absl::InternalError("no randomness for a nonce");
   ClientHelloBytes client = EncodeClientHello({.has_token = !token.empty()}, nonce);
   ServerHelloBytes server{};
-  if (auto status = WriteAll(fd, client, deadline, stop); !status.ok()) return status;
-  if (auto status = ReadExactly(fd, server, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(WriteAll(fd, client, deadline, stop));
+  RETURN_IF_ERROR(ReadExactly(fd, server, deadline, stop));
   auto hello = DecodeServerHello(server);
   if (!hello.ok()) return absl::UnavailableError(hello.status().message());
   if (hello->agreement.answer != DoorAnswer::kAccepted) return RefusalStatus(hello->agreement.answer, hello->offer);
@@ -31,9 +32,9 @@ absl::StatusOr<uint16_t> ProveToken(int fd, const std::string& token, MonotonicT
     return RefusalStatus(DoorAnswer::kVersion, hello->offer);
 
   VerdictBytes verdict{};
-  if (auto status = WriteAll(fd, MakeClientProof(token, client, server), deadline, stop); !status.ok()) return status;
-  if (auto status = ReadExactly(fd, verdict, deadline, stop); !status.ok()) return status;
-  if (auto status = CheckVerdict(token, client, server, verdict); !status.ok()) return status;
+  RETURN_IF_ERROR(WriteAll(fd, MakeClientProof(token, client, server), deadline, stop));
+  RETURN_IF_ERROR(ReadExactly(fd, verdict, deadline, stop));
+  RETURN_IF_ERROR(CheckVerdict(token, client, server, verdict));
   return version;
 }
 
@@ -61,24 +62,22 @@ absl::Status StatusOfRefusal(const v1::SessionReply::Refusal& refusal) {
 
 absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::OpenSession& request,
                                         MonotonicTime deadline, std::stop_token stop) {
-  auto fd = ConnectTcp(target.host, target.port, target.from, deadline, stop);
-  if (!fd.ok()) return fd.status();
+  ASSIGN_OR_RETURN(auto fd, ConnectTcp(target.host, target.port, target.from, deadline, stop));
   deadline = std::min(deadline, MonotonicNow() + deadlines::kHandshake());
-  auto version = ProveToken(fd->get(), target.token, deadline, stop);
-  if (!version.ok()) return version.status();
+  ASSIGN_OR_RETURN(auto version, ProveToken(fd.get(), target.token, deadline, stop));
 
   v1::SessionReply reply;
-  if (auto status = WriteFrame(fd->get(), request, deadline, stop); !status.ok()) return status;
-  if (auto status = ReadFrame(fd->get(), &reply, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(WriteFrame(fd.get(), request, deadline, stop));
+  RETURN_IF_ERROR(ReadFrame(fd.get(), &reply, deadline, stop));
   if (reply.has_refusal()) return StatusOfRefusal(reply.refusal());
   if (!reply.has_grant()) return absl::UnavailableError("the peer neither granted nor refused the session");
   if (!request.target_node_id().empty() && reply.grant().node_id() != request.target_node_id())
     return absl::NotFoundError(absl::StrCat("another node answers there: '", Printable(reply.grant().node_id()), "'"));
 
   DoorConnection connection;
-  connection.peer_address = PeerAddress(fd->get());
-  connection.fd = *std::move(fd);
-  connection.protocol_version = *version;
+  connection.peer_address = PeerAddress(fd.get());
+  connection.fd = std::move(fd);
+  connection.protocol_version = version;
   connection.request = request;
   connection.grant = std::move(*reply.mutable_grant());
   return connection;

@@ -19,6 +19,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
@@ -311,9 +312,8 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(DoorOptions options, OnRequest 
         "no token, so the door may listen on loopback only, not on '", *outside,
         "': give --token-file (the same token on every node), or --insecure to serve anyone who can reach it"));
   std::vector<UniqueFd> listeners;
-  auto listener = ListenTcp({options.host, options.netdev}, options.port);
-  if (!listener.ok()) return listener.status();
-  listeners.push_back(*std::move(listener));
+  ASSIGN_OR_RETURN(auto listener, ListenTcp({options.host, options.netdev}, options.port));
+  listeners.push_back(std::move(listener));
   const uint16_t port = LocalPort(listeners.front().get());
   std::vector<std::string> opened;
   for (const std::string& host : options.more_hosts) {

@@ -2,6 +2,7 @@
 
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense::grpc_backend {
 
@@ -17,7 +18,7 @@ absl::Status FrameStream::Post() {
 }
 
 absl::Status FrameStream::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
-  if (auto status = Await(kWritten, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(Await(kWritten, deadline, stop));
   StartWrite(ChunkMessage(header), Begin(kWritten));
   return Await(kWritten, deadline, stop);
 }
@@ -27,7 +28,7 @@ absl::Status FrameStream::Flush(MonotonicTime deadline, const std::stop_token& s
 }
 
 absl::StatusOr<FrameCarrier::Incoming> FrameStream::Receive(MonotonicTime deadline, const std::stop_token& stop) {
-  if (auto status = Await(kRead, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(Await(kRead, deadline, stop));
   Incoming incoming;
   incoming.received_at = read_at_;
   RawFrame frame;

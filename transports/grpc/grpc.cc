@@ -1,4 +1,5 @@
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/grpc/completion.h"
 #include "transports/grpc/factory.h"
 #include "transports/grpc/prober_stream.h"
@@ -28,20 +29,18 @@ class GrpcTransport final : public Transport {
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
-    if (auto status = MarkPackets(connection); !status.ok()) return status;
+    RETURN_IF_ERROR(MarkPackets(connection));
     if (connection.request.options().mode() != kStream) return OpenUnarySession(std::move(connection), deadline, stop);
-    auto stream = ProberStream::Open(&connection, deadline, stop);
-    if (!stream.ok()) return stream.status();
-    return MakeFrameSession(std::move(connection), *std::move(stream));
+    ASSIGN_OR_RETURN(auto stream, ProberStream::Open(&connection, deadline, stop));
+    return MakeFrameSession(std::move(connection), std::move(stream));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
-    if (auto status = MarkPackets(connection); !status.ok()) return status;
+    RETURN_IF_ERROR(MarkPackets(connection));
     if (connection.request.options().mode() != kStream) return ServeUnary(std::move(connection), limits, stop);
-    auto stream = ResponderStream::Accept(&connection, MonotonicNow() + limits.open, stop);
-    if (!stream.ok()) return stream.status();
+    ASSIGN_OR_RETURN(auto stream, ResponderStream::Accept(&connection, MonotonicNow() + limits.open, stop));
     ShutdownOnStop guard(stop, connection.fd.get());
-    return ServeFrames(connection, **stream, limits, stop);
+    return ServeFrames(connection, *stream, limits, stop);
   }
 };
 

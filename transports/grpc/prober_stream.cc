@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense::grpc_backend {
 
@@ -16,7 +17,7 @@ absl::StatusOr<std::unique_ptr<ProberStream>> ProberStream::Open(DoorConnection*
   std::swap(kept, connection->fd);
   ShutdownOnStop guard(stop, connection->fd.get());
   std::unique_ptr<ProberStream> stream(new ProberStream(*connection, std::move(kept)));
-  if (auto status = stream->Start(deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(stream->Start(deadline, stop));
   return stream;
 }
 
@@ -38,9 +39,9 @@ ProberStream::~ProberStream() {
 absl::Status ProberStream::Start(MonotonicTime deadline, const std::stop_token& stop) {
   stream_ = grpc::GenericStub(channel_).PrepareCall(&context_, kStreamMethod, &queue_);
   stream_->StartCall(Begin(kOpened));
-  if (auto status = Await(kOpened, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(Await(kOpened, deadline, stop));
   stream_->ReadInitialMetadata(Begin(kOpened));  // the responder's: its server is up
-  if (auto status = Await(kOpened, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(Await(kOpened, deadline, stop));
   ReadNext();
   return absl::OkStatus();
 }

@@ -3,23 +3,23 @@
 #include <utility>
 
 #include "base/socket.h"
+#include "base/status_macros.h"
 
 namespace netsense::grpc_backend {
 
 absl::StatusOr<std::unique_ptr<ResponderStream>> ResponderStream::Accept(DoorConnection* connection,
                                                                          MonotonicTime deadline,
                                                                          const std::stop_token& stop) {
-  auto started = SessionServer::Start(connection);
-  if (!started.ok()) return started.status();
-  std::unique_ptr<ResponderStream> stream(new ResponderStream(*std::move(started), *connection));
+  ASSIGN_OR_RETURN(auto started, SessionServer::Start(connection));
+  std::unique_ptr<ResponderStream> stream(new ResponderStream(std::move(started), *connection));
   ShutdownOnStop guard(stop, connection->fd.get());
   SessionServer& server = *stream->server_;
   stream->context_.AsyncNotifyWhenDone(stream->Begin(kOver));
   server.service().RequestNetStream(&stream->context_, &stream->stream_, &server.queue(), &server.queue(),
                                     stream->Begin(kOpened));
-  if (auto status = stream->Await(kOpened, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(stream->Await(kOpened, deadline, stop));
   stream->stream_.SendInitialMetadata(stream->Begin(kOpened));
-  if (auto status = stream->Await(kOpened, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(stream->Await(kOpened, deadline, stop));
   stream->ReadNext();
   return stream;
 }

@@ -10,6 +10,7 @@
 
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/grpc/completion.h"
 #include "transports/grpc/server.h"
 #include "transports/stream_receiver.h"
@@ -185,10 +186,9 @@ class UnaryResponder {
 }  // namespace
 
 absl::Status ServeUnary(DoorConnection connection, const ServeLimits& limits, const std::stop_token& stop) {
-  auto server = SessionServer::Start(&connection);
-  if (!server.ok()) return server.status();
+  ASSIGN_OR_RETURN(auto server, SessionServer::Start(&connection));
   ShutdownOnStop guard(stop, connection.fd.get());
-  UnaryResponder responder(connection, *std::move(server), limits, stop);
+  UnaryResponder responder(connection, std::move(server), limits, stop);
   auto status = responder.Run();
   if (!status.ok()) ResetOnClose(connection.fd.get());
   return status;

@@ -8,6 +8,7 @@
 #include "base/deadlines.h"
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "netsense/probe.grpc.pb.h"
 #include "transports/door_session.h"
 #include "transports/grpc/prober_stream.h"
@@ -40,7 +41,7 @@ class UnarySession final : public DoorSession {
     MonotonicTime sent_at = MonotonicNow();
     MonotonicTime received_at;
     call->StartCall();
-    if (auto status = FinishCall(*call, context, &reply, deadline, stop, &received_at); !status.ok()) return status;
+    RETURN_IF_ERROR(FinishCall(*call, context, &reply, deadline, stop, &received_at));
     if (reply.nonce() != request.nonce() || reply.sequence() != request.sequence() ||
         reply.payload() != request.payload())
       return WrongEcho();
@@ -76,13 +77,12 @@ class UnarySession final : public DoorSession {
       // A message of a stream that is bounded by time may be long, and take its time.
       const MonotonicTime until =
           spec.bytes == 0 ? deadline : std::min(deadline, MonotonicNow() + deadlines::kStreamStall());
-      auto status = FinishCall(*call, context, &reply, until, stop, &received_at);
-      if (!status.ok()) return status;
+      RETURN_IF_ERROR(FinishCall(*call, context, &reply, until, stop, &received_at));
       if (reply.nonce() != request.nonce() || (!to_peer && reply.payload().size() != bytes))
         return BrokenProtocol("an answer to something else than it was asked");
       // Either way it is we who see whether the stream moves.
       meter.Add(bytes, received_at);
-      if (auto moves = meter.Look(received_at); !moves.ok()) return moves;
+      RETURN_IF_ERROR(meter.Look(received_at));
       if (to_peer) sent.Add(bytes, received_at);
       request.set_first(false);
       bounds.left -= bytes;
@@ -101,7 +101,7 @@ class UnarySession final : public DoorSession {
                           const std::stop_token& stop, MonotonicTime* received_at) {
     grpc::Status status;
     call.Finish(reply, &status, life_line_->BeginCall());
-    if (auto waited = life_line_->AwaitCall(context, deadline, stop, received_at); !waited.ok()) return waited;
+    RETURN_IF_ERROR(life_line_->AwaitCall(context, deadline, stop, received_at));
     if (status.ok()) return absl::OkStatus();
     if (stop.stop_requested()) return absl::CancelledError("stopped");
     if (status.error_code() == grpc::StatusCode::UNKNOWN || status.error_code() == grpc::StatusCode::INTERNAL ||
@@ -121,9 +121,8 @@ class UnarySession final : public DoorSession {
 
 absl::StatusOr<std::unique_ptr<Session>> OpenUnarySession(DoorConnection connection, MonotonicTime deadline,
                                                           const std::stop_token& stop) {
-  auto life_line = ProberStream::Open(&connection, deadline, stop);
-  if (!life_line.ok()) return life_line.status();
-  return std::make_unique<UnarySession>(std::move(connection), *std::move(life_line));
+  ASSIGN_OR_RETURN(auto life_line, ProberStream::Open(&connection, deadline, stop));
+  return std::make_unique<UnarySession>(std::move(connection), std::move(life_line));
 }
 
 }  // namespace netsense::grpc_backend

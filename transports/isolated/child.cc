@@ -13,6 +13,7 @@
 #include "base/deadlines.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/status_macros.h"
 #include "transports/isolated/host.h"
 #include "transports/isolated/packet.h"
 
@@ -57,14 +58,12 @@ absl::Status Child::availability() {
 }
 
 absl::StatusOr<UniqueFd> Child::Open(const v1::ChildSession& session, UniqueFd door) {
-  if (auto status = availability(); !status.ok()) return status;
-  auto pair = MakeSocketPair();
-  if (!pair.ok()) return pair.status();
+  RETURN_IF_ERROR(availability());
+  ASSIGN_OR_RETURN(auto pair, MakeSocketPair());
   std::lock_guard lock(mutex_);
   if (state_ != State::kRunning) return status_;
-  auto status = SendPacket(control_.get(), session, std::array{door.get(), pair->second.get()});
-  if (!status.ok()) return status;
-  return std::move(pair->first);
+  RETURN_IF_ERROR(SendPacket(control_.get(), session, std::array{door.get(), pair.second.get()}));
+  return std::move(pair.first);
 }
 
 absl::Status Child::WhyGone() {

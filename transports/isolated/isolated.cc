@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/isolated/child.h"
 #include "transports/isolated/packet.h"
 #include "transports/isolated/thread_binding.h"
@@ -56,7 +57,7 @@ class IsolatedSession final : public Session {
     v1::ChildCall call;
     call.set_ping_payload_bytes(spec.payload_bytes);
     v1::ChildOutcome outcome;
-    if (auto status = Call(&call, deadline, stop, &outcome); !status.ok()) return status;
+    RETURN_IF_ERROR(Call(&call, deadline, stop, &outcome));
     RttSample sample;
     sample.rtt = std::chrono::nanoseconds(static_cast<int64_t>(outcome.rtt().rtt_ns()));
     if (outcome.rtt().has_responder_hold_ns())
@@ -76,7 +77,7 @@ class IsolatedSession final : public Session {
       order.set_finish(true);
       (void)SendPacket(socket_.get(), order);
     });
-    if (auto status = Call(&call, deadline, stop, &outcome, spec.moved); !status.ok()) return status;
+    RETURN_IF_ERROR(Call(&call, deadline, stop, &outcome, spec.moved));
     auto sample = SampleOf(outcome.stream().report());
     if (sample.ok() && outcome.stream().has_sent_bytes())
       sample->sent = StreamSample::Sent{outcome.stream().sent_bytes(),
@@ -133,8 +134,7 @@ class IsolatedTransport final : public Transport {
     if (!socket.ok()) return absl::InternalError(socket.status().message());
     ShutdownOnStop guard(stop, socket->get());
     v1::ChildOutcome outcome;
-    auto status = AwaitOutcome(child_, socket->get(), Later(deadline), stop, &outcome);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(AwaitOutcome(child_, socket->get(), Later(deadline), stop, &outcome));
     SessionDetails details{.mode = outcome.connected().mode(), .device = outcome.connected().device()};
     return std::make_unique<IsolatedSession>(&child_, *std::move(socket), std::move(connection.grant),
                                              std::move(details));
@@ -146,11 +146,10 @@ class IsolatedTransport final : public Transport {
     order.mutable_serve()->set_idle_ns(limits.idle.count());
     order.mutable_serve()->set_total_ns(limits.total.count());
     order.mutable_serve()->set_hold_pings_ns(limits.hold_pings.count());
-    auto socket = child_.Open(order, std::move(connection.fd));
-    if (!socket.ok()) return socket.status();
-    ShutdownOnStop guard(stop, socket->get());
+    ASSIGN_OR_RETURN(auto socket, child_.Open(order, std::move(connection.fd)));
+    ShutdownOnStop guard(stop, socket.get());
     v1::ChildOutcome outcome;
-    return AwaitOutcome(child_, socket->get(), MonotonicTime::max(), stop, &outcome);
+    return AwaitOutcome(child_, socket.get(), MonotonicTime::max(), stop, &outcome);
   }
 
  private:

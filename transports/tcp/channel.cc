@@ -11,6 +11,7 @@
 
 #include "base/handshake/broken_protocol.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/busy_poll.h"
 
 namespace netsense::tcp {
@@ -81,8 +82,7 @@ absl::Status Channel::Send(std::span<const uint8_t> bytes, const std::stop_token
 absl::Status Channel::SendStamped(std::span<const uint8_t> bytes, const std::stop_token& stop) {
   if (!stamps_.enabled()) return Send(bytes, stop);
   ssize_t n = KernelStamps::SendStamped(fd_.get(), bytes);
-  if (n < 0)
-    if (auto status = AwaitWritable(errno, stop); !status.ok()) return status;
+  if (n < 0) RETURN_IF_ERROR(AwaitWritable(errno, stop));
   return Send(bytes.subspan(static_cast<size_t>(std::max<ssize_t>(n, 0))), stop);
 }
 

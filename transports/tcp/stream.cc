@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/handshake/broken_protocol.h"
+#include "base/status_macros.h"
 #include "transports/stream_meter.h"
 #include "transports/stream_receiver.h"
 
@@ -29,10 +30,10 @@ absl::Status SendChunks(Channel& channel, const StreamSpec& spec, uint64_t max_b
   while (bounds.GoesOn()) {
     header.payload_bytes = bounds.Next(chunk_bytes);
     EncodeHeader(header, encoded.data());
-    if (auto status = channel.Send(encoded, stop, MSG_MORE); !status.ok()) return status;
+    RETURN_IF_ERROR(channel.Send(encoded, stop, MSG_MORE));
     for (uint32_t in_chunk = header.payload_bytes; in_chunk > 0;) {
       const uint32_t bytes = std::min(in_chunk, message_bytes);
-      if (auto status = channel.SendPages(pages, bytes, stop); !status.ok()) return status;
+      RETURN_IF_ERROR(channel.SendPages(pages, bytes, stop));
       in_chunk -= bytes;
     }
     bounds.left -= header.payload_bytes;
@@ -68,7 +69,7 @@ absl::Status WhileItMoves(Channel& channel, StreamReceiver& receiver, const Rece
     channel.SetTimeout(until);
     auto status = receive(until);
     if (!absl::IsDeadlineExceeded(status)) return status;
-    if (auto goes_on = receiver.Waited(); !goes_on.ok()) return goes_on;
+    RETURN_IF_ERROR(receiver.Waited());
   }
 }
 
@@ -84,16 +85,15 @@ absl::StatusOr<StreamSample> ReceiveStream(Channel& channel, const StreamSpec& s
     if (!status.ok()) return status;
     if (header.payload_bytes > (header.kind == FrameKind::kPong ? kMaxPingPayload : kMaxMessage))
       return BrokenProtocol("a frame larger than allowed");
-    auto part = receiver.Judge(header);
-    if (!part.ok()) return part.status();
-    if (*part == StreamReceiver::Part::kEnd) break;
+    ASSIGN_OR_RETURN(auto part, receiver.Judge(header));
+    if (part == StreamReceiver::Part::kEnd) break;
     for (size_t left = header.payload_bytes; left > 0;) {
       size_t dropped = 0;
       status =
           WhileItMoves(channel, receiver, [&](MonotonicTime) { return channel.DropPayload(left, stop, &dropped); });
       if (!status.ok()) return status;
       left -= dropped;
-      status = receiver.Count(*part == StreamReceiver::Part::kChunk ? dropped : 0, MonotonicNow());
+      status = receiver.Count(part == StreamReceiver::Part::kChunk ? dropped : 0, MonotonicNow());
       if (!status.ok()) return status;
     }
   }

@@ -3,6 +3,7 @@
 #include "base/handshake/broken_protocol.h"
 #include "base/process.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/door_session.h"
 #include "transports/stream_meter.h"
 #include "transports/stream_receiver.h"
@@ -38,8 +39,7 @@ class TcpSession final : public DoorSession {
     }
     Channel::Frame frame;
     auto status = AwaitEcho(message_, deadline, [&]() -> absl::StatusOr<FrameView> {
-      auto received = channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame);
-      if (!received.ok()) return received;
+      RETURN_IF_ERROR(channel_.ReceiveFrame(kMaxPingPayload, message_.size(), deadline, stop, &frame));
       return FrameView{frame.header, frame.payload};
     });
     if (!status.ok()) return status;
@@ -68,19 +68,17 @@ class TcpSession final : public DoorSession {
                                          const std::stop_token& stop) override {
     ComposeMessage(FrameKind::kStreamOrder, nonce(), ++sequence_, OrderOf(spec), &message_);
     channel_.SetTimeout(deadline);
-    if (auto status = channel_.Send(message_, stop); !status.ok()) return status;
+    RETURN_IF_ERROR(channel_.Send(message_, stop));
     if (spec.direction == Direction::kFromPeer)
       return ReceiveStream(channel_, spec, max_stream_bytes(), deadline, stop);
 
-    auto sent = SendStream(channel_, spec, max_stream_bytes(), deadline, stop);
-    if (!sent.ok()) return sent.status();
+    ASSIGN_OR_RETURN(auto sent, SendStream(channel_, spec, max_stream_bytes(), deadline, stop));
     Channel::Frame frame;
     channel_.SetTimeout(deadline);
     do {  // the late echo of a ping that was given up is dropped
-      auto status = channel_.ReceiveFrame(kMaxPingPayload, kHeaderBytes, deadline, stop, &frame);
-      if (!status.ok()) return status;
+      RETURN_IF_ERROR(channel_.ReceiveFrame(kMaxPingPayload, kHeaderBytes, deadline, stop, &frame));
     } while (frame.header.kind == FrameKind::kPong);
-    return ReadReport(frame.header, frame.payload, *sent);
+    return ReadReport(frame.header, frame.payload, sent);
   }
 
   Channel channel_;
@@ -150,15 +148,13 @@ class TcpResponder {
   }
 
   absl::Status RunStream(const Channel::Frame& frame) {
-    auto spec = ReadOrder(request_, frame.payload, kMaxMessage);
-    if (!spec.ok()) return spec.status();
+    ASSIGN_OR_RETURN(auto spec, ReadOrder(request_, frame.payload, kMaxMessage));
     const uint64_t sequence = frame.header.sequence;
     last_frame_bytes_ = kHeaderBytes;
-    if (spec->direction == Direction::kFromPeer)
-      return SendStream(channel_, *spec, request_.max_stream_bytes(), end_, stop_).status();
-    auto sample = ReceiveStream(channel_, *spec, request_.max_stream_bytes(), end_, stop_);
-    if (!sample.ok()) return sample.status();
-    ComposeMessage(FrameKind::kStreamReport, channel_.nonce(), sequence, ReportOf(*sample), &reply_);
+    if (spec.direction == Direction::kFromPeer)
+      return SendStream(channel_, spec, request_.max_stream_bytes(), end_, stop_).status();
+    ASSIGN_OR_RETURN(auto sample, ReceiveStream(channel_, spec, request_.max_stream_bytes(), end_, stop_));
+    ComposeMessage(FrameKind::kStreamReport, channel_.nonce(), sequence, ReportOf(sample), &reply_);
     return channel_.Send(reply_, stop_);
   }
 
@@ -189,12 +185,12 @@ class TcpTransport final : public Transport {
   absl::Status availability() const override { return absl::OkStatus(); }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime, std::stop_token) override {
-    if (auto status = MarkPackets(connection); !status.ok()) return status;
+    RETURN_IF_ERROR(MarkPackets(connection));
     return std::make_unique<TcpSession>(std::move(connection));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
-    if (auto status = MarkPackets(connection); !status.ok()) return status;
+    RETURN_IF_ERROR(MarkPackets(connection));
     return TcpResponder(std::move(connection), limits, std::move(stop)).Run();
   }
 };

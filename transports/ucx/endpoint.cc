@@ -16,6 +16,7 @@
 #include "base/handshake/framing.h"
 #include "base/logging.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "netsense/ucx.pb.h"
 #include "transports/busy_poll.h"
 
@@ -34,8 +35,8 @@ absl::StatusOr<std::unique_ptr<Endpoint>> Endpoint::Connect(std::shared_ptr<Cont
                                                             const DoorConnection& door, bool busy_poll,
                                                             MonotonicTime deadline, const std::stop_token& stop) {
   std::unique_ptr<Endpoint> endpoint(new Endpoint(std::move(context), door.fd.get(), busy_poll));
-  if (auto status = endpoint->Start(deadline, stop); !status.ok()) return status;
-  if (auto status = ExchangeReady(*endpoint, door.grant.session_nonce(), deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(endpoint->Start(deadline, stop));
+  RETURN_IF_ERROR(ExchangeReady(*endpoint, door.grant.session_nonce(), deadline, stop));
   endpoint->connected_ = true;
   return endpoint;
 }
@@ -69,8 +70,8 @@ absl::Status Endpoint::Start(MonotonicTime deadline, const std::stop_token& stop
   v1::UcxAddress own, peer;
   own.set_worker(address, address_bytes);
   ucp_worker_release_address(worker_, address);
-  if (auto status = WriteFrame(door_, own, deadline, stop); !status.ok()) return status;
-  if (auto status = ReadFrame(door_, &peer, deadline, stop); !status.ok()) return status;
+  RETURN_IF_ERROR(WriteFrame(door_, own, deadline, stop));
+  RETURN_IF_ERROR(ReadFrame(door_, &peer, deadline, stop));
 
   ucp_ep_params_t ep_params{};
   ep_params.field_mask =
@@ -261,8 +262,7 @@ absl::StatusOr<Endpoint::Outgoing*> Endpoint::Acquire(MonotonicTime deadline, co
       if (Completed(frame)) found = &frame;
     return found != nullptr;
   };
-  if (!find())
-    if (auto status = Drive(find, deadline, stop); !status.ok()) return status;
+  if (!find()) RETURN_IF_ERROR(Drive(find, deadline, stop));
   if (!failure_.ok()) return failure_;
   return found;
 }
@@ -278,9 +278,8 @@ absl::Status Endpoint::Post(Outgoing& outgoing) {
 }
 
 absl::Status Endpoint::Prepare(std::span<const uint8_t> frame, MonotonicTime deadline, const std::stop_token& stop) {
-  auto outgoing = Acquire(deadline, stop);
-  if (!outgoing.ok()) return outgoing.status();
-  prepared_ = *outgoing;
+  ASSIGN_OR_RETURN(auto outgoing, Acquire(deadline, stop));
+  prepared_ = outgoing;
   prepared_->frame.assign(frame.begin(), frame.end());
   prepared_->payload = prepared_->frame.data() + kHeaderBytes;
   prepared_->payload_bytes = frame.size() - kHeaderBytes;
@@ -301,13 +300,12 @@ const uint8_t* Endpoint::Chunk(size_t bytes) {
 }
 
 absl::Status Endpoint::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
-  auto outgoing = Acquire(deadline, stop);
-  if (!outgoing.ok()) return outgoing.status();
-  (*outgoing)->frame.resize(kHeaderBytes);
-  EncodeHeader(header, (*outgoing)->frame.data());
-  (*outgoing)->payload = Chunk(header.payload_bytes);
-  (*outgoing)->payload_bytes = header.payload_bytes;
-  return Post(**outgoing);
+  ASSIGN_OR_RETURN(auto outgoing, Acquire(deadline, stop));
+  outgoing->frame.resize(kHeaderBytes);
+  EncodeHeader(header, outgoing->frame.data());
+  outgoing->payload = Chunk(header.payload_bytes);
+  outgoing->payload_bytes = header.payload_bytes;
+  return Post(*outgoing);
 }
 
 absl::Status Endpoint::Flush(MonotonicTime deadline, const std::stop_token& stop) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/frame_session.h"
 #include "transports/ucx/context.h"
 #include "transports/ucx/device.h"
@@ -31,11 +32,9 @@ ContextChoice ChoiceOf(const DoorConnection& connection, bool prober, bool busy_
 
 absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& connection, bool prober, bool busy_poll,
                                                           MonotonicTime deadline, const std::stop_token& stop) {
-  auto context = Context::Get(ChoiceOf(connection, prober, busy_poll));
-  if (!context.ok()) return context.status();
-  auto endpoint = Endpoint::Connect(*std::move(context), connection, busy_poll, deadline, stop);
-  if (!endpoint.ok()) return endpoint.status();
-  return *std::move(endpoint);
+  ASSIGN_OR_RETURN(auto context, Context::Get(ChoiceOf(connection, prober, busy_poll)));
+  ASSIGN_OR_RETURN(auto endpoint, Endpoint::Connect(std::move(context), connection, busy_poll, deadline, stop));
+  return endpoint;
 }
 
 class UcxTransport final : public Transport {
@@ -52,17 +51,15 @@ class UcxTransport final : public Transport {
                                                    std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
     const bool busy_poll = connection.request.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
-    auto carrier = OpenCarrier(connection, true, busy_poll, deadline, stop);
-    if (!carrier.ok()) return carrier.status();
-    return MakeFrameSession(std::move(connection), *std::move(carrier));
+    ASSIGN_OR_RETURN(auto carrier, OpenCarrier(connection, true, busy_poll, deadline, stop));
+    return MakeFrameSession(std::move(connection), std::move(carrier));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
     const bool busy_poll = connection.grant.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
-    auto carrier = OpenCarrier(connection, false, busy_poll, MonotonicNow() + limits.open, stop);
-    if (!carrier.ok()) return carrier.status();
-    return ServeFrames(connection, **carrier, limits, stop);
+    ASSIGN_OR_RETURN(auto carrier, OpenCarrier(connection, false, busy_poll, MonotonicNow() + limits.open, stop));
+    return ServeFrames(connection, *carrier, limits, stop);
   }
 };
 

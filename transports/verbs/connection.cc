@@ -14,6 +14,7 @@
 #include "base/handshake/broken_protocol.h"
 #include "base/handshake/framing.h"
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/busy_poll.h"
 #include "transports/stream_meter.h"
 
@@ -85,18 +86,15 @@ absl::StatusOr<ibv_context*> OpenDevice(const Library& library, const std::strin
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& options, int door, bool prober,
                                                              MonotonicTime deadline, const std::stop_token& stop) {
-  auto library = LoadLibrary();
-  if (!library.ok()) return library.status();
-  std::unique_ptr<Connection> connection(new Connection(*library, options, door));
+  ASSIGN_OR_RETURN(auto library, LoadLibrary());
+  std::unique_ptr<Connection> connection(new Connection(library, options, door));
   v1::VerbsEndpoint peer;
-  if (auto status = connection->Create(); !status.ok()) return status;
+  RETURN_IF_ERROR(connection->Create());
   // The prober asks; the responder answers when its queue pair is ready to receive.
-  if (prober)
-    if (auto status = WriteFrame(door, connection->OwnEndpoint(), deadline, stop); !status.ok()) return status;
-  if (auto status = ReadFrame(door, &peer, deadline, stop); !status.ok()) return status;
-  if (auto status = connection->ConnectTo(peer); !status.ok()) return status;
-  if (!prober)
-    if (auto status = WriteFrame(door, connection->OwnEndpoint(), deadline, stop); !status.ok()) return status;
+  if (prober) RETURN_IF_ERROR(WriteFrame(door, connection->OwnEndpoint(), deadline, stop));
+  RETURN_IF_ERROR(ReadFrame(door, &peer, deadline, stop));
+  RETURN_IF_ERROR(connection->ConnectTo(peer));
+  if (!prober) RETURN_IF_ERROR(WriteFrame(door, connection->OwnEndpoint(), deadline, stop));
   return connection;
 }
 
@@ -118,9 +116,8 @@ absl::StatusOr<Region> Connection::Register(size_t bytes, int access) {
 
 absl::Status Connection::Create() {
   slots_ = options_.streams ? kReceives : kPingSlots;
-  auto context = OpenDevice(*library_, options_.port.device);
-  if (!context.ok()) return context.status();
-  context_ = ContextHandle(*context, {library_});
+  ASSIGN_OR_RETURN(auto context, OpenDevice(*library_, options_.port.device));
+  context_ = ContextHandle(context, {library_});
   device_inode_ = InodeOf(context_->device->dev_path);
   ibv_port_attr port{};
   if (int error = library_->query_port(context_.get(), options_.port.port, &port); error != 0)
@@ -129,16 +126,12 @@ absl::Status Connection::Create() {
   fcntl(context_->async_fd, F_SETFL, fcntl(context_->async_fd, F_GETFL) | O_NONBLOCK);
   auto status = Own(&domain_, library_, library_->alloc_pd(context_.get()), "a protection domain");
   if (!status.ok()) return status;
-  auto frame = Register(kSlotBytes, IBV_ACCESS_LOCAL_WRITE);
-  if (!frame.ok()) return frame.status();
-  outgoing_ = *std::move(frame);
-  auto slots = Register(slots_ * kSlotBytes, IBV_ACCESS_LOCAL_WRITE);
-  if (!slots.ok()) return slots.status();
-  incoming_ = *std::move(slots);
+  ASSIGN_OR_RETURN(outgoing_, Register(kSlotBytes, IBV_ACCESS_LOCAL_WRITE));
+  ASSIGN_OR_RETURN(incoming_, Register(slots_ * kSlotBytes, IBV_ACCESS_LOCAL_WRITE));
   if (options_.streams) {
-    auto buffer = Register(kChunkBytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
-    if (!buffer.ok()) return buffer.status();
-    buffer_ = *std::move(buffer);
+    ASSIGN_OR_RETURN(auto buffer,
+                     Register(kChunkBytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ));
+    buffer_ = std::move(buffer);
   }
   status = Own(&channel_, library_, library_->create_comp_channel(context_.get()), "a completion channel");
   if (!status.ok()) return status;
@@ -175,8 +168,7 @@ absl::Status Connection::CreatePair() {
   int error = library_->modify_qp(pair_.get(), &attributes,
                                   IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
   if (error != 0) return ErrnoStatus(error, "bringing the queue pair to INIT");
-  for (uint64_t i = 0; i < kReceives; ++i)
-    if (auto status = PostReceive(i % slots_); !status.ok()) return status;
+  for (uint64_t i = 0; i < kReceives; ++i) RETURN_IF_ERROR(PostReceive(i % slots_));
   return absl::OkStatus();
 }
 
@@ -327,7 +319,7 @@ absl::Status Connection::TakeAsyncEvents() {
 bool Connection::DeviceStillThere() const { return InodeOf(context_->device->dev_path) == device_inode_; }
 
 absl::Status Connection::LookAtDevice() {
-  if (auto status = TakeAsyncEvents(); !status.ok()) return status;
+  RETURN_IF_ERROR(TakeAsyncEvents());
   looked_at_device_ = MonotonicNow();
   if (!DeviceStillThere())
     return absl::UnavailableError(absl::StrCat("the device ", options_.port.device, " was removed"));
@@ -360,7 +352,7 @@ template <typename Done>
 absl::Status Connection::Drive(Done done, MonotonicTime deadline, const std::stop_token& stop) {
   MonotonicTime started{};
   for (int spins = 1;; ++spins) {
-    if (auto status = TakeCompletions(); !status.ok()) return status;
+    RETURN_IF_ERROR(TakeCompletions());
     if (done()) {  // a stream may never have to wait
       if (completed_at_ - looked_at_device_ < kLookAtDeviceEvery) return absl::OkStatus();
       return stop.stop_requested() ? absl::CancelledError("stopped") : LookAtDevice();
@@ -371,8 +363,7 @@ absl::Status Connection::Drive(Done done, MonotonicTime deadline, const std::sto
     if (stop.stop_requested()) return absl::CancelledError("stopped");
     if (now >= deadline) return absl::DeadlineExceededError("no answer in time");
     const bool spin = options_.busy_poll && now - started < kSpinLimit;
-    if (!spin)
-      if (auto status = Sleep(deadline); !status.ok()) return status;
+    if (!spin) RETURN_IF_ERROR(Sleep(deadline));
     if (!spin || now - looked_at_device_ >= kLookAtDeviceEvery) {
       auto status = LookAtDevice();
       if (stop.stop_requested()) return absl::CancelledError("stopped");
@@ -421,8 +412,7 @@ absl::StatusOr<FrameCarrier::Incoming> Connection::Receive(MonotonicTime deadlin
 
 absl::Status Connection::SendChunk(const FrameHeader& header, MonotonicTime deadline, const std::stop_token& stop) {
   if (transfers_under_way_ >= kWritesUnderWay) {
-    auto status = Drive([this] { return transfers_under_way_ < kWritesUnderWay; }, deadline, stop);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Drive([this] { return transfers_under_way_ < kWritesUnderWay; }, deadline, stop));
   }
   return PostTransfer(IBV_WR_RDMA_WRITE_WITH_IMM, header.payload_bytes);
 }
@@ -458,7 +448,7 @@ absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t m
   while (true) {
     while (transfers_under_way_ < read_depth_ && bounds.GoesOn()) {
       const uint32_t bytes = bounds.Next(message_bytes);
-      if (auto status = PostTransfer(IBV_WR_RDMA_READ, bytes); !status.ok()) return status;
+      RETURN_IF_ERROR(PostTransfer(IBV_WR_RDMA_READ, bytes));
       bounds.left -= bytes;
     }
     if (transfers_under_way_ == 0) break;
@@ -468,7 +458,7 @@ absl::StatusOr<StreamSample> Connection::Pull(const StreamSpec& spec, uint64_t m
     const MonotonicTime now = MonotonicNow();
     for (uint32_t bytes : fetched_) meter.Add(bytes, now);
     fetched_.clear();
-    if (auto moves = meter.Look(now); !moves.ok()) return moves;
+    RETURN_IF_ERROR(meter.Look(now));
   }
   if (MonotonicNow() >= deadline && bounds.left > 0)
     return absl::DeadlineExceededError("the stream did not end in time");

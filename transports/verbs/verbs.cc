@@ -1,4 +1,5 @@
 #include "base/socket.h"
+#include "base/status_macros.h"
 #include "transports/verbs/connection.h"
 #include "transports/verbs/device.h"
 #include "transports/verbs/factory.h"
@@ -27,11 +28,11 @@ absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& 
                                                           const std::string& sysfs, MonotonicTime deadline,
                                                           const std::stop_token& stop) {
   const v1::TransportOptions& options = connection.request.options();
-  auto port = ChoosePort(LocalAddress(connection.fd.get()), prober ? options.device() : options.peer_device(),
-                         NumberOption(options, prober ? kGidIndex : kPeerGidIndex), sysfs);
-  if (!port.ok()) return port.status();
+  ASSIGN_OR_RETURN(auto port,
+                   ChoosePort(LocalAddress(connection.fd.get()), prober ? options.device() : options.peer_device(),
+                              NumberOption(options, prober ? kGidIndex : kPeerGidIndex), sysfs));
   const v1::WaitMode wait_mode = prober ? connection.request.wait_mode() : connection.grant.wait_mode();
-  ConnectionOptions wish{.port = *port,
+  ConnectionOptions wish{.port = port,
                          .nonce = connection.grant.session_nonce(),
                          .busy_poll = wait_mode == v1::WAIT_MODE_BUSY_POLL,
                          .streams = connection.request.purpose() == v1::SESSION_PURPOSE_STREAM,
@@ -39,9 +40,8 @@ absl::StatusOr<std::unique_ptr<FrameCarrier>> OpenCarrier(const DoorConnection& 
                          .service_level = static_cast<uint8_t>(NumberOption(options, kServiceLevel).value_or(0)),
                          .traffic_class = static_cast<uint8_t>(NumberOption(options, kTrafficClass).value_or(0)),
                          .path_mtu = NumberOption(options, kPathMtu).value_or(0)};
-  auto opened = Connection::Open(wish, connection.fd.get(), prober, deadline, stop);
-  if (!opened.ok()) return opened.status();
-  return *std::move(opened);
+  ASSIGN_OR_RETURN(auto opened, Connection::Open(wish, connection.fd.get(), prober, deadline, stop));
+  return opened;
 }
 
 class VerbsTransport final : public Transport {
@@ -71,16 +71,14 @@ class VerbsTransport final : public Transport {
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
-    auto carrier = OpenCarrier(connection, true, sysfs_, deadline, stop);
-    if (!carrier.ok()) return carrier.status();
-    return MakeFrameSession(std::move(connection), *std::move(carrier));
+    ASSIGN_OR_RETURN(auto carrier, OpenCarrier(connection, true, sysfs_, deadline, stop));
+    return MakeFrameSession(std::move(connection), std::move(carrier));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
     ShutdownOnStop guard(stop, connection.fd.get());
-    auto carrier = OpenCarrier(connection, false, sysfs_, MonotonicNow() + limits.open, stop);
-    if (!carrier.ok()) return carrier.status();
-    return ServeFrames(connection, **carrier, limits, stop);
+    ASSIGN_OR_RETURN(auto carrier, OpenCarrier(connection, false, sysfs_, MonotonicNow() + limits.open, stop));
+    return ServeFrames(connection, *carrier, limits, stop);
   }
 
  private:
