@@ -17,15 +17,21 @@ thread_local Count count;
 
 }  // namespace
 
-void* operator new(size_t size) {
+// This form too: a sanitizer's own would call no other.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
   void* made = std::malloc(std::max<size_t>(size, 1));
-  if (made == nullptr) throw std::bad_alloc();
-  if (count.on) {
+  if (made != nullptr && count.on) {
     const auto bytes = static_cast<int64_t>(malloc_usable_size(made));
     count.all += bytes;
     count.live += bytes;
     count.peak = std::max(count.peak, count.live);
   }
+  return made;
+}
+
+void* operator new(size_t size) {
+  void* made = operator new(size, std::nothrow);
+  if (made == nullptr) throw std::bad_alloc();
   return made;
 }
 
