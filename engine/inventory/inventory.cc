@@ -125,9 +125,8 @@ void ReadProcessors(Node* node) {
 absl::Status ThisMachine::ReadOverride() {
   std::lock_guard lock(mutex_);
   if (options_.topology_override.empty() || places_) return absl::OkStatus();
-  auto places = ReadXml(options_.topology_override, Use::kPlaces);
-  if (places.ok()) places_ = *std::move(places);
-  return places.status();
+  ASSIGN_OR_RETURN(places_, ReadXml(options_.topology_override, Use::kPlaces));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Node> ThisMachine::Read() {

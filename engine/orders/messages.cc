@@ -64,9 +64,8 @@ absl::StatusOr<MeasureBounds> ReadBounds(uint64_t iterations, uint64_t duration_
 uint64_t Count(nanoseconds time) { return static_cast<uint64_t>(std::max<int64_t>(time.count(), 0)); }
 
 absl::Status Read(const v1::HistogramCounts& exported, Histogram* histogram) {
-  auto imported = Histogram::Import(exported);
-  if (imported.ok()) *histogram = *std::move(imported);
-  return imported.status();
+  ASSIGN_OR_RETURN(*histogram, Histogram::Import(exported));
+  return absl::OkStatus();
 }
 
 v1::WayDetails ToWay(const SessionDetails& details) {
