@@ -61,11 +61,10 @@ LABELS := unit conformance python integration ray browser bench
 unit:  ## build and pass the unit tests alone; as well: conformance, python, integration, ray, browser, bench (tests/README.md)
 python integration ray browser bench: venv
 ray: wheel
-unit conformance browser: BUILT = $@_tests
-python integration ray bench: BUILT = integration_tests
+python: BUILT = integration_tests
 $(LABELS):
-	@make/packages.sh build test page
-	@make/build.sh dev $(BUILT)
+	@make/packages.sh build demo test page
+	@make/build.sh dev $(or $(BUILT),$@_tests)
 	@ctest --preset dev --no-tests=error -L '^$@$$' -j $(JOBS)
 
 page:  ## bring the built page and report up to date with their sources (raylet_bridge/page/built, bench/report/built)

@@ -60,12 +60,12 @@ struct Attributes {
 struct FileActions {
   explicit FileActions(const ChildProgram& program) {
     posix_spawn_file_actions_init(&raw);
-    if (program.stdout_to_stderr) posix_spawn_file_actions_adddup2(&raw, STDERR_FILENO, STDOUT_FILENO);
     int first_closed = STDERR_FILENO + 1;
     if (program.descriptor >= 0) {
       posix_spawn_file_actions_adddup2(&raw, program.descriptor, ChildProgram::kDescriptor);
       first_closed = ChildProgram::kDescriptor + 1;
     }
+    if (program.stdout_to_stderr) posix_spawn_file_actions_adddup2(&raw, STDERR_FILENO, STDOUT_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&raw, first_closed);
   }
   ~FileActions() { posix_spawn_file_actions_destroy(&raw); }

@@ -186,6 +186,7 @@ std::optional<Pair> BlameSearch::NextWithPartner(const std::set<int>& nodes, con
 
 BlameSearch::Conclusion BlameSearch::Conclude() const {
   Conclusion found;
+  found.bad_nodes = conclusion_.bad_nodes;  // until a pair leaves: later looks were asked for because of them
   while (true) {
     CountBadAlone(&found);
     found.next = NextAlone(found);
@@ -230,6 +231,7 @@ void BlameSearch::Erase(const std::vector<Pair>& pairs) {
   auto gone = [this](const Pair& pair) { return !pairs_.contains(pair); };
   std::erase_if(bad_at_first_, gone);
   std::erase_if(partners_, [&](const auto& entry) { return gone(MakePair(entry.first, entry.second.node)); });
+  conclusion_.bad_nodes.clear();
   conclusion_ = Conclude();
 }
 

@@ -134,7 +134,8 @@ class OrderServer {
     ASSIGN_OR_RETURN(auto port, LeavesBy(request.target));
     const uint64_t sessions = request.directions.size() * request.streams;
     if (order.bytes() > kNoLimit / sessions) return absl::InvalidArgumentError("an order of too many bytes");
-    RETURN_IF_ERROR(gate_->TryEnter(port.name(), port.speed_bps(), order.bytes() * sessions).status());
+    ASSIGN_OR_RETURN([[maybe_unused]] const auto pass,
+                     gate_->TryEnter(port.name(), port.speed_bps(), order.bytes() * sessions));
     ASSIGN_OR_RETURN(auto result, MeasureBandwidth(transports_, request, stop));
     *figures = ToFigures(result);
     return absl::OkStatus();

@@ -12,7 +12,7 @@
 
 namespace netsense {
 
-// The path of netsense-engine beside this program, else its name, for PATH to find.
+// The path of netsense-engine beside this program or in ../libexec/netsense, else its name, for PATH to find.
 std::string FindEngineProgram();
 
 // Starts the engine, and starts it again when it ends: after 100 ms at first, then twice as long each time up to 2 s,

@@ -17,7 +17,7 @@ thread_local Count count;
 
 }  // namespace
 
-// This form too: a sanitizer's own would call no other.
+// Each form, but for the aligned ones: a sanitizer's own would not call another.
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
   void* made = std::malloc(std::max<size_t>(size, 1));
   if (made != nullptr && count.on) {
@@ -35,11 +35,16 @@ void* operator new(size_t size) {
   return made;
 }
 
+void* operator new[](size_t size, const std::nothrow_t& nothrow) noexcept { return operator new(size, nothrow); }
+void* operator new[](size_t size) { return operator new(size); }
+
 void operator delete(void* gone) noexcept {
   if (count.on && gone != nullptr) count.live -= static_cast<int64_t>(malloc_usable_size(gone));
   std::free(gone);
 }
 void operator delete(void* gone, size_t) noexcept { operator delete(gone); }
+void operator delete[](void* gone) noexcept { operator delete(gone); }
+void operator delete[](void* gone, size_t) noexcept { operator delete(gone); }
 
 namespace netsense {
 

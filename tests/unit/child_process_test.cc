@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/unique_fd.h"
 
@@ -19,12 +21,15 @@ struct Outcome {
   std::string end;
 };
 
-Outcome RunShell(const std::string& script, std::vector<std::string> environment = {}) {
+Outcome RunShell(const std::string& script, std::vector<std::string> environment = {}, bool stdout_to_stderr = false) {
   std::array<int, 2> ends{};
   EXPECT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
   UniqueFd from(ends[0]), into(ends[1]);
-  auto pid = Spawn(
-      {.path = "sh", .arguments = {"-c", script}, .environment = std::move(environment), .descriptor = into.get()});
+  auto pid = Spawn({.path = "sh",
+                    .arguments = {"-c", script},
+                    .environment = std::move(environment),
+                    .descriptor = into.get(),
+                    .stdout_to_stderr = stdout_to_stderr});
   into.Reset();
   if (!pid.ok()) return {"", std::string(pid.status().message())};
   Outcome outcome;
@@ -35,6 +40,10 @@ Outcome RunShell(const std::string& script, std::vector<std::string> environment
   EXPECT_EQ(waitpid(*pid, &status, 0), *pid);
   outcome.end = DescribeEnd(status);
   return outcome;
+}
+
+std::string LinkOf(int descriptor) {
+  return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor)).string() + "\n";
 }
 
 TEST(ChildProcess, HowItEndedIsSaid) {
@@ -57,6 +66,20 @@ TEST(ChildProcess, OurVariablesGoFirstAndThoseOfAServiceManagerStay) {
   unsetenv("NETSENSE_TEST_OURS");
   unsetenv("NOTIFY_SOCKET");
   EXPECT_EQ(outcome.written, "ours more none\n");
+}
+
+TEST(ChildProcess, NoSignalIsBlocked) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  const Outcome outcome = RunShell("grep SigBlk /proc/self/status >&3");
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  EXPECT_EQ(outcome.written, "SigBlk:\t0000000000000000\n");
+}
+
+TEST(ChildProcess, StdoutIsStderrWhereThatIsAsked) {
+  EXPECT_EQ(RunShell("both=$(readlink /proc/$$/fd/1 /proc/$$/fd/2); echo \"$both\" >&3", {}, true).written,
+            LinkOf(STDERR_FILENO) + LinkOf(STDERR_FILENO));
 }
 
 TEST(ChildProcess, ItsProcessGroupIsItsOwn) {

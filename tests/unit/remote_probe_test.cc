@@ -196,6 +196,7 @@ TEST(RemoteProbe, EndsWhenTheCoordinatorLeaves) {
   ASSERT_TRUE(WriteFrame(connection->fd.get(), order, pace::Soon(), {}).ok());
   ASSERT_TRUE(pace::Eventually([&] { return far.responder->counters().sessions_granted > 0; }))
       << "the order never began";
+  EXPECT_TRUE(absl::IsAborted(near.gate.TryEnter("lo", 0, 1).status())) << "the port is not the order's alone";
   connection->fd.Reset();
   EXPECT_TRUE(pace::Eventually([&] { return near.gate.TryEnter("lo", 0, 1).ok(); })) << "the order lives on";
 }

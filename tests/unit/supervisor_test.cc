@@ -16,16 +16,18 @@ std::vector<milliseconds> PausesOf(Supervisor::Pauses pauses, size_t wanted) {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<milliseconds> seen;
-  Supervisor supervisor(
-      pauses, [](const std::stop_token&) { return "ended"; },
-      [&](const std::string& how, milliseconds pause) {
-        EXPECT_EQ(how, "ended");
-        std::lock_guard lock(mutex);
-        seen.push_back(pause);
-        changed.notify_all();
-      });
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return seen.size() >= wanted; });
+  {
+    Supervisor supervisor(
+        pauses, [](const std::stop_token&) { return "ended"; },
+        [&](const std::string& how, milliseconds pause) {
+          EXPECT_EQ(how, "ended");
+          std::lock_guard lock(mutex);
+          seen.push_back(pause);
+          changed.notify_all();
+        });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return seen.size() >= wanted; });
+  }
   seen.resize(wanted);
   return seen;
 }

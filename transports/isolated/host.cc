@@ -187,7 +187,7 @@ class HostedSession {
 int HostTransport(Transport& transport) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGINT, SIG_IGN);  // a Ctrl-C is the engine's: it ends us in order
+  std::signal(SIGINT, SIG_IGN);  // whoever sends it to all of ours means the engine, which ends us in order
   rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   if (fcntl(ChildProgram::kDescriptor, F_SETFD, FD_CLOEXEC) != 0) {
