@@ -5,7 +5,7 @@
 #   passed.sh --write   it did just now
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-sources=(base/socket.{h,cc} base/handshake transports/'*.h' transports/'*.cc' transports/{door,isolated,ucx,verbs}
+sources=(base/{socket,child_process,supervisor}.{h,cc} base/handshake transports/'*.h' transports/'*.cc' transports/{door,isolated,ucx,verbs}
   proto/netsense/{session,isolation,ucx,verbs}.proto tests/vm tests/conformance tests/unit/ucx_stalled_peer_test.cc)
 # The glob is git's, and does not stop at folders: grpc and tcp are not what this is about.
 now=$(git ls-files -co --exclude-standard -- "${sources[@]}" ':!transports/grpc' ':!transports/tcp' ':!tests/vm/passed' |
