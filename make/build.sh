@@ -1,5 +1,6 @@
 #!/bin/sh
-# build.sh PRESET [TARGET]: configures and builds with CMake, all of the preset or that target alone, with as many compilers at a time as JOBS says, or as the machine has room for.
+# build.sh PRESET [TARGET]: configures and builds with CMake, all of the preset or that target alone, with as many compilers at a time as
+# JOBS says, or as the machine has room for.
 cd "$(dirname "$0")/.." || exit
 preset=$1 target=$2 jobs=${JOBS:-$(make/jobs.sh)}
 case $preset in ci | programs) folder=build/dev ;; *) folder=build/$preset ;; esac

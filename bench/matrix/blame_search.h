@@ -116,7 +116,7 @@ class BlameSearch {
   std::vector<int> pairs_of_;        // how many of them, by node
   std::vector<Pair> bad_at_first_;   // of them, in order
   std::map<int, Partner> partners_;  // looks with a good partner, by the node in question
-  Conclusion conclusion_;            // anew after each look
+  Conclusion conclusion_;            // anew after each look, but for the bad nodes that are known
 };
 
 }  // namespace netsense::matrix
