@@ -159,6 +159,16 @@ TEST(Report, ABandwidthDiesOnItsWayToTheReader) {
   EXPECT_EQ(edge.bw_state, v1::BANDWIDTH_STATE_NOT_KNOWN);
 }
 
+TEST(Report, EveryAgeGrowsWithTime) {
+  const ReportEdge before = ReportOf(GoodResult()).edges[0];
+  ReportEdge edge = before;
+  AddToAges(edge, 100);
+  for (auto age :
+       {&ReportEdge::rtt_age_ms, &ReportEdge::bw_age_ms, &ReportEdge::state_age_ms, &ReportEdge::last_ok_age_ms})
+    EXPECT_EQ(edge.*age, *(before.*age) + 100);
+  EXPECT_EQ(edge.bw_life_ms, before.bw_life_ms) << "which is no age";
+}
+
 TEST(Report, ANodeThatToldNoLifeIsNotBelieved) {
   Json report = Json::parse(ReportToJson(ReportOf(GoodResult())));
   report["edges"][0].erase("bw_life_ms");
