@@ -209,6 +209,17 @@ std::string NetdevOfAddress(const std::string& address) {
   return "";
 }
 
+std::string PeerNetwork(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+  if (address.ss_family == AF_INET6) {
+    in6_addr& v6 = reinterpret_cast<sockaddr_in6&>(address).sin6_addr;
+    if (!IN6_IS_ADDR_V4MAPPED(&v6)) std::memset(v6.s6_addr + 8, 0, 8);
+  }
+  return NumericHost(reinterpret_cast<sockaddr*>(&address), size);
+}
+
 std::string PeerAddress(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);

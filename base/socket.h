@@ -36,6 +36,9 @@ absl::Status SetTrafficClass(int fd, uint32_t traffic_class);
 uint16_t LocalPort(int fd);
 std::string LocalAddress(int fd);
 std::string PeerAddress(int fd);
+// Who the peer is where something is counted by address: its IPv4 address, or the /64 of its IPv6 address, all of which
+// one host may have (RFC 4291, 2.5.4).
+std::string PeerNetwork(int fd);
 // True when the peer has closed its end, or the connection is broken; nothing is taken from it.
 bool PeerClosed(int fd);
 // The network device that has the local `address`; empty when none has.

@@ -197,11 +197,13 @@ absl::Status Bridge::StartHttp() {
                                            .history = &history_,
                                            .read_key = [this](const auto& key) { return setup_.gcs->Get(key); }},
                                .whole_cluster = setup_.shows_cluster(),
-                               .page = EmbeddedPage()})};
+                               .page = EmbeddedPage()}),
+      .names = setup_.options.http_names};
   bool named = settings_.IsNamed(&Settings::http_port);  // else any free port rather than none: it stands in the GCS
   if (!setup_.options.http_listen.empty()) {
     ASSIGN_OR_RETURN(auto listen, ParseHostPort(setup_.options.http_listen, "--http-listen"));
     http.host = listen.host;
+    http.names.push_back(listen.host);
     http.port = listen.port;
     named = true;
   }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/token.h"
@@ -18,10 +19,11 @@ struct BridgeOptions {
   IdentityOptions identity;
   SettingsSources sources;  // without `cluster`, which the bridge reads anew each tick
   std::string token_file;
-  bool insecure = false;       // without a token, let doors and an embedded GCS be reached by anyone
-  std::string gcs_listen;      // standalone head: ADDRESS:PORT; empty = the node's address, port 18592
-  FilePlace state_file;        // standalone head: as RosterFile
-  std::string http_listen;     // ADDRESS:PORT; empty = the node's address and network_sense_http_port
+  bool insecure = false;                     // without a token, let doors and an embedded GCS be reached by anyone
+  std::string gcs_listen;                    // standalone head: ADDRESS:PORT; empty = the node's address, port 18592
+  FilePlace state_file;                      // standalone head: as RosterFile
+  std::string http_listen;                   // ADDRESS:PORT; empty = the node's address and network_sense_http_port
+  std::vector<std::string> http_names = {};  // by which HTTP may be asked, as HttpServer::Options::names
   FilePlace metrics_sd_file;   // Prometheus's file of targets; the usual place: the head's beside Ray's own
   std::string cluster_name;    // in that file; empty = the GCS's address
   std::string engine_program;  // empty = as FindEngineProgram

@@ -70,6 +70,9 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                   "$STATE_DIRECTORY, $XDG_STATE_HOME/netsense or ~/.local/state/netsense)");
   app->add_option("--http-listen", arguments.run.http_listen,
                   "ADDRESS:PORT of the HTTP API (default: the node's address, port 18591)");
+  app->add_option("--http-name", arguments.run.http_names,
+                  "without a token: a name by which readers ask for it, `*` for any (default: addresses, localhost and "
+                  "the host's own name alone)");
   app->add_option("--metrics-sd-file", arguments.metrics_sd_file,
                   "where to tell Prometheus of all bridges (file_sd), or `off` (default: a head's with Ray, beside "
                   "Ray's own prom_metrics_service_discovery.json; none without Ray)")

@@ -1,42 +1,71 @@
-// One connection of a browser, a scraper or a stranger. httplib bounds the time of each single byte and the length of
-// each single line: here the whole is bounded, before anything is known of who asks.
+// One connection of a browser, a scraper or a stranger: its head is read, one answer is sent, and it is over. Nothing
+// here blocks, and each step has a deadline over all of it: a byte a second does not live for ever.
 #pragma once
 
-#include <httplib.h>
-
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
+#include "raylet_bridge/serve/http_server.h"
 
 namespace netsense {
 
-// Used by one thread. Does not own the descriptor.
-class HttpConnection final : public httplib::Stream {
+// All of it on the loop's thread, but request() while an answer is made.
+class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   static constexpr size_t kMaxHead = 32 << 10;  // bytes of a request's line and headers
+  using Socket = boost::asio::ip::tcp::socket;
+  using Request = boost::beast::http::request<boost::beast::http::empty_body>;
 
-  // `request_limit`: from now to the last byte of the request.
-  HttpConnection(int fd, std::chrono::milliseconds request_limit);
+  enum class Phase {
+    kHead,    // of the request
+    kMaking,  // the answer; whoever asked waits for us
+    kAnswer,  // goes out
+    kEnd,     // is out: what still comes is thrown away until the other side closes, so that it gets all of the answer
+    kClosed,
+  };
+  struct Owner {
+    std::function<void(HttpConnection&)> on_head;    // whole and well-formed; now Send()
+    std::function<void(HttpConnection&)> on_closed;  // once
+  };
 
-  // Takes the request's line and headers from the network. False: they did not come whole within the limits.
-  bool ReadHead();
+  // `network`: whose connection it is, as PeerNetwork(). `owner` outlives it.
+  HttpConnection(Socket socket, std::string network, std::chrono::milliseconds request_limit, const Owner& owner);
 
-  bool is_readable() const override;
-  bool is_writable() const override;
-  ssize_t read(char* into, size_t size) override;
-  ssize_t write(const char* from, size_t size) override;
-  void get_remote_ip_and_port(std::string& ip, int& port) const override;
-  void get_local_ip_and_port(std::string& ip, int& port) const override;
-  socket_t socket() const override { return fd_; }
+  void ReadHead();
+  void Send(const HttpResponse& answer);
+  void Close();
+
+  const Request& request() const { return parser_.get(); }
+  const std::string& network() const { return network_; }
+  Phase phase() const { return phase_; }
+  // Its other side owes us something, and we owe it nothing.
+  bool is_unfinished() const { return phase_ == Phase::kHead || phase_ == Phase::kEnd; }
+  MonotonicTime since() const { return since_; }      // of this phase
+  MonotonicTime expires() const { return expires_; }  // then it is to be closed; while its answer is made, never
 
  private:
-  bool Wait(short events, MonotonicTime until) const;
+  void Enter(Phase phase, MonotonicTime expires);
+  void WriteOn();
+  void ThrowAway();
 
-  const int fd_;
-  const MonotonicTime request_until_;
-  MonotonicTime answer_until_{};  // set by the first write
-  std::string taken_;             // read from the network
-  size_t given_ = 0;              // of it, to httplib
+  Socket socket_;
+  const std::string network_;
+  const Owner& owner_;
+  Phase phase_ = Phase::kHead;
+  MonotonicTime since_;
+  MonotonicTime expires_;
+  boost::beast::flat_buffer taken_{kMaxHead};
+  boost::beast::http::request_parser<boost::beast::http::empty_body> parser_;
+  std::string head_;                         // of the answer
+  std::shared_ptr<const std::string> body_;  // the same
+  size_t written_ = 0;                       // of both
+  size_t thrown_away_ = 0;
 };
 
 }  // namespace netsense

@@ -1,157 +1,197 @@
 #include "raylet_bridge/serve/http_server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <httplib.h>
 #include <openssl/crypto.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <mutex>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <deque>
+#include <exception>
+#include <list>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "base/logging.h"
+#include "base/socket.h"
 #include "base/status_macros.h"
+#include "base/unique_fd.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/serve/http_connection.h"
+#include "raylet_bridge/serve/known_hosts.h"
+#include "raylet_bridge/serve/request_target.h"
 
 namespace netsense {
 namespace {
 
-constexpr size_t kThreads = 8;
-constexpr size_t kMaxBody = 8 << 10;
-constexpr size_t kPiece = 256 << 10;  // of a shared body, written at once
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Phase = HttpConnection::Phase;
 
-void Send(const HttpResponse& answer, httplib::Response& response) {
-  response.status = answer.code;
-  for (const auto& [name, value] : answer.headers) {
-    response.headers.erase(name);  // it goes before the server's own
-    response.set_header(name, value);
-  }
-  if (answer.shared_body == nullptr) {
-    response.set_content(answer.body, answer.content_type);
-    return;
-  }
-  response.set_content_provider(answer.shared_body->size(), answer.content_type,
-                                [body = answer.shared_body](size_t offset, size_t length, httplib::DataSink& sink) {
-                                  return sink.write(body->data() + offset, std::min(length, kPiece));
-                                });
-}
+constexpr size_t kDocumentThreads = 4;
+constexpr std::chrono::milliseconds kSweep{50};
+constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
 
 bool SameSecret(const std::string& shown, const std::string& wanted) {
   return shown.size() == wanted.size() && CRYPTO_memcmp(shown.data(), wanted.data(), wanted.size()) == 0;
 }
 
-// httplib's server with bounded connections, and an end that waits for nobody.
-class BoundedServer final : public httplib::Server {
- public:
-  explicit BoundedServer(std::chrono::milliseconds request_limit) : request_limit_(request_limit) {}
-  // From now on connections are closed, those that are served too.
-  void Abandon() {
-    std::lock_guard lock(mutex_);
-    abandoned_ = true;
-    for (int fd : served_) shutdown(fd, SHUT_RDWR);
-  }
-
- private:
-  bool process_and_close_socket(socket_t fd) override {
-    bool done = false;
-    if (Enter(fd)) {
-      HttpConnection connection(fd, request_limit_);
-      bool closed = false;
-      done = connection.ReadHead() && process_request(connection, true, closed, nullptr);
-      std::lock_guard lock(mutex_);
-      served_.erase(fd);
-    }
-    shutdown(fd, SHUT_RDWR);
-    close(fd);
-    return done;
-  }
-
-  bool Enter(int fd) {
-    std::lock_guard lock(mutex_);
-    return !abandoned_ && served_.insert(fd).second;
-  }
-
-  const std::chrono::milliseconds request_limit_;
-  std::mutex mutex_;
-  bool abandoned_ = false;
-  std::set<int> served_;
-};
+bool IsShortage(const error_code& error) {
+  return error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
+         error == asio::error::no_memory || error == boost::system::errc::too_many_files_open_in_system;
+}
 
 class Server final : public HttpServer {
  public:
-  explicit Server(Options options) : options_(std::move(options)) {
-    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server_.set_payload_max_length(kMaxBody);
-    // httplib's own default lets two servers share a port.
-    server_.set_socket_options([](socket_t fd) {
-      int on = 1;
-      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    });
-    server_.set_default_headers(
-        {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}, {"Accept-Ranges", "none"}});
-    server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      // Documents are sent whole: a thousand ranges of one would be a thousand documents.
-      const_cast<httplib::Request&>(request).ranges.clear();
-      return Admit(request, response);
-    });
-    server_.set_error_handler(httplib::Server::Handler([](const auto&, auto& response) {
-      if (response.body.empty()) Send(RefuseHttp(response.status, "the request can't be served"), response);
-    }));
-    server_.Get(".*", [this](const auto& request, auto& response) { Send(AnswerTo(request), response); });
-  }
+  explicit Server(Options options) : options_(std::move(options)), reserve_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
   ~Server() override {
-    server_.stop();
-    server_.Abandon();
+    loop_.stop();
     if (thread_.joinable()) thread_.join();
+    probes_.stop();
+    documents_.stop();
+    probes_.join();
+    documents_.join();
   }
 
   absl::Status Listen() {
-    errno = 0;
-    int port = options_.port;
-    bool bound = true;
-    if (port == 0) {
-      port = server_.bind_to_any_port(options_.host);
-      bound = port > 0;
-    } else {
-      bound = server_.bind_to_port(options_.host, port);
-    }
-    if (!bound)
+    auto listener = ListenTcp({options_.host}, options_.port);
+    if (!listener.ok())
       return absl::UnavailableError(
           fmt::format("cannot listen for HTTP on {} port {}: {}; choose another address or port by "
                       "--http-listen or --network-sense-http-port",
-                      options_.host, options_.port, strerror(errno)));
-    port_ = static_cast<uint16_t>(port);
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    // stop() does nothing to a server that does not run yet.
-    while (!server_.is_running()) std::this_thread::yield();
+                      options_.host, options_.port, std::string(listener.status().message())));
+    port_ = LocalPort(listener->get());
+    int family = 0;
+    socklen_t size = sizeof(family);
+    getsockopt(listener->get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+    listener_.assign(family == AF_INET6 ? tcp::v6() : tcp::v4(), listener->Release());
+    Accept();
+    thread_ = std::thread([this] { loop_.run(); });
     return absl::OkStatus();
   }
 
   uint16_t port() const override { return port_; }
 
  private:
-  // A path that does not exist is told to those only who show the token.
-  httplib::Server::HandlerResponse Admit(const httplib::Request& request, httplib::Response& response) const {
-    using enum httplib::Server::HandlerResponse;
-    const HttpRoute* route = Find(request.path);
-    const bool open = route != nullptr && route->open;
-    if (options_.token.empty() || open) return Unhandled;
-    std::string shown = request.get_header_value("Authorization");
-    if (shown.empty()) {
-      response.set_header("WWW-Authenticate", "Bearer");
-      Send(RefuseHttp(401, "this cluster has a token: send it as 'Authorization: Bearer <token>'"), response);
-      return Handled;
+  using Connection = std::shared_ptr<HttpConnection>;
+  struct Waiting {
+    Connection connection;
+    const HttpRoute* route;
+    RequestTarget target;
+  };
+
+  void Accept() {
+    listener_.async_accept([this](error_code error, tcp::socket socket) {
+      if (error == asio::error::operation_aborted) return;
+      if (IsShortage(error)) return DropOneAndPause();
+      if (!error) Admit(std::move(socket));
+      Accept();
+    });
+  }
+
+  // No descriptor left: by the reserve one connection is taken off the queue and closed.
+  void DropOneAndPause() {
+    reserve_.Reset();
+    { UniqueFd dropped(accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); }
+    reserve_ = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    spdlog::warn("HTTP: no descriptor left for a new connection");
+    pause_.expires_after(kPauseWithoutDescriptors);
+    pause_.async_wait([this](error_code) { Accept(); });
+  }
+
+  void Admit(tcp::socket socket) {
+    fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    std::string network = PeerNetwork(socket.native_handle());
+    const auto of_it = std::count_if(connections_.begin(), connections_.end(),
+                                     [&](const Connection& one) { return one->network() == network; });
+    const bool too_many_of_it = static_cast<size_t>(of_it) >= kMaxPerNetwork;
+    if (too_many_of_it || connections_.size() >= kMaxConnections) {
+      const Connection oldest = OldestToGo(too_many_of_it ? network : "");
+      if (oldest == nullptr) return;
+      oldest->Close();
     }
-    if (SameSecret(shown, "Bearer " + options_.token)) return Unhandled;
-    Send(RefuseHttp(403, "that is not the cluster's token"), response);
-    return Handled;
+    auto connection =
+        std::make_shared<HttpConnection>(std::move(socket), std::move(network), options_.request_limit, owner_);
+    connections_.push_back(connection);
+    connection->ReadHead();
+    if (connections_.size() == 1) Sweep();
+  }
+
+  // Of that network's, or all: one that owes us something, else one for which nothing was done yet.
+  Connection OldestToGo(const std::string& network) const {
+    auto of_it = [&network](const Connection& one) { return network.empty() || one->network() == network; };
+    for (const Connection& one : connections_)
+      if (one->is_unfinished() && of_it(one)) return one;
+    for (const Waiting& one : waiting_)
+      if (of_it(one.connection)) return one.connection;
+    return nullptr;
+  }
+
+  // Again and again while there is a connection.
+  void Sweep() {
+    sweep_.cancel();
+    const MonotonicTime now = MonotonicNow();
+    const std::list<Connection> all = connections_;  // closing one takes it out of there
+    for (const Connection& connection : all)
+      if (connection->expires() <= now) connection->Close();
+    MakeRoom();
+    if (connections_.empty()) return;
+    sweep_.expires_after(kSweep);
+    sweep_.async_wait([this](error_code error) {
+      if (!error) Sweep();
+    });
+  }
+
+  void OnHead(HttpConnection& connection) {
+    const auto& request = connection.request();
+    if (request.method() != boost::beast::http::verb::get && request.method() != boost::beast::http::verb::head) {
+      HttpResponse refusal = RefuseHttp(405, "only GET and HEAD are answered");
+      refusal.headers = {{"Allow", "GET, HEAD"}};
+      return connection.Send(refusal);
+    }
+    const RequestTarget target = ParseRequestTarget(TextOf(request.target()));
+    const HttpRoute* route = Find(target.path);
+    if (auto refusal = Refusal(request, route)) return connection.Send(*refusal);
+    if (route->open) return Make(connection.shared_from_this(), *route, target, probes_);
+    waiting_.push_back({connection.shared_from_this(), route, target});
+    MakeRoom();
+    TakeWaiting();
+  }
+
+  static std::string TextOf(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+  // Why that request is not answered. A path that does not exist is told to those only who show the token.
+  std::optional<HttpResponse> Refusal(const HttpConnection::Request& request, const HttpRoute* route) const {
+    using boost::beast::http::field;
+    if (options_.token.empty()) {
+      const std::string host = TextOf(request[field::host]);
+      if (!KnowsHost(host, options_.names))
+        return RefuseHttp(421,
+                          fmt::format("this host is not known as '{}': ask by its address or its own name, or give "
+                                      "the bridge that name by --http-name",
+                                      Printable(host)));
+    } else if (route == nullptr || !route->open) {
+      const std::string shown = TextOf(request[field::authorization]);
+      if (shown.empty()) {
+        HttpResponse refusal = RefuseHttp(401, "this cluster has a token: send it as 'Authorization: Bearer <token>'");
+        refusal.headers = {{"WWW-Authenticate", "Bearer"}};
+        return refusal;
+      }
+      if (!SameSecret(shown, "Bearer " + options_.token)) return RefuseHttp(403, "that is not the cluster's token");
+    }
+    if (route != nullptr) return std::nullopt;
+    std::string paths;
+    for (const HttpRoute& one : options_.routes) paths += (paths.empty() ? "" : ", ") + one.path;
+    return RefuseHttp(404, "there is only GET " + paths);
   }
 
   const HttpRoute* Find(const std::string& path) const {
@@ -160,25 +200,72 @@ class Server final : public HttpServer {
     return route == options_.routes.end() ? nullptr : &*route;
   }
 
-  HttpResponse AnswerTo(const httplib::Request& request) const {
-    if (const HttpRoute* route = Find(request.path)) {
-      auto query = [&request](const std::string& name) {
-        return request.has_param(name) ? std::optional(request.get_param_value(name)) : std::nullopt;
-      };
-      auto header = [&request](const std::string& name) {
-        return request.has_header(name) ? std::optional(request.get_header_value(name)) : std::nullopt;
-      };
-      return route->answer({query, header});
+  // While others wait: an answer that has been going out for too long makes room.
+  void MakeRoom() {
+    if (waiting_.empty() || answering_.size() < kMaxAnswers) return;
+    auto longest = std::find_if(answering_.begin(), answering_.end(), [](const Connection& one) {
+      return one->phase() == Phase::kAnswer && MonotonicNow() - one->since() > deadlines::kHttpStall();
+    });
+    if (longest != answering_.end()) Connection(*longest)->Close();
+  }
+
+  size_t AnswersFor(const std::string& network) const {
+    return static_cast<size_t>(std::count_if(answering_.begin(), answering_.end(),
+                                             [&network](const Connection& one) { return one->network() == network; }));
+  }
+
+  // Those first for whose network the fewest answers are under way; no network has more than half of the places.
+  void TakeWaiting() {
+    while (!waiting_.empty() && answering_.size() < kMaxAnswers) {
+      auto next = std::min_element(waiting_.begin(), waiting_.end(), [this](const Waiting& a, const Waiting& b) {
+        return AnswersFor(a.connection->network()) < AnswersFor(b.connection->network());
+      });
+      if (AnswersFor(next->connection->network()) >= kMaxAnswers / 2) return;
+      const Waiting taken = std::move(*next);
+      waiting_.erase(next);
+      answering_.push_back(taken.connection);
+      Make(taken.connection, *taken.route, taken.target, documents_);
     }
-    std::string paths;
-    for (const HttpRoute& route : options_.routes) paths += (paths.empty() ? "" : ", ") + route.path;
-    return RefuseHttp(404, "there is only GET " + paths);
+  }
+
+  void Make(Connection connection, const HttpRoute& route, RequestTarget target, asio::thread_pool& threads) {
+    asio::post(threads, [this, connection = std::move(connection), &route, target = std::move(target)] {
+      auto header = [&connection](const std::string& name) {
+        const auto found = connection->request().find(name);
+        return found == connection->request().end() ? std::nullopt : std::optional(TextOf(found->value()));
+      };
+      HttpResponse answer;
+      try {
+        answer = route.answer({[&target](const std::string& name) { return target.Value(name); }, header});
+      } catch (const std::exception& error) {
+        answer = RefuseHttp(500, fmt::format("no answer could be made: {}", error.what()));
+      }
+      asio::post(loop_, [connection, answer = std::move(answer)] { connection->Send(answer); });
+    });
+  }
+
+  void OnClosed(HttpConnection& connection) {
+    auto is_it = [&connection](const Connection& one) { return one.get() == &connection; };
+    std::erase_if(waiting_, [&is_it](const Waiting& one) { return is_it(one.connection); });
+    std::erase_if(answering_, is_it);
+    std::erase_if(connections_, is_it);
+    TakeWaiting();
   }
 
   const Options options_;
-  BoundedServer server_{options_.request_limit};
+  const HttpConnection::Owner owner_{[this](auto& connection) { OnHead(connection); },
+                                     [this](auto& connection) { OnClosed(connection); }};
+  UniqueFd reserve_;
   uint16_t port_ = 0;
-  std::thread thread_;
+  asio::io_context loop_{1};  // outlives what is in it
+  tcp::acceptor listener_{loop_};
+  asio::steady_timer sweep_{loop_}, pause_{loop_};
+  std::list<Connection> connections_;  // the oldest first
+  std::deque<Waiting> waiting_;        // for a place among those that are answered
+  std::list<Connection> answering_;    // by documents_; the oldest first
+  asio::thread_pool probes_{1};        // answers of open routes
+  asio::thread_pool documents_{kDocumentThreads};
+  std::thread thread_;  // runs the loop
 };
 
 }  // namespace
