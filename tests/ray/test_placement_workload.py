@@ -23,7 +23,6 @@ SLOW_LINK = (2, 3)
 # Somewhat less than what an Ethernet link with a bad cable falls back to, so that what a busy host does hides nothing, and what a good one
 # carries, beside a machine that keeps up. On a slower one all that the hosts do takes longer; so do the links.
 SLOW_MBIT = round(70 / pace.scale(), 1)
-EQUAL_MBIT = round(1000 / pace.scale(), 1)
 # Two tables of a partition a node, and the copies of a join; the tables before are still there when the next are made.
 STORE_BYTES = 800_000_000
 AT_LEAST_TIMES_FASTER = 2.0
@@ -66,10 +65,11 @@ def slow_link(cluster):
 
 @pytest.fixture
 def equal_links(cluster):
-    """Limited to what even a busy machine carries, so that they are equal in truth; and no link is slow any more."""
+    """Limited to what this machine carries at this moment, so that they are equal in truth; and no link is slow any more."""
+    mbit = round(1000 / max(pace.scale(), pace.measure()), 1)
     for i in range(1, NODES + 1):
-        cluster.lab.shape(i, f"{EQUAL_MBIT}mbit", bucket_ms=2)  # a fourth of a probe's payload: more, and what is measured is the bucket
-    wait_for_bandwidth(cluster, list(itertools.permutations(range(1, NODES + 1), 2)), 0.7 * EQUAL_MBIT, 1.5 * EQUAL_MBIT)
+        cluster.lab.shape(i, f"{mbit}mbit", bucket_ms=2)  # a fourth of a probe's payload: more, and what is measured is the bucket
+    wait_for_bandwidth(cluster, list(itertools.permutations(range(1, NODES + 1), 2)), 0.7 * mbit, 1.5 * mbit)
 
 
 def medians(cluster, rounds, enough):
