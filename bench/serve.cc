@@ -29,7 +29,7 @@ absl::Status Serve(DoorOptions door, const PinningOptions& pinning_options, bool
   PortGate gate({.unlimited = true});
   ResponderOptions options;
   options.door = std::move(door);
-  options.door.max_handshakes = options.door.max_handshakes_per_peer = kManySessions;
+  options.door.max_handshakes = options.door.max_handshakes_per_network = kManySessions;
   options.max_stream_bytes = std::numeric_limits<uint64_t>::max();
   options.max_stream_session = std::chrono::hours(25);  // the longest of bw, and its warm-up
   options.max_sessions_per_peer = kManySessions;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/handshake/hello.h"
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/socket.h"
@@ -82,6 +83,7 @@ Engine::Engine(EngineOptions options, std::unique_ptr<Pinning> pinning)
 v1::EngineInfo Engine::Info() const {
   v1::EngineInfo info;
   info.set_software_version(NETSENSE_VERSION);
+  info.set_protocol_version(kProtocolVersionMax);
   info.set_incarnation(responder_->incarnation());
   info.set_node_id(responder_->node_id());
   info.set_door_address(responder_->door_options().host);

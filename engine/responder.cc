@@ -213,11 +213,7 @@ void Responder::OnRequest(DoorConnection connection) {
     std::lock_guard lock(mutex_);
     ++(admission.granted ? granted_ : refused_);
   }
-  auto frame = EncodeFrame(reply);
-  if (!frame.ok()) return;
-  // It always fits into the empty socket buffer of a peer that reads; the door's thread waits for nobody.
-  ssize_t sent = send(connection.fd.get(), frame->data(), frame->size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(frame->size()) || !admission.granted) return;
+  if (!AnswerAtDoor(connection, reply) || !admission.granted) return;
   StartSession(std::move(connection), admission.transport, std::move(admission.pass));
 }
 

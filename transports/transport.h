@@ -41,6 +41,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/handshake/frame_seal.h"
 #include "base/unique_fd.h"
 #include "netsense/measurement.pb.h"
 #include "netsense/session.pb.h"
@@ -133,6 +134,7 @@ struct DoorConnection {
   UniqueFd fd;  // a connected TCP socket, non-blocking, TCP_NODELAY
   std::string peer_address;
   uint16_t protocol_version = 0;
+  FrameSeal seal;  // the responder's, for its reply
   v1::OpenSession request;
   v1::SessionReply::Grant grant;
 };

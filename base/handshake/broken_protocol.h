@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "base/handshake/broken_protocol.h"
 
 namespace netsense {
 

@@ -9,12 +9,16 @@
 
 namespace netsense {
 
+std::string FramePrefix(size_t size) {
+  return {static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+          static_cast<char>(size)};
+}
+
 absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& message) {
   size_t size = message.ByteSizeLong();
   if (size > kMaxFrameBytes)
     return absl::ResourceExhaustedError(absl::StrCat("a message of ", size, " bytes is too large"));
-  std::string frame = {static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
-                       static_cast<char>(size)};
+  std::string frame = FramePrefix(size);
   message.AppendToString(&frame);
   return frame;
 }
@@ -32,14 +36,17 @@ absl::Status WriteFrame(int fd, const google::protobuf::MessageLite& message, Mo
   return WriteAll(fd, {reinterpret_cast<const uint8_t*>(frame.data()), frame.size()}, deadline, stop);
 }
 
-absl::Status ReadFrame(int fd, google::protobuf::MessageLite* message, MonotonicTime deadline, std::stop_token stop) {
+absl::StatusOr<std::string> ReadFrameBytes(int fd, MonotonicTime deadline, std::stop_token stop) {
   std::array<uint8_t, kFramePrefixBytes> prefix{};
   RETURN_IF_ERROR(ReadExactly(fd, prefix, deadline, stop));
   ASSIGN_OR_RETURN(auto size, DecodeFrameLength(prefix));
   std::string body(size, '\0');
-  if (auto status = ReadExactly(fd, {reinterpret_cast<uint8_t*>(body.data()), body.size()}, deadline, stop);
-      !status.ok())
-    return status;
+  RETURN_IF_ERROR(ReadExactly(fd, {reinterpret_cast<uint8_t*>(body.data()), body.size()}, deadline, stop));
+  return body;
+}
+
+absl::Status ReadFrame(int fd, google::protobuf::MessageLite* message, MonotonicTime deadline, std::stop_token stop) {
+  ASSIGN_OR_RETURN(auto body, ReadFrameBytes(fd, deadline, stop));
   if (!message->ParseFromString(body)) return BrokenProtocol("bytes that are no message");
   return absl::OkStatus();
 }

@@ -17,6 +17,7 @@ namespace netsense {
 namespace {
 
 constexpr std::string_view kMagic = "NETSENSE";
+static_assert(kMagic.size() == kHelloMagicBytes);
 constexpr size_t kMacBytes = 32;
 // Offsets shared by both hellos.
 constexpr size_t kVersionMinAt = 8, kVersionMaxAt = 10, kFlagsAt = 12, kNonceAt = 16;
@@ -46,7 +47,7 @@ std::array<uint8_t, 64> EncodeHello(const HelloOffer& offer, const Nonce& nonce)
 }
 
 absl::StatusOr<HelloOffer> DecodeHello(std::span<const uint8_t> bytes) {
-  if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin()))
+  if (!IsHelloMagic(bytes.first<kHelloMagicBytes>()))
     return absl::UnavailableError("what answers there does not speak netsense's protocol");
   HelloOffer offer{Load16(bytes, kVersionMinAt), Load16(bytes, kVersionMaxAt),
                    (Load16(bytes, kFlagsAt) & kHasToken) != 0};
@@ -69,6 +70,10 @@ constexpr std::string_view kClientLabel = "netsense prober v1";
 constexpr std::string_view kServerLabel = "netsense responder v1";
 
 }  // namespace
+
+bool IsHelloMagic(std::span<const uint8_t, kHelloMagicBytes> bytes) {
+  return std::equal(kMagic.begin(), kMagic.end(), bytes.begin());
+}
 
 bool FillRandom(std::span<uint8_t> bytes) { return RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1; }
 

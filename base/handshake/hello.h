@@ -1,5 +1,6 @@
 // The first bytes on the door: fixed-size hellos with version range and nonces, then mutual proof of the shared token.
-// Pure functions over bytes; who sends them when stands in dial.h (prober) and door.h (responder).
+// Pure functions over bytes; who sends them when stands in prove_token.h (the side that connects, a prober say) and
+// handshake_server.h (the side that listens, a responder say).
 //
 //   prober                                    responder
 //   ClientHello (64 bytes)            ──►
@@ -23,13 +24,17 @@
 namespace netsense {
 
 inline constexpr uint16_t kProtocolVersionMin = 1;
-inline constexpr uint16_t kProtocolVersionMax = 1;
+inline constexpr uint16_t kProtocolVersionMax = 2;  // 2: frame_seal.h
 
 using ClientHelloBytes = std::array<uint8_t, 64>;
 using ServerHelloBytes = std::array<uint8_t, 64>;
 using ClientProofBytes = std::array<uint8_t, 64>;
 using VerdictBytes = std::array<uint8_t, 40>;
 using Nonce = std::array<uint8_t, 32>;
+
+inline constexpr size_t kHelloMagicBytes = 8;
+// Whether these are how a hello of ours begins.
+bool IsHelloMagic(std::span<const uint8_t, kHelloMagicBytes> bytes);
 
 // What a side offers.
 struct HelloOffer {

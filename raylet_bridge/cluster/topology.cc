@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "raylet_bridge/cluster/protocol_check.h"
 #include "raylet_bridge/cluster/rail_check.h"
 
 namespace netsense {
@@ -308,7 +309,9 @@ std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes
   std::vector<NodeRails> rails;
   for (const TopologyNode& node : nodes)
     if (node.door) rails.push_back({node.node.hostname.empty() ? node.node.address : node.node.hostname, &*node.door});
-  return RailWarnings(rails);
+  std::vector<std::string> warnings = ProtocolWarnings(rails);
+  for (std::string& warning : RailWarnings(rails)) warnings.push_back(std::move(warning));
+  return warnings;
 }
 
 Topology BuildTopology(const ClusterView& view, const Settings& settings, int64_t now_epoch_ms, MonotonicTime now) {

@@ -70,6 +70,7 @@ DoorRecord MakeDoorRecord(const std::string& node_id, const std::string& address
   door.port = static_cast<uint16_t>(info.door_port());
   door.incarnation = fmt::format("{:016x}", info.incarnation());
   door.version = info.software_version();
+  door.protocol = std::max(1u, info.protocol_version());
   door.ports.assign(info.ports().begin(), info.ports().end());
   for (const v1::TransportInfo& transport : info.transports()) {
     if (!transport.available()) continue;
@@ -133,6 +134,7 @@ Json DoorToJson(const DoorRecord& door) {
           {"port", door.port},
           {"incarnation", door.incarnation},
           {"version", door.version},
+          {"protocol", door.protocol},
           {"ports", std::move(ports)},
           {"transports", door.transports},
           {"capabilities", door.capabilities},
@@ -151,6 +153,8 @@ absl::StatusOr<DoorRecord> ParseDoorRecord(const std::string& json, const std::s
   door.port = static_cast<uint16_t>(port);
   door.incarnation = StringAt(document, "incarnation").value_or("");
   door.version = StringAt(document, "version").value_or("");
+  door.protocol =
+      static_cast<uint32_t>(std::clamp<int64_t>(IntegerAt(document, "protocol").value_or(1), 1, UINT16_MAX));
   if (auto ports = document.find("ports"); ports != document.end() && ports->is_array())
     for (const Json& entry : *ports)
       if (entry.is_object() && door.ports.size() < kMaxEntries) AddPort(ParsePort(entry), &door);

@@ -22,6 +22,7 @@ struct DoorRecord {
   uint16_t port = 0;
   std::string incarnation;  // 16 hex digits; differs each time the engine starts
   std::string version;
+  uint32_t protocol = 1;  // the newest that the door speaks; records of older releases do not say it
   std::vector<v1::Port> ports;
   std::vector<std::string> transports;  // those that can run there
   // Of those transports, what decides about their paths: kByDevice and so on.

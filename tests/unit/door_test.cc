@@ -26,12 +26,11 @@ class DoorTest : public testing::Test {
  protected:
   void OpenDoor(DoorOptions options) {
     auto opened = Door::Open(std::move(options), [this](DoorConnection connection) {
-      int fd = connection.fd.get();
       v1::SessionReply reply;
       std::lock_guard lock(mutex);
       reply.mutable_grant()->set_node_id(node_id);
+      (void)AnswerAtDoor(connection, reply);
       requests.push_back(std::move(connection));
-      (void)WriteFrame(fd, reply, pace::Soon(), {});
     });
     ASSERT_TRUE(opened.ok()) << opened.status();
     door = *std::move(opened);
@@ -78,7 +77,7 @@ TEST_F(DoorTest, LetsAProberWithTheTokenIn) {
   OpenDoor({.token = "secret"});
   auto connection = Dial("secret");
   ASSERT_TRUE(connection.ok()) << connection.status();
-  EXPECT_EQ(connection->protocol_version, 1);
+  EXPECT_EQ(connection->protocol_version, 2);
   EXPECT_EQ(connection->grant.node_id(), "node");
   std::lock_guard lock(mutex);
   EXPECT_EQ(requests.front().request.transport(), "tcp");
@@ -185,6 +184,114 @@ TEST_F(DoorTest, TakesAHandshakeByteByByte) {
   EXPECT_TRUE(ReadExactly(fd.get(), server, pace::Soon(), {}).ok());
 }
 
+// Passes one connection on, and changes one byte of it.
+class Meddler {
+ public:
+  // The byte `at` of what the prober sends, or the responder.
+  Meddler(uint16_t port, bool of_prober, size_t at) : listener_(*ListenTcp({"127.0.0.1"}, 0)) {
+    thread_ = std::jthread([this, port, of_prober, at](const std::stop_token& stop) {
+      if (!WaitReady(listener_.get(), POLLIN, pace::Soon(), stop).ok()) return;
+      const UniqueFd prober(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      const UniqueFd responder = *ConnectTcp("127.0.0.1", port, {}, pace::Soon(), {});
+      size_t passed[2] = {0, 0};
+      pollfd ends[2] = {{prober.get(), POLLIN, 0}, {responder.get(), POLLIN, 0}};
+      while (!stop.stop_requested()) {
+        if (poll(ends, 2, 20) <= 0) continue;
+        for (size_t from : {0, 1}) {
+          uint8_t bytes[4096];
+          const ssize_t n = ends[from].revents == 0 ? -2 : recv(ends[from].fd, bytes, sizeof(bytes), 0);
+          if (n == 0 || n == -1) return;
+          if (n < 0) continue;
+          const size_t end = passed[from] + static_cast<size_t>(n);
+          if ((from == 0) == of_prober && at >= passed[from] && at < end) bytes[at - passed[from]] ^= 1;
+          passed[from] = end;
+          (void)WriteAll(ends[1 - from].fd, {bytes, static_cast<size_t>(n)}, pace::Soon(), {});
+        }
+      }
+    });
+  }
+  uint16_t port() const { return LocalPort(listener_.get()); }
+
+ private:
+  const UniqueFd listener_;
+  std::jthread thread_;
+};
+
+TEST_F(DoorTest, WhatIsChangedOnItsWayIsRefused) {
+  OpenDoor({.token = "secret"});
+  v1::OpenSession request;
+  request.set_transport("tcp");
+  auto dial = [&request](uint16_t port) {
+    return DialDoor({"127.0.0.1", port, {}, "secret"}, request, pace::Soon(), {}).status();
+  };
+  constexpr size_t kRequestAt = 64 + 64, kReplyAt = 64 + 40;  // behind hello and proof, hello and verdict
+  ASSERT_TRUE(dial(Meddler(door->port(), true, 100'000).port()).ok()) << "who changes nothing is not seen";
+  requests.clear();
+  for (size_t at = kRequestAt + 4; at < kRequestAt + 4 + request.ByteSizeLong() + 32; ++at) {
+    const Meddler meddler(door->port(), true, at);
+    EXPECT_FALSE(dial(meddler.port()).ok()) << at;
+  }
+  EXPECT_TRUE(requests.empty());
+  EXPECT_NE(door->counters().last_rejection.find("changed on its way"), std::string::npos);
+  for (size_t at : {kReplyAt + 4, kReplyAt + 6, kReplyAt + 12, kReplyAt + 12 + 31}) {
+    const Meddler meddler(door->port(), false, at);
+    const absl::Status answer = dial(meddler.port());
+    EXPECT_TRUE(absl::IsUnauthenticated(answer)) << at << ": " << answer;
+  }
+}
+
+TEST_F(DoorTest, LetsAProberOfVersion1In) {
+  OpenDoor({.token = "secret"});
+  UniqueFd fd = Connect();
+  Nonce nonce{};
+  auto client = EncodeClientHello({.version_max = 1, .has_token = true}, nonce);
+  ASSERT_TRUE(WriteAll(fd.get(), client, pace::Soon(), {}).ok());
+  ServerHelloBytes server;
+  ASSERT_TRUE(ReadExactly(fd.get(), server, pace::Soon(), {}).ok());
+  EXPECT_EQ(DecodeServerHello(server)->agreement.version, 1);
+  ASSERT_TRUE(WriteAll(fd.get(), MakeClientProof("secret", client, server), pace::Soon(), {}).ok());
+  VerdictBytes verdict;
+  ASSERT_TRUE(ReadExactly(fd.get(), verdict, pace::Soon(), {}).ok());
+  ASSERT_TRUE(CheckVerdict("secret", client, server, verdict).ok());
+  ASSERT_TRUE(WriteFrame(fd.get(), v1::OpenSession(), pace::Soon(), {}).ok());
+  v1::SessionReply reply;
+  ASSERT_TRUE(ReadFrame(fd.get(), &reply, pace::Soon(), {}).ok());
+  EXPECT_EQ(reply.grant().node_id(), "node");
+  door.reset();
+  EXPECT_EQ(requests.front().protocol_version, 1);
+  requests.clear();
+  EXPECT_EQ(BytesUntilClosed(fd), 0u) << "no seal";
+}
+
+TEST(DialDoor, SpeaksVersion1ToAnOlderDoor) {
+  auto listener = ListenTcp({"127.0.0.1"}, 0);
+  ASSERT_TRUE(listener.ok());
+  std::jthread older([&] {
+    ASSERT_TRUE(WaitReady(listener->get(), POLLIN, pace::Soon(), {}).ok());
+    const UniqueFd fd(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    ClientHelloBytes client;
+    ASSERT_TRUE(ReadExactly(fd.get(), client, pace::Soon(), {}).ok());
+    const HelloOffer own{.version_max = 1, .has_token = true};
+    Nonce nonce{};
+    auto server = EncodeServerHello(own, Agree(*DecodeClientHello(client), own), nonce);
+    ASSERT_TRUE(WriteAll(fd.get(), server, pace::Soon(), {}).ok());
+    ClientProofBytes proof;
+    ASSERT_TRUE(ReadExactly(fd.get(), proof, pace::Soon(), {}).ok());
+    ASSERT_TRUE(
+        WriteAll(fd.get(), MakeVerdict(DoorAnswer::kAccepted, "secret", client, server), pace::Soon(), {}).ok());
+    v1::OpenSession request;
+    ASSERT_TRUE(ReadFrame(fd.get(), &request, pace::Soon(), {}).ok());
+    v1::SessionReply reply;
+    reply.mutable_grant()->set_node_id("older");
+    ASSERT_TRUE(WriteFrame(fd.get(), reply, pace::Soon(), {}).ok());
+  });
+  auto connection =
+      DialDoor({"127.0.0.1", LocalPort(listener->get()), {}, "secret"}, v1::OpenSession(), pace::Soon(), {});
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  EXPECT_EQ(connection->protocol_version, 1);
+  EXPECT_EQ(connection->grant.node_id(), "older");
+}
+
 TEST_F(DoorTest, ClosesASilentConnectionInTime) {
   OpenDoor({.handshake_limit = std::chrono::milliseconds(100)});
   const pace::Stopwatch watch;
@@ -204,7 +311,7 @@ TEST_F(DoorTest, ThousandSilentConnectionsKeepNobodyOut) {
       EXPECT_TRUE(honest.ok()) << honest.status();
     }
   }
-  EXPECT_GE(door->counters().rejected, 1000 - door->options().max_handshakes_per_peer);
+  EXPECT_GE(door->counters().rejected, 1000 - door->options().max_handshakes_per_network);
   EXPECT_EQ(BytesUntilClosed(silent.front()), 0u);
 }
 

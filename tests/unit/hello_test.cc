@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/handshake/frame_seal.h"
+
 namespace netsense {
 namespace {
 
@@ -87,6 +89,21 @@ TEST(Verdict, ProvesTheResponder) {
       CheckVerdict("secret", e.client, e.server, MakeVerdict(DoorAnswer::kTokenWrong, "secret", e.client, e.server));
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnauthenticated);
   EXPECT_NE(refused.message().find("different tokens"), absl::string_view::npos) << refused;
+}
+
+TEST(FrameSeal, IsOfOneFrameOneDirectionAndOneConnection) {
+  const Exchange e = MakeExchange(), other = MakeExchange();
+  const FrameSeal seal(2, "secret", e.client, e.server);
+  EXPECT_EQ(seal.size(), 32u);
+  EXPECT_EQ(seal.OfRequest("frame").size(), 32u);
+  EXPECT_TRUE(FrameSeal::Same(seal.OfRequest("frame"), FrameSeal(2, "secret", e.client, e.server).OfRequest("frame")));
+  for (const std::string& foreign :
+       {seal.OfRequest("frams"), seal.OfReply("frame"), FrameSeal(2, "Secret", e.client, e.server).OfRequest("frame"),
+        FrameSeal(2, "secret", other.client, e.server).OfRequest("frame"),
+        FrameSeal(2, "secret", e.client, other.server).OfRequest("frame"), std::string()})
+    EXPECT_FALSE(FrameSeal::Same(seal.OfRequest("frame"), foreign));
+  EXPECT_EQ(FrameSeal(1, "secret", e.client, e.server).OfRequest("frame"), "");
+  EXPECT_EQ(FrameSeal().size(), 0u);
 }
 
 }  // namespace

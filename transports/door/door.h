@@ -1,11 +1,5 @@
-// The responder's side of the door: the one TCP port that a node opens. One thread of its own accepts, authenticates
-// and reads the session request of every connection, without blocking on any of them; what comes after belongs to the
-// callback.
-//
-// Strangers cost little: hellos have a fixed size, nothing is allocated for a connection before it is authenticated but
-// its slot, a handshake that is not over in time is closed, and when a cap is reached the oldest unfinished handshake
-// makes room, so that silent connections cannot keep an honest prober out. With no descriptors left the door drops what
-// it cannot serve, pauses for a second, and lives on.
+// The responder's side of the door: the one TCP port that a node opens. Its thread authenticates every connection and
+// reads its session request (base/handshake/handshake_server.h); what comes after belongs to the callback.
 #pragma once
 
 #include <chrono>
@@ -13,12 +7,12 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/handshake/handshake_server.h"
 #include "base/unique_fd.h"
 #include "transports/transport.h"
 
@@ -35,17 +29,10 @@ struct DoorOptions {
   bool insecure = false;
   std::chrono::milliseconds handshake_limit = deadlines::kHandshake();
   size_t max_handshakes = 256;
-  size_t max_handshakes_per_peer = 64;
+  size_t max_handshakes_per_network = 64;  // PeerNetwork()
 };
 
-struct DoorCounters {
-  uint64_t accepted = 0;  // connections
-  uint64_t authenticated = 0;
-  uint64_t rejected = 0;       // closed before the session request was complete
-  uint64_t token_refused = 0;  // those of them with a missing or wrong token
-  std::string last_rejection;  // address and reason, in words
-  MonotonicTime last_rejection_at{};
-};
+using DoorCounters = HandshakeServer::Counters;
 
 class Door {
  public:
@@ -55,20 +42,22 @@ class Door {
   // InvalidArgument (no token on an address that is not loopback), AlreadyExists (port taken), Unavailable.
   static absl::StatusOr<std::unique_ptr<Door>> Open(DoorOptions options, OnRequest on_request);
   // Closes the port and every unfinished handshake. Sessions handed over live on.
-  ~Door();
+  ~Door() = default;
 
   uint16_t port() const { return port_; }
   const DoorOptions& options() const { return options_; }
   DoorCounters counters() const;
 
  private:
-  class Loop;
   Door(DoorOptions options, std::vector<UniqueFd> listeners, OnRequest on_request);
 
   const DoorOptions options_;
   const uint16_t port_;
-  std::unique_ptr<Loop> loop_;
-  std::thread thread_;
+  HandshakeServer server_;
 };
+
+// Answers a connection's request, once. Waits for nobody: the answer always fits into the empty socket buffer of a peer
+// that reads. False: it does not, or it is gone.
+bool AnswerAtDoor(const DoorConnection& connection, const v1::SessionReply& reply);
 
 }  // namespace netsense
