@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,6 +46,13 @@ bool SleepUnlessStopped(std::stop_token stop, std::chrono::nanoseconds duration)
   std::condition_variable_any changed;
   std::unique_lock lock(mutex);
   return changed.wait_for(lock, stop, duration, [&stop] { return stop.stop_requested(); });
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 UniqueFd OpenPidFd(int pid) { return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }

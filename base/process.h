@@ -36,6 +36,10 @@ class SignalStop {
 // Blocks until `stop` or until `duration` has passed. True when stopped.
 bool SleepUnlessStopped(std::stop_token stop, std::chrono::nanoseconds duration);
 
+// As many descriptors as this process may have: a service with a connection or more per node needs them, and the limit
+// that it is given (1,024 by default) is for programs that use select().
+void RaiseDescriptorLimit();
+
 // A descriptor that becomes readable when process `pid` ends (pidfd_open); empty when there is no such process.
 UniqueFd OpenPidFd(int pid);
 

@@ -97,6 +97,7 @@ int ShowStatus(const Flags& flags) {
 
 int Run(const Flags& flags) {
   SignalStop stop;
+  RaiseDescriptorLimit();
   auto listen = ParseHostPort(flags.listen);
   if (!listen.ok()) return Fail(listen.status());
   auto token = FindToken(flags.token_file);

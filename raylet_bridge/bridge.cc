@@ -26,6 +26,7 @@
 #include "raylet_bridge/engine_link/engine_driver.h"
 #include "raylet_bridge/engine_link/engine_host.h"
 #include "raylet_bridge/gcs/dead_keys.h"
+#include "raylet_bridge/gcs/gcs_watch.h"
 #include "raylet_bridge/gcs/publisher.h"
 #include "raylet_bridge/identity/raylet.h"
 #include "raylet_bridge/identity/start_anew.h"
@@ -107,6 +108,7 @@ class Bridge {
   std::unique_ptr<EngineHost> host_;
   std::unique_ptr<EngineDriver> driver_;
   std::unique_ptr<Publisher> publisher_;
+  std::optional<GcsWatch> gcs_watch_;  // where this bridge serves the GCS
   std::unique_ptr<HttpServer> http_;
   std::string http_address_;  // where others reach it
   std::optional<FileSd> file_sd_;
@@ -127,6 +129,8 @@ absl::Status Bridge::Run(std::stop_token stop) {
   }
   if (setup_.self.is_head) NoteGcs(keeper_.Begin());
   if (auto config = setup_.gcs->Get(kConfigKey); config.ok()) RefreshSettings(*config);
+  if (setup_.embedded != nullptr)
+    gcs_watch_.emplace(GcsClientOptions{.address = setup_.self.gcs_address, .token_file = setup_.options.token_file});
   StartEngine();
   publisher_ = std::make_unique<Publisher>(setup_.writer_gcs.get(), kWriteAgain);
   RETURN_IF_ERROR(StartHttp());
@@ -396,6 +400,7 @@ BridgeState Bridge::state() const {
                     .view = {},
                     .started = started_,
                     .gcs_heard = {},
+                    .gcs_watch_problem = gcs_watch_ ? gcs_watch_->problem() : "",
                     .engine = driver_->state(),
                     .published = publisher_->counters()};
   std::lock_guard lock(mutex_);

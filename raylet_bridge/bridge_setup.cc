@@ -40,7 +40,9 @@ absl::Status ServeGcs(BridgeSetup& setup) {
       setup.options.gcs_listen.empty() ? FormatHostPort(address, kDefaultGcsPort) : setup.options.gcs_listen;
   ASSIGN_OR_RETURN(auto listen, ParseListen(text, "--gcs-listen"));
   RETURN_IF_ERROR(CheckExposure("the embedded GCS", listen.host, setup));
-  ASSIGN_OR_RETURN(setup.embedded, EmbeddedGcs::Start({.listen = text, .token = setup.token.secret}));
+  ASSIGN_OR_RETURN(
+      setup.embedded,
+      EmbeddedGcs::Start({.listen = text, .token = setup.token.secret, .allow_plain = setup.options.gcs_allow_plain}));
   const bool everywhere = IsUnspecified(listen.host);
   setup.self.gcs_address = FormatHostPort(everywhere ? address : listen.host, setup.embedded->port());
   spdlog::info("serving the embedded GCS; other nodes join by: netsense-bridge run --standalone --gcs-address {}",

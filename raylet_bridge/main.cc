@@ -65,6 +65,10 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                 "where no such raylet runs yet, wait for it (with --standalone: nothing to wait for)");
   app->add_option("--gcs-listen", arguments.run.gcs_listen,
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
+  app->add_flag(
+      "--gcs-allow-plain", arguments.run.gcs_allow_plain,
+      "with --head: let bridges of older releases join, which show the token in clear text (while a cluster is "
+      "upgraded)");
   app->add_option("--state-file", arguments.state_file,
                   "with --head: where to keep which nodes the cluster has, and its settings, or `off` (default: in "
                   "$STATE_DIRECTORY, $XDG_STATE_HOME/netsense or ~/.local/state/netsense)");
@@ -117,6 +121,7 @@ absl::StatusOr<SettingsSources> Sources(const Arguments& arguments) {
 
 int Run(Arguments& arguments, const SettingsSources& sources) {
   SignalStop stop;
+  RaiseDescriptorLimit();
   BridgeOptions& options = arguments.run;
   options.sources = sources;
   options.identity.gcs_address = arguments.gcs.address;

@@ -20,13 +20,20 @@ namespace netsense {
 // Bounds: 10,000 nodes of 4 KiB each (those dead for an hour are forgotten), 100,000 keys of at most 1 KiB with values
 // of at most 1 MiB, 1 GiB in all. What exceeds them is refused with ResourceExhausted or InvalidArgument.
 //
-// gRPC's own parser meets every byte that reaches the port: listen where the cluster alone can reach it, as with Ray's
-// GCS.
+// Who connects proves the token by the hello of the door (base/handshake), before gRPC's parser meets a byte; with TLS
+// by its certificate. Connections are accepted here and not by gRPC, which stops accepting for ever when it once has no
+// descriptor. One network (an IPv6 /64 is one) has at most kMaxConnectionsPerNetwork; each has few streams and an age,
+// and all of them together a quota of memory.
 class EmbeddedGcs {
  public:
+  static constexpr size_t kMaxConnectionsPerNetwork = 256;
+
   struct Options {
     std::string listen;  // address:port; port 0 = any free one
-    std::string token;   // empty = anybody may call; else each call must carry `authorization: Bearer <token>`
+    std::string token;   // empty = anybody may call
+    // Takes plain gRPC, too, as bridges of releases before protocol version 2 speak it: then each call must carry
+    // `authorization: Bearer <token>`, as it must with TLS.
+    bool allow_plain = false;
     std::chrono::milliseconds node_timeout = deadlines::kNodeSilence();
     std::function<MonotonicTime()> clock = MonotonicNow;
   };

@@ -4,6 +4,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -15,7 +17,7 @@
 #include "base/logging.h"
 #include "base/status_macros.h"
 #include "base/token.h"
-#include "ray/gcs.grpc.pb.h"
+#include "raylet_bridge/gcs/gcs_link.h"
 #include "raylet_bridge/gcs/tls.h"
 
 namespace netsense {
@@ -28,34 +30,12 @@ using std::chrono::milliseconds;
 constexpr char kNamespace[] = "network_sense";
 constexpr size_t kNodeIdBytes = 28;
 constexpr int kGcsNotFound = 17;
-constexpr int kMaxReceiveBytes = 512 << 20;
-// A call that was on its way when the GCS went is tried once more: every call of ours may be repeated.
-constexpr char kRetryOnce[] = R"({"methodConfig": [{"name": [{}], "retryPolicy": {
-    "maxAttempts": 2, "initialBackoff": "0.05s", "maxBackoff": "0.05s", "backoffMultiplier": 1,
-    "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
-
 absl::StatusOr<std::string> NodeIdToBytes(const std::string& node_id) {
   bool hex = node_id.size() == 2 * kNodeIdBytes && std::all_of(node_id.begin(), node_id.end(), absl::ascii_isxdigit);
   if (!hex)
     return absl::InvalidArgumentError(
         fmt::format("'{}' is no node id: it must be {} hex digits", Printable(node_id), 2 * kNodeIdBytes));
   return absl::HexStringToBytes(node_id);
-}
-
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address) {
-  ASSIGN_OR_RETURN(auto tls, TlsFromEnvironment());
-  auto credentials = grpc::InsecureChannelCredentials();
-  if (tls.has_value()) credentials = grpc::SslCredentials({tls->ca, tls->key, tls->certificate});
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetServiceConfigJSON(kRetryOnce);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);  // a GCS drops clients that ask more often
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(deadlines::kGcsKeepalive().count()));
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 // The autoscaler's name for nodes that are alike, KubeRay's worker group.
@@ -73,12 +53,7 @@ bool LeftInOrder(const ray::rpc::NodeDeathInfo& death) {
 
 class GrpcGcsClient : public GcsClient {
  public:
-  GrpcGcsClient(GcsClientOptions options, std::shared_ptr<grpc::Channel> channel, Token token)
-      : options_(std::move(options)),
-        channel_(std::move(channel)),
-        nodes_(NodeInfoGcsService::NewStub(channel_)),
-        kv_(InternalKVGcsService::NewStub(channel_)),
-        token_(std::move(token)) {}
+  GrpcGcsClient(GcsClientOptions options, Token token) : options_(std::move(options)), token_(std::move(token)) {}
 
   const std::string& address() const override { return options_.address; }
 
@@ -100,7 +75,7 @@ class GrpcGcsClient : public GcsClient {
     info->set_is_head_node(node.is_head);
     info->set_start_time_ms(node.start_time_ms);
     ray::rpc::RegisterNodeReply reply;
-    return Call(*nodes_, &NodeInfoGcsService::Stub::RegisterNode, request, reply);
+    return Call(&GcsLink::nodes, &NodeInfoGcsService::Stub::RegisterNode, request, reply);
   }
 
   absl::Status UnregisterNode(const std::string& node_id) override {
@@ -108,7 +83,7 @@ class GrpcGcsClient : public GcsClient {
     ray::rpc::UnregisterNodeRequest request;
     request.set_node_id(id);
     ray::rpc::UnregisterNodeReply reply;
-    return Call(*nodes_, &NodeInfoGcsService::Stub::UnregisterNode, request, reply);
+    return Call(&GcsLink::nodes, &NodeInfoGcsService::Stub::UnregisterNode, request, reply);
   }
 
   absl::StatusOr<std::optional<std::string>> Get(const std::string& key) override {
@@ -116,7 +91,7 @@ class GrpcGcsClient : public GcsClient {
     request.set_key(key);
     request.set_namespace_(kNamespace);
     ray::rpc::InternalKVGetReply reply;
-    auto status = Call(*kv_, &InternalKVGcsService::Stub::InternalKVGet, request, reply);
+    auto status = Call(&GcsLink::kv, &InternalKVGcsService::Stub::InternalKVGet, request, reply);
     if (absl::IsNotFound(status)) return std::nullopt;
     if (!status.ok()) return status;
     return std::move(*reply.mutable_value());
@@ -132,7 +107,7 @@ class GrpcGcsClient : public GcsClient {
     const std::set<std::string> distinct(keys.begin(), keys.end());
     request.mutable_keys()->Add(distinct.begin(), distinct.end());
     ray::rpc::InternalKVMultiGetReply reply;
-    RETURN_IF_ERROR(Call(*kv_, &InternalKVGcsService::Stub::InternalKVMultiGet, request, reply));
+    RETURN_IF_ERROR(Call(&GcsLink::kv, &InternalKVGcsService::Stub::InternalKVMultiGet, request, reply));
     for (auto& entry : *reply.mutable_results()) found[entry.key()] = std::move(*entry.mutable_value());
     return found;
   }
@@ -144,7 +119,7 @@ class GrpcGcsClient : public GcsClient {
     request.set_overwrite(true);
     request.set_namespace_(kNamespace);
     ray::rpc::InternalKVPutReply reply;
-    return Call(*kv_, &InternalKVGcsService::Stub::InternalKVPut, request, reply);
+    return Call(&GcsLink::kv, &InternalKVGcsService::Stub::InternalKVPut, request, reply);
   }
 
   absl::Status Delete(const std::string& key) override {
@@ -152,7 +127,7 @@ class GrpcGcsClient : public GcsClient {
     request.set_key(key);
     request.set_namespace_(kNamespace);
     ray::rpc::InternalKVDelReply reply;
-    return Call(*kv_, &InternalKVGcsService::Stub::InternalKVDel, request, reply);
+    return Call(&GcsLink::kv, &InternalKVGcsService::Stub::InternalKVDel, request, reply);
   }
 
   absl::StatusOr<std::vector<std::string>> KeysWithPrefix(const std::string& prefix) override {
@@ -160,14 +135,14 @@ class GrpcGcsClient : public GcsClient {
     request.set_prefix(prefix);
     request.set_namespace_(kNamespace);
     ray::rpc::InternalKVKeysReply reply;
-    RETURN_IF_ERROR(Call(*kv_, &InternalKVGcsService::Stub::InternalKVKeys, request, reply));
+    RETURN_IF_ERROR(Call(&GcsLink::kv, &InternalKVGcsService::Stub::InternalKVKeys, request, reply));
     return std::vector<std::string>(reply.results().begin(), reply.results().end());
   }
 
  private:
   absl::StatusOr<std::vector<ClusterNode>> ListNodes(const ray::rpc::GetAllNodeInfoRequest& request) {
     ray::rpc::GetAllNodeInfoReply reply;
-    RETURN_IF_ERROR(Call(*nodes_, &NodeInfoGcsService::Stub::GetAllNodeInfo, request, reply));
+    RETURN_IF_ERROR(Call(&GcsLink::nodes, &NodeInfoGcsService::Stub::GetAllNodeInfo, request, reply));
     std::vector<ClusterNode> nodes;
     for (const auto& info : reply.node_info_list()) {
       bool alive = info.state() == ray::rpc::GcsNodeInfo::ALIVE;
@@ -180,38 +155,84 @@ class GrpcGcsClient : public GcsClient {
     return nodes;
   }
 
-  // One call, and a second one when the token was refused and a newer one is found. `timeout` covers both.
+  // One call, and another one when the link was over, when the token must be shown, or when it was refused and a newer
+  // one is found. `timeout` covers all of it.
   template <typename Stub, typename Request, typename Reply>
-  absl::Status Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                    const Request& request, Reply& reply) {
+  absl::Status Call(std::unique_ptr<Stub> GcsLink::*stub,
+                    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request,
+                    Reply& reply) {
     const auto deadline = std::chrono::system_clock::now() + options_.timeout;
-    WaitForReconnect(deadline);
+    const MonotonicTime until = MonotonicNow() + options_.timeout;
+    bool reopened = false, has_newer_token = false;
     Token token = CurrentToken();
-    for (bool retried = false;; retried = true) {
-      // gRPC aborts the process on a header that it may not send.
-      if (!std::all_of(token.secret.begin(), token.secret.end(), absl::ascii_isprint))
-        return absl::UnauthenticatedError(
-            fmt::format("the token from {} holds a byte that is no printable ASCII", token.origin));
-      grpc::ClientContext context;
-      context.set_deadline(deadline);
-      if (!token.secret.empty()) context.AddMetadata("authorization", "Bearer " + token.secret);
-      reply.Clear();
-      grpc::Status answer = (stub.*method)(&context, request, &reply);
-      if (answer.error_code() != grpc::StatusCode::UNAUTHENTICATED)
-        return answer.ok() ? FromGcsStatus(reply.status()) : FromGrpcStatus(answer);
+    while (true) {
+      auto link = UsableLink(token.secret, until);
+      grpc::Status answer;
+      if (link.ok()) {
+        const bool shows_token = !token.secret.empty() && (!(*link)->proven || asked_for_token_);
+        // gRPC aborts the process on a header that it may not send.
+        if (shows_token && !std::all_of(token.secret.begin(), token.secret.end(), absl::ascii_isprint))
+          return absl::UnauthenticatedError(
+              fmt::format("the token from {} holds a byte that is no printable ASCII", token.origin));
+        grpc::ClientContext context;
+        context.set_deadline(deadline);
+        if (shows_token) context.AddMetadata("authorization", "Bearer " + token.secret);
+        reply.Clear();
+        answer = (*((**link).*stub).*method)(&context, request, &reply);
+        if (answer.ok()) return FromGcsStatus(reply.status());
+        const bool gone = answer.error_code() == grpc::StatusCode::UNAVAILABLE;
+        if ((*link)->proven && (gone || answer.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)) Drop(*link);
+        if ((*link)->proven && gone && !std::exchange(reopened, true)) continue;
+        if (answer.error_code() != grpc::StatusCode::UNAUTHENTICATED) return FromGrpcStatus(answer);
+        if (!shows_token && !token.secret.empty()) {
+          asked_for_token_ = true;
+          continue;
+        }
+      } else {
+        if (!absl::IsUnauthenticated(link.status())) return FromLinkStatus(link.status());
+        answer = {grpc::StatusCode::UNAUTHENTICATED, std::string(link.status().message())};
+      }
       auto newer = FindToken(options_.token_file);
       if (!newer.ok()) return absl::UnauthenticatedError(newer.status().message());
-      if (retried || newer->secret == token.secret) return RefusedToken(token, answer);
+      if (has_newer_token || newer->secret == token.secret) return RefusedToken(token, answer);
+      has_newer_token = true;
       std::lock_guard lock(mutex_);
       token_ = token = *newer;
     }
   }
 
-  // After an outage gRPC fails calls at once until its back-off lets it connect again; asks it to try now instead.
-  void WaitForReconnect(std::chrono::system_clock::time_point deadline) {
-    if (channel_->GetState(/*try_to_connect=*/true) != GRPC_CHANNEL_TRANSIENT_FAILURE) return;
-    grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
-    channel_->WaitForConnected(std::min(deadline, std::chrono::system_clock::now() + deadlines::kGcsReconnect()));
+  absl::StatusOr<std::shared_ptr<GcsLink>> UsableLink(const std::string& token, MonotonicTime until) {
+    std::lock_guard opening(opening_);
+    std::shared_ptr<GcsLink> link = CurrentLink();
+    const bool connects_by_itself = link != nullptr && !link->proven;
+    if (link != nullptr &&
+        (link->proven || link->channel->GetState(/*try_to_connect=*/true) != GRPC_CHANNEL_TRANSIENT_FAILURE))
+      return link;
+    // Also after an outage of a GCS that spoke plain gRPC: another one may be there now.
+    ASSIGN_OR_RETURN(auto opened, OpenGcsLink(options_.address, token, until));
+    if (connects_by_itself && !opened->proven) {
+      WaitForReconnect(*link->channel, until);
+      return link;
+    }
+    std::lock_guard lock(mutex_);
+    return link_ = std::move(opened);
+  }
+
+  // gRPC fails calls at once until its back-off lets it connect again; asks it to try now instead.
+  static void WaitForReconnect(grpc::Channel& channel, MonotonicTime until) {
+    grpc::experimental::ChannelResetConnectionBackoff(&channel);
+    const auto left = std::min<MonotonicTime::duration>(until - MonotonicNow(), deadlines::kGcsReconnect());
+    channel.WaitForConnected(std::chrono::system_clock::now() + std::chrono::ceil<milliseconds>(left));
+  }
+
+  std::shared_ptr<GcsLink> CurrentLink() {
+    std::lock_guard lock(mutex_);
+    return link_;
+  }
+
+  void Drop(const std::shared_ptr<GcsLink>& link) {
+    std::lock_guard lock(mutex_);
+    if (link_ == link) link_.reset();
   }
 
   Token CurrentToken() {
@@ -226,17 +247,32 @@ class GrpcGcsClient : public GcsClient {
                                            status.code(), Printable(status.message())));
   }
 
+  absl::Status FromLinkStatus(const absl::Status& status) const {
+    if (absl::IsUnavailable(status)) return NotThere(std::string(status.message()));
+    if (absl::IsDeadlineExceeded(status)) return TooLate();
+    return absl::Status(status.code(),
+                        fmt::format("the GCS at {}: {}", options_.address, Printable(std::string(status.message()))));
+  }
+
+  absl::Status NotThere(const std::string& words) const {
+    return absl::UnavailableError(
+        fmt::format("cannot reach a GCS at {} ({}): does it run there, and do both sides use TLS "
+                    "or neither (RAY_USE_TLS)?",
+                    options_.address, Printable(words)));
+  }
+
+  absl::Status TooLate() const {
+    return absl::DeadlineExceededError(
+        fmt::format("the GCS at {} did not answer within {} ms", options_.address, options_.timeout.count()));
+  }
+
   absl::Status FromGrpcStatus(const grpc::Status& status) const {
     std::string words = Printable(status.error_message());
     switch (status.error_code()) {
       case grpc::StatusCode::UNAVAILABLE:
-        return absl::UnavailableError(
-            fmt::format("cannot reach a GCS at {} ({}): does it run there, and do both sides use TLS "
-                        "or neither (RAY_USE_TLS)?",
-                        options_.address, words));
+        return NotThere(status.error_message());
       case grpc::StatusCode::DEADLINE_EXCEEDED:
-        return absl::DeadlineExceededError(
-            fmt::format("the GCS at {} did not answer within {} ms", options_.address, options_.timeout.count()));
+        return TooLate();
       default:
         return absl::InternalError(fmt::format("the GCS at {} answered with gRPC code {}: {}", options_.address,
                                                static_cast<int>(status.error_code()), words));
@@ -256,11 +292,12 @@ class GrpcGcsClient : public GcsClient {
   }
 
   const GcsClientOptions options_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<NodeInfoGcsService::Stub> nodes_;
-  const std::unique_ptr<InternalKVGcsService::Stub> kv_;
+  std::atomic<bool> asked_for_token_ =
+      false;            // by a GCS to which it was proven, too: one that takes plain gRPC as well
+  std::mutex opening_;  // one link is opened at a time
   std::mutex mutex_;
-  Token token_;  // guarded by mutex_
+  Token token_;                    // guarded by mutex_
+  std::shared_ptr<GcsLink> link_;  // the same
 };
 
 }  // namespace
@@ -277,8 +314,8 @@ absl::Status CheckGcsAddress(const std::string& address) {
 absl::StatusOr<std::unique_ptr<GcsClient>> GcsClient::Create(GcsClientOptions options) {
   RETURN_IF_ERROR(CheckGcsAddress(options.address));
   ASSIGN_OR_RETURN(auto token, FindToken(options.token_file));
-  ASSIGN_OR_RETURN(auto channel, Connect(options.address));
-  return std::make_unique<GrpcGcsClient>(std::move(options), std::move(channel), std::move(token));
+  RETURN_IF_ERROR(TlsFromEnvironment().status());
+  return std::make_unique<GrpcGcsClient>(std::move(options), std::move(token));
 }
 
 }  // namespace netsense

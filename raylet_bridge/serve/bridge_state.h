@@ -19,11 +19,12 @@ struct BridgeState {
   std::shared_ptr<const ClusterView> view;  // never null; reports of others only where is_head
   MonotonicTime started{};                  // the bridge
   std::optional<MonotonicTime> gcs_heard;   // nothing = the GCS has not answered yet
+  std::string gcs_watch_problem = {};       // of the GCS that this bridge serves, as GcsWatch::problem()
   EngineDriver::State engine;
   Publisher::Counters published;
 };
 
-// Why the cluster's data are not of now; empty when they are.
+// Why the cluster's data are not of now, or not of all nodes; empty when they are.
 std::string GcsProblem(const BridgeState& state, MonotonicTime now);
 
 }  // namespace netsense

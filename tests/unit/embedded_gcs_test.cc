@@ -1,17 +1,75 @@
 // What only the embedded GCS can be asked: tokens, heartbeats, bounds. That it answers as Ray's does: gcs_test.cc.
 #include "raylet_bridge/gcs/embedded_gcs.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <atomic>
+#include <thread>
+#include <vector>
 
+#include "base/socket.h"
+#include "base/unique_fd.h"
 #include "ray/gcs.grpc.pb.h"
 #include "tests/unit/gcs_servers.h"
 
 namespace netsense {
 namespace {
+
+bool ConnectTo(const UniqueFd& fd, uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+}
+
+// While alive this process may open no descriptor from `limit` on.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(int limit) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few{static_cast<rlim_t>(limit), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~FewDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// As the embedded GCS of older releases and Ray's own: gRPC without a hello before it.
+class PlainGcs {
+ public:
+  explicit PlainGcs(const std::string& address) {
+    grpc::ServerBuilder builder;
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    builder.RegisterService(&kv_);
+    server_ = builder.BuildAndStart();
+    EXPECT_NE(server_, nullptr);
+  }
+  ~PlainGcs() {
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+  }
+
+ private:
+  struct Kv : ray::rpc::InternalKVGcsService::Service {
+    grpc::Status InternalKVGet(grpc::ServerContext* context, const ray::rpc::InternalKVGetRequest*,
+                               ray::rpc::InternalKVGetReply* reply) override {
+      EXPECT_TRUE(context->client_metadata().contains("authorization")) << "as Ray's GCS asks for";
+      reply->mutable_status();
+      return grpc::Status::OK;
+    }
+  };
+  Kv kv_;
+  std::unique_ptr<grpc::Server> server_;
+};
 
 using absl::StatusCode;
 using testing::HasSubstr;
@@ -57,11 +115,150 @@ TEST(EmbeddedGcs, EveryMethodAsksForTheToken) {
                                   client->Delete("x"),
                                   client->KeysWithPrefix("x").status()};
   for (const auto& answer : answers) EXPECT_EQ(answer.code(), StatusCode::kUnauthenticated) << answer;
+}
+
+TEST(EmbeddedGcs, WhereOlderBridgesAreLetInEveryCallShowsTheToken) {
+  TokenFile token;
+  token.Write("right");
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = "right", .allow_plain = true});
+  auto channel = grpc::CreateChannel(AddressOf(gcs->port()), grpc::InsecureChannelCredentials());
+  auto stub = ray::rpc::NodeInfoGcsService::NewStub(channel);
+  for (const char* shown : {"", "Bearer wrong", "Bearer right"}) {
+    grpc::ClientContext context;
+    if (*shown != 0) context.AddMetadata("authorization", shown);
+    ray::rpc::GetClusterIdReply reply;
+    EXPECT_EQ(stub->GetClusterId(&context, {}, &reply).error_code(),
+              shown == std::string("Bearer right") ? grpc::StatusCode::OK : grpc::StatusCode::UNAUTHENTICATED);
+  }
+  auto ours = ClientOf(AddressOf(gcs->port()), token.path());
+  EXPECT_TRUE(ours->Put("k", "v").ok()) << "proven, and asked for the token nevertheless";
+  EXPECT_EQ(**ours->Get("k"), "v");
+}
+
+TEST(EmbeddedGcs, PlainGrpcIsClosedBeforeItsParser) {
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
   auto channel = grpc::CreateChannel(AddressOf(gcs->port()), grpc::InsecureChannelCredentials());
   auto stub = ray::rpc::NodeInfoGcsService::NewStub(channel);
   grpc::ClientContext context;
   ray::rpc::GetClusterIdReply reply;
-  EXPECT_EQ(stub->GetClusterId(&context, {}, &reply).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(stub->GetClusterId(&context, {}, &reply).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// gRPC's own listener stops accepting for ever.
+TEST(EmbeddedGcs, LivesOnAfterItHadNoDescriptors) {
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  auto early = ClientOf(AddressOf(gcs->port()));
+  ASSERT_TRUE(early->Put("k", "v").ok());
+  {
+    std::vector<UniqueFd> strangers;
+    for (int i = 0; i < 20; ++i) strangers.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const FewDescriptors few(strangers.back().get() + 1);
+    for (const UniqueFd& stranger : strangers) ASSERT_TRUE(ConnectTo(stranger, gcs->port()));
+    pollfd closed{strangers.front().get(), POLLIN | POLLRDHUP, 0};
+    EXPECT_EQ(poll(&closed, 1, static_cast<int>(pace::Patience() / 1ms)), 1) << "what can't be served is dropped";
+    EXPECT_TRUE(early->Put("k", "w").ok()) << "who is there is served";
+  }
+  EXPECT_EQ(**ClientOf(AddressOf(gcs->port()))->Get("k"), "w");
+}
+
+TEST(EmbeddedGcs, SilentStrangersKeepNobodyOut) {
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  std::vector<UniqueFd> strangers;
+  for (int i = 0; i < 300; ++i) {
+    strangers.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_TRUE(ConnectTo(strangers.back(), gcs->port()));
+    if (i % 100 == 99) {
+      EXPECT_TRUE(ClientOf(AddressOf(gcs->port()))->AliveNodes().ok()) << i;
+    }
+  }
+}
+
+// A bug that opens connections and never closes one.
+TEST(EmbeddedGcs, OneAddressHasSoManyConnectionsAndNoMore) {
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  std::vector<std::unique_ptr<GcsClient>> clients;
+  absl::Status answer;
+  while (answer.ok() && clients.size() <= EmbeddedGcs::kMaxConnectionsPerNetwork) {
+    clients.push_back(ClientOf(AddressOf(gcs->port())));
+    answer = clients.back()->Put("k", "v");
+  }
+  EXPECT_EQ(clients.size(), EmbeddedGcs::kMaxConnectionsPerNetwork + 1);
+  EXPECT_EQ(answer.code(), StatusCode::kUnavailable) << answer;
+  EXPECT_TRUE(clients.front()->Put("k", "v").ok());
+  clients.erase(clients.begin() + 1);
+  const MonotonicTime end = pace::Soon();
+  while (!clients.back()->Put("k", "v").ok()) ASSERT_LT(MonotonicNow(), end) << "a place is free again";
+}
+
+TEST(GcsClient, ALinkThatIsOverIsOpenedAnew) {
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  const std::string address = AddressOf(gcs->port());
+  auto client = ClientOf(address);
+  ASSERT_TRUE(client->Put("k", "v").ok());
+  for (int i = 0; i < 3; ++i) {
+    gcs.reset();
+    gcs = Serve({.listen = address, .token = ""});
+    ASSERT_NE(gcs, nullptr);
+    EXPECT_TRUE(client->Put("k", "v").ok()) << i;
+  }
+}
+
+// The head is upgraded, and put back.
+TEST(GcsClient, GoesFromPlainGrpcToTheHelloAndBack) {
+  TokenFile token;
+  token.Write("right");
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = "right"});
+  const std::string address = AddressOf(gcs->port());
+  gcs.reset();
+  auto client = ClientOf(address, token.path());
+  for (int i = 0; i < 2; ++i) {
+    {
+      PlainGcs older(address);
+      const MonotonicTime end = pace::Soon();
+      while (!client->Get("k").ok()) ASSERT_LT(MonotonicNow(), end) << "an older one, " << i;
+    }
+    gcs = Serve({.listen = address, .token = "right"});
+    ASSERT_NE(gcs, nullptr);
+    const MonotonicTime end = pace::Soon();
+    while (!client->Put("k", "v").ok()) ASSERT_LT(MonotonicNow(), end) << "ours, " << i;
+    gcs.reset();
+  }
+}
+
+// Whoever sits there and says nothing does not get the token in clear text.
+TEST(GcsClient, ShowsTheTokenToNobodyWhoIsSilentOrCloses) {
+  TokenFile token;
+  token.Write("right");
+  for (const bool closes : {false, true}) {
+    auto listener = ListenTcp({"127.0.0.1"}, 0);
+    ASSERT_TRUE(listener.ok());
+    std::string heard;
+    std::jthread stranger([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        pollfd wait{listener->get(), POLLIN, 0};
+        if (poll(&wait, 1, 20) != 1) continue;
+        UniqueFd fd(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+        char piece[4096];
+        pollfd readable{fd.get(), POLLIN, 0};
+        while (!stop.stop_requested()) {
+          if (poll(&readable, 1, 20) != 1) continue;
+          const ssize_t n = recv(fd.get(), piece, sizeof(piece), 0);
+          if (n <= 0) break;
+          heard.append(piece, static_cast<size_t>(n));
+          if (closes) break;
+        }
+      }
+    });
+    auto client = GcsClient::Create(
+        {.address = AddressOf(LocalPort(listener->get())), .token_file = token.path(), .timeout = 500ms});
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_FALSE((*client)->Get("k").ok());
+    }
+    stranger = {};
+    EXPECT_TRUE(heard.starts_with("NETSENSE")) << heard;
+    EXPECT_EQ(heard.find("PRI *"), std::string::npos) << "plain gRPC";
+    EXPECT_EQ(heard.find("right"), std::string::npos);
+  }
 }
 
 TEST(EmbeddedGcs, ARotatedTokenIsReadAgain) {
@@ -140,7 +337,7 @@ TEST(EmbeddedGcs, ANodeNotHeardIsDeadAndComesBack) {
 }
 
 TEST(EmbeddedGcs, SurvivesWhatWouldAbortAnother) {
-  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = "", .allow_plain = true});
   auto stub = ray::rpc::NodeInfoGcsService::NewStub(
       grpc::CreateChannel(AddressOf(gcs->port()), grpc::InsecureChannelCredentials()));
   for (size_t size : {0, 1, 27, 29, 56, 1000}) {
