@@ -78,10 +78,18 @@ test-rdma: build vm  ## all of the RDMA tests, of which `make test` has the main
 test-timing: build venv  ## the tests that judge time, 20 times in a row, beside a busy loop on each core
 	NETSENSE_TIMING_ONLY=1 tests/lab/under_load.sh ctest --preset dev --no-tests=error -L timing --repeat until-fail:20 -j $(JOBS)
 
+# The programs of an older release (tests/older_release), built from its commit.
+older:
+	@make/packages.sh build
+	@make/step.sh older_release last make/older.sh
+
+upgrade: build venv older  ## an older release and this one in one cluster, upgraded node by node
+	@NETSENSE_BIN=build/dev/bin NETSENSE_OLDER_BIN=build/older/bin tests/lab/own_machine.sh $(VENV)/bin/python -m pytest -q -x -p no:cacheprovider tests/upgrade
+
 healthy: programs  ## a healthy cluster for an hour beside two busy loops a core: every look must be good
 	@tests/lab/healthy.py --bin build/dev/bin
 
-nightly: format-check lint test test-rdma demo-rdma test-timing healthy asan tsan tidy  ## everything, for hours
+nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy asan tsan tidy  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:
