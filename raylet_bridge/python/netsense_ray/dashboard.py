@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from .deadlines import PASSED_ON_S
+from .private_file import read_secret
 
 PAGE = "/network"  # where the page of the bridge's `/` stands on the dashboard
 
@@ -135,12 +136,14 @@ def _tokens(session: Path) -> Iterator[tuple[str, str]]:
     """Ray's own token where Ray has one, then that of `python -m netsense_ray up`, then the one a person named."""
     if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
         yield token, "RAY_AUTH_TOKEN"
-    ray_file = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
-    for path in (ray_file, session / "netsense" / "token", os.environ.get("NETSENSE_TOKEN_FILE")):
-        if not path:
+    ray_file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    named = os.environ.get("NETSENSE_TOKEN_FILE")
+    for path in (ray_file, session / "netsense" / "token", Path(named) if named else None):
+        if path is None:
             continue
         try:
-            first_line = Path(path).read_text().partition("\n")[0].strip()
+            text = path.read_text() if path == ray_file else read_secret(path)  # Ray reads its own whatever its mode
+            first_line = text.partition("\n")[0].strip()
         except OSError:
             continue
         if first_line:

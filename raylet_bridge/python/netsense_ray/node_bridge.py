@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import signal
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .deadlines import BRIDGE_END_S
+from .private_file import open_log, remove_private
 from .programs import NetsenseError, program
 from .shared_token import write_token
 
@@ -115,9 +115,7 @@ class NodeBridge:
         if self._keeper.is_alive() and self._process is not None:
             self._process.kill()
             self._keeper.join()
-        self._token_file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another node of this host may still have its file there
-            self._token_file.parent.rmdir()
+        remove_private(self._token_file)
 
     def _keep(self) -> None:
         while not self._stop.is_set():
@@ -134,7 +132,7 @@ class NodeBridge:
     def _run_once(self) -> None:
         write_token(self._token_file, self._fallback_token)
         command = [str(program("netsense-bridge")), "run", "--raylet-pid", str(self._raylet.pid), "--token-file", str(self._token_file)]
-        with open(self._log, "ab") as log:
+        with open(open_log(self._log), "ab") as log:
             begin = log.tell()
             with self._lock:
                 if self._stop.is_set():

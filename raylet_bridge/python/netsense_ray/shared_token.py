@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
+
+from .private_file import write_private
 
 
 def ray_token() -> str | None:
@@ -18,10 +18,6 @@ def ray_token() -> str | None:
 def write_token(path: Path, fallback: str) -> None:
     """Ray's token, or `fallback` where Ray has none, into the file `path`, which only its owner can read.
 
-    Written beside and renamed: several nodes of one host may share the folder, and nobody reads half a file.
+    Replaced as a whole: several nodes of one host may share the folder, and nobody reads half a file. NetsenseError: the folder is not ours.
     """
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent)  # mode 0600
-    with open(descriptor, "w") as file:
-        file.write((ray_token() or fallback) + "\n")
-    os.replace(beside, path)
+    write_private(path, (ray_token() or fallback) + "\n")
