@@ -2,23 +2,42 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <mutex>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/logging.h"
+#include "base/private_file.h"
+#include "base/status_macros.h"
 
 namespace netsense {
 namespace {
 
-absl::StatusOr<Token> ReadTokenFile(const std::string& path, const std::string& named_by) {
-  std::ifstream file(path);
-  std::string line;
-  if (!file)
-    return absl::NotFoundError(absl::StrCat("cannot read the token file ", path, " (named by ", named_by, ")"));
-  std::getline(file, line);
-  std::string secret(absl::StripAsciiWhitespace(line));
-  if (secret.empty())
-    return absl::InvalidArgumentError(absl::StrCat("the token file ", path, " (named by ", named_by, ") is empty"));
+constexpr size_t kLongest = 64 << 10;
+
+enum class WhoseFile { kOurs, kRays };
+
+// Ray writes its file with the user's umask, as a rule readable by all, and reads it whatever its mode: to refuse it
+// would part us from Ray.
+absl::Status Judge(const absl::Status& secret, WhoseFile whose) {
+  if (secret.ok() || whose == WhoseFile::kOurs) return secret;
+  static std::once_flag said;
+  std::call_once(said,
+                 [&] { spdlog::warn("Ray's token is no secret on this host: {}", std::string(secret.message())); });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Token> ReadTokenFile(const std::string& path, const std::string& named_by, WhoseFile whose) {
+  const auto explain = [&](const absl::Status& why) {
+    return absl::Status(why.code(),
+                        absl::StrCat("the token file (named by ", named_by, "): ", std::string(why.message())));
+  };
+  auto file = OpenToRead(path);
+  if (!file.ok()) return explain(file.status());
+  if (auto fit = Judge(CheckSecret(file->get(), path), whose); !fit.ok()) return explain(fit);
+  const std::string text = ReadUpTo(kLongest, file->get());
+  std::string secret(absl::StripAsciiWhitespace(text.substr(0, text.find('\n'))));
+  if (secret.empty()) return explain(absl::InvalidArgumentError(path + " is empty"));
   return Token{std::move(secret), absl::StrCat("file ", path)};
 }
 
@@ -30,18 +49,20 @@ std::string Env(const char* name) {
 }  // namespace
 
 absl::StatusOr<Token> FindToken(const std::string& token_file) {
-  if (!token_file.empty()) return ReadTokenFile(token_file, "--token-file");
-  if (auto path = Env("NETSENSE_TOKEN_FILE"); !path.empty()) return ReadTokenFile(path, "NETSENSE_TOKEN_FILE");
+  if (!token_file.empty()) return ReadTokenFile(token_file, "--token-file", WhoseFile::kOurs);
+  if (auto path = Env("NETSENSE_TOKEN_FILE"); !path.empty())
+    return ReadTokenFile(path, "NETSENSE_TOKEN_FILE", WhoseFile::kOurs);
   if (auto text = Env("RAY_AUTH_TOKEN"); !text.empty()) {
     std::string secret(absl::StripAsciiWhitespace(text));
     if (secret.empty()) return absl::InvalidArgumentError("RAY_AUTH_TOKEN holds only white space");
     return Token{std::move(secret), "RAY_AUTH_TOKEN"};
   }
-  if (auto path = Env("RAY_AUTH_TOKEN_PATH"); !path.empty()) return ReadTokenFile(path, "RAY_AUTH_TOKEN_PATH");
+  if (auto path = Env("RAY_AUTH_TOKEN_PATH"); !path.empty())
+    return ReadTokenFile(path, "RAY_AUTH_TOKEN_PATH", WhoseFile::kRays);
   if (auto home = Env("HOME"); !home.empty()) {
     std::string path = home + "/.ray/auth_token";
     std::error_code ignored;
-    if (std::filesystem::exists(path, ignored)) return ReadTokenFile(path, "Ray's default place");
+    if (std::filesystem::exists(path, ignored)) return ReadTokenFile(path, "Ray's default place", WhoseFile::kRays);
   }
   return Token{};
 }

@@ -15,6 +15,8 @@ struct Token {
 // Looks, in this order, at: `token_file` when not empty, NETSENSE_TOKEN_FILE, RAY_AUTH_TOKEN, the file that
 // RAY_AUTH_TOKEN_PATH names, ~/.ray/auth_token. A file's first line counts, trimmed. A file that was named and can't be
 // read, or is empty, is an error; that the last one is absent is not. Reads the files anew at each call.
+// A file that is ours must be secret, as base/private_file.h has it, or is PermissionDenied. Ray's two are taken as
+// they are, with a warning once: Ray itself writes ~/.ray/auth_token for all to read.
 absl::StatusOr<Token> FindToken(const std::string& token_file);
 
 }  // namespace netsense

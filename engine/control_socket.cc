@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include "base/clock.h"
 #include "base/deadlines.h"
 #include "base/logging.h"
+#include "base/private_file.h"
 #include "base/status_macros.h"
 
 namespace netsense {
@@ -33,20 +33,6 @@ constexpr int kLookAgainMs = 5;
 
 absl::Status Errno(const std::string& what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
-}
-
-// True when the directory had to be made.
-absl::StatusOr<bool> PrepareDirectory(const std::string& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(directory).parent_path(), error);
-  bool made = mkdir(directory.c_str(), 0700) == 0;
-  if (!made && errno != EEXIST) return Errno("cannot create " + directory);
-  struct stat info {};
-  if (lstat(directory.c_str(), &info) != 0) return Errno("cannot look at " + directory);
-  if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid() || (info.st_mode & 077) != 0)
-    return absl::PermissionDeniedError(absl::StrCat(
-        directory, " must be a directory of this user with mode 0700: give another --control-socket, or chmod it"));
-  return made;
 }
 
 absl::StatusOr<UniqueFd> TakeLock(const std::string& path) {
@@ -87,7 +73,7 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::Listen(const std::
         absl::StrCat("'", path, "' cannot be a Unix socket: 1 to ", sizeof(address.sun_path) - 1, " bytes"));
   std::memcpy(address.sun_path, path.data(), path.size());
   std::string directory = std::filesystem::absolute(path).parent_path();
-  ASSIGN_OR_RETURN(auto made, PrepareDirectory(directory));
+  ASSIGN_OR_RETURN(auto made, MakePrivateFolder(directory, "give another --control-socket"));
   ASSIGN_OR_RETURN(auto lock, TakeLock(path + ".lock"));
 
   unlink(path.c_str());  // ours alone: we hold the lock

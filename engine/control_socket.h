@@ -19,7 +19,8 @@ class ControlSocket {
   using OnConnection = std::function<void(UniqueFd)>;
 
   // Creates the directory of `path` when absent. AlreadyExists: another engine lives there; PermissionDenied: the
-  // directory is not ours alone; InvalidArgument: the path is too long for a Unix socket.
+  // directory is not ours alone, or somebody else could exchange it (base/private_file.h); InvalidArgument: the path is
+  // too long for a Unix socket.
   static absl::StatusOr<std::unique_ptr<ControlSocket>> Listen(const std::string& path, OnConnection on_connection);
   // Removes the socket, its lock, and the directory if Listen made it.
   ~ControlSocket();

@@ -9,6 +9,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/status_macros.h"
+#include "raylet_bridge/engine_link/engine_host.h"
 
 namespace netsense {
 namespace {
@@ -58,7 +59,10 @@ absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
   ASSIGN_OR_RETURN(setup.settings, ResolveSettings(options.sources));
   ASSIGN_OR_RETURN(setup.self, FindIdentity(options.identity));
   ASSIGN_OR_RETURN(setup.token, FindToken(options.token_file));
-  if (options.engine_socket.empty()) RETURN_IF_ERROR(CheckExposure("the door", setup.self.address, setup));
+  if (options.engine_socket.empty()) {
+    RETURN_IF_ERROR(CheckExposure("the door", setup.self.address, setup));
+    RETURN_IF_ERROR(PrepareRuntimeDirectory());
+  }
   std::string http_host = setup.self.address;
   if (!options.http_listen.empty()) {
     ASSIGN_OR_RETURN(auto listen, ParseListen(options.http_listen, "--http-listen"));

@@ -47,7 +47,7 @@ struct BridgeSetup {
 };
 
 // FailedPrecondition: other hosts could reach the door or the embedded GCS, there is no token, and `insecure` was not
-// said.
+// said. PermissionDenied: the token is no secret, or the engine's socket would lie where others may exchange it.
 absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options);
 
 }  // namespace netsense

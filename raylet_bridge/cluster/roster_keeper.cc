@@ -4,14 +4,13 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/logging.h"
+#include "base/private_file.h"
 #include "base/replace_file.h"
 #include "base/status_macros.h"
 #include "raylet_bridge/records/json_fields.h"
@@ -23,6 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr mode_t kOwn = 0600;
+constexpr size_t kLongest = 16 << 20;  // a thousand nodes take some 300 kB
 constexpr char kNothing[] = R"({"schema_version":1})";
 
 std::string NameOf(const ClusterNode& node) {
@@ -50,8 +50,16 @@ absl::Status RosterKeeper::Begin() {
 }
 
 absl::Status RosterKeeper::ReadFile() {
-  std::ifstream file(file_, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto file = OpenToRead(file_);
+  if (absl::IsNotFound(file.status())) return absl::OkStatus();
+  // It holds the cluster's settings, too: whoever may write it sets them.
+  if (auto trusted = file.ok() ? CheckTrusted(file->get(), file_) : file.status(); !trusted.ok()) {
+    spdlog::warn(
+        "the state file is left out: {}; nodes that were lost before are not known, nor the cluster's settings",
+        std::string(trusted.message()));
+    return absl::OkStatus();
+  }
+  const std::string text = ReadUpTo(kLongest, file->get());
   if (text.empty()) return absl::OkStatus();
   const auto kept = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   const bool readable = kept.is_object() && kept.contains("roster") && kept["roster"].is_string();

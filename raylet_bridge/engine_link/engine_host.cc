@@ -12,6 +12,7 @@
 #include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/private_file.h"
 #include "base/process.h"
 #include "raylet_bridge/engine_link/engine_client.h"
 #include "raylet_bridge/identity/node_identity.h"
@@ -48,6 +49,10 @@ bool IsPortTaken(const std::string& host, uint16_t port) {
 }
 
 }  // namespace
+
+absl::Status PrepareRuntimeDirectory() {
+  return MakeTrustedFolder(RuntimeDirectory(), "choose another by NETSENSE_RUNTIME_DIR");
+}
 
 EngineHost::EngineHost(Options options)
     : options_(std::move(options)),

@@ -11,6 +11,11 @@
 
 namespace netsense {
 
+// Makes the folder that the sockets of this user's engines lie in: $NETSENSE_RUNTIME_DIR, else /run/netsense (root),
+// else $XDG_RUNTIME_DIR/netsense, else /tmp/netsense-UID. PermissionDenied: somebody else made it, or could exchange
+// it.
+absl::Status PrepareRuntimeDirectory();
+
 class EngineHost {
  public:
   struct Options {
@@ -37,7 +42,7 @@ class EngineHost {
   // Begins to stop, without waiting.
   void RequestStop();
   const std::string& socket_path() const { return socket_path_; }
-  // Why there is no engine now, in words; empty while one runs. Thread-safe.
+  // Why there is no engine now, in words; empty while one runs. As EngineProcess.
   std::string problem() const { return process_ == nullptr ? "" : process_->problem(); }
 
  private:

@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "base/logging.h"
+#include "base/private_file.h"
 #include "base/status_macros.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 
@@ -20,6 +21,7 @@ namespace netsense {
 namespace {
 
 constexpr size_t kNodeIdDigits = 56;
+constexpr size_t kLongestAddress = 1024;
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -135,11 +137,18 @@ absl::StatusOr<std::string> FindGcsAddress(const std::string& flag, const std::s
   if (addresses.size() > 1)
     return absl::FailedPreconditionError("raylets of several clusters run on this host; choose one by --gcs-address:" +
                                          List(raylets));
-  std::string left(absl::StripAsciiWhitespace(ReadFile(CurrentClusterFile())));
-  if (CheckGcsAddress(left).ok()) return left;
-  return absl::NotFoundError(
-      "no GCS was named and none was found: give --gcs-address host:port, or set RAY_ADDRESS, or start Ray on this "
-      "host");
+  // In a folder where everybody may write: the token is sent to whom it names.
+  const std::string path = CurrentClusterFile();
+  auto file = OpenToRead(path);
+  const absl::Status trusted = file.ok() ? CheckTrusted(file->get(), path) : absl::OkStatus();
+  if (file.ok() && trusted.ok()) {
+    std::string left(absl::StripAsciiWhitespace(ReadUpTo(kLongestAddress, file->get())));
+    if (CheckGcsAddress(left).ok()) return left;
+  }
+  return absl::NotFoundError(fmt::format(
+      "no GCS was named and none was found{}: give --gcs-address host:port, or set RAY_ADDRESS, or start Ray on this "
+      "host",
+      trusted.ok() ? "" : fmt::format(" ({})", std::string(trusted.message()))));
 }
 
 }  // namespace netsense

@@ -11,6 +11,7 @@ def test_a_wrong_token_is_refused_on_both_sides(namespaces, bin_dir, directory):
         # The same engine with another secret on its door: its bridge keeps the right one for the GCS.
         cluster.stop_bridge(3)
         stranger = directory / "stranger"
+        stranger.touch(0o600)
         stranger.write_text("not the cluster's secret\n")
         socket = directory / "stranger-run" / "engine.sock"
         engine = lab.popen(

@@ -126,7 +126,8 @@ def at_rest(payload):
 
 def test_it_answers_what_the_bridge_of_the_head_answers(cluster):
     token = cluster.session / "netsense/token"  # where `netsense_ray.up` leaves it for the dashboard
-    token.parent.mkdir()
+    token.parent.mkdir(0o700)
+    token.touch(0o600)
     token.write_text("not this one\n")
     for i in (1, 2):
         cluster.start_bridge(i)

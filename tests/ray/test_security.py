@@ -24,6 +24,7 @@ class Secured(WheelCluster):
 
     def ping_door(self, token):
         file = self.directory / "given-token"
+        file.touch(0o600)
         file.write_text(token)
         command = [self.bin / "netsense-bench", "ping", f"{self.lab.address(1)}:18590", "-n", "10", "--token-file", file]
         return self.lab.run(2, command, env=self.environment)

@@ -25,8 +25,9 @@ mount -t tmpfs -o mode=755 tmpfs "$2"
 mkdir "$2/bin" "$2/secret" "$2/run"
 cp "$1/netsense-bridge" "$1/netsense-engine" "$2/bin"
 printf '%s' "$TOKEN" > "$2/secret/token"
-chmod 444 "$2/secret/token"
-chown "$3" "$2/run"
+chown "0:$3" "$2/secret/token"
+chmod 440 "$2/secret/token"
+chmod 777 "$2/run"
 unset TOKEN
 program=$2/bin/netsense-bridge
 user=$3

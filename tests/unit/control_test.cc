@@ -90,7 +90,10 @@ TEST_F(ControlTest, RefusesADirectoryThatOthersMayEnter) {
   std::string open_directory = directory + "/open";
   std::filesystem::create_directory(open_directory);
   chmod(open_directory.c_str(), 0755);
-  EXPECT_TRUE(absl::IsPermissionDenied(ControlServer::Start(open_directory + "/s", engine.get()).status()));
+  auto refused = ControlServer::Start(open_directory + "/s", engine.get()).status();
+  EXPECT_TRUE(absl::IsPermissionDenied(refused));
+  EXPECT_THAT(std::string(refused.message()),
+              testing::HasSubstr("chmod 700 " + open_directory + ", or give another --control-socket"));
   std::filesystem::create_directory_symlink(directory, directory + ".link");
   EXPECT_TRUE(absl::IsPermissionDenied(ControlServer::Start(directory + ".link/s", engine.get()).status()));
   std::filesystem::remove(directory + ".link");

@@ -49,7 +49,10 @@ class TokenFile {
     std::filesystem::remove_all(directory_);
   }
   std::string path() const { return directory_ + "/token"; }
-  void Write(const std::string& token) { std::ofstream(path()) << token << "\n"; }
+  void Write(const std::string& token) {
+    std::ofstream(path()) << token << "\n";
+    std::filesystem::permissions(path(), std::filesystem::perms(0600));
+  }
 
  private:
   std::string directory_, home_;

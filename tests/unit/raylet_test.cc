@@ -126,6 +126,19 @@ TEST_F(RayletTest, TheOwnNetworkNamespaceGoesFirst) {
   EXPECT_EQ(ChooseRaylet(FindRaylets(root_), {.pid = 10, .node_ip = {}, .gcs_address = {}})->node_id, kNodeA);
 }
 
+// Everybody may write in that folder, and the token goes to whom the file names.
+TEST_F(RayletTest, AnAddressThatAnybodyMayHaveWrittenIsNotTaken) {
+  std::filesystem::create_directories(root_ + "/ray");
+  const std::string path = root_ + "/ray/ray_current_cluster";
+  std::ofstream(path) << "10.0.0.4:6379\n";
+  std::filesystem::permissions(path, std::filesystem::perms(0666));
+  auto refused = FindGcsAddress("", root_).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kNotFound);
+  EXPECT_NE(refused.message().find("others may write " + path), absl::string_view::npos) << refused;
+  std::filesystem::permissions(path, std::filesystem::perms(0664));
+  EXPECT_EQ(*FindGcsAddress("", root_), "10.0.0.4:6379") << "as a umask of 002 makes it";
+}
+
 TEST_F(RayletTest, TheGcsAddressIsLookedForInOrder) {
   EXPECT_EQ(FindGcsAddress("", root_).status().code(), absl::StatusCode::kNotFound);
 
