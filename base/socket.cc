@@ -16,27 +16,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/host_port.h"
+#include "base/resolve.h"
 #include "base/status_macros.h"
 
 namespace netsense {
 namespace {
-
-struct FreeAddrInfo {
-  void operator()(addrinfo* info) const { freeaddrinfo(info); }
-};
-using AddrInfo = std::unique_ptr<addrinfo, FreeAddrInfo>;
-
-absl::StatusOr<AddrInfo> Resolve(const std::string& host, uint16_t port, int flags) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = flags | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  std::string service = std::to_string(port);
-  int rc = getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
-  if (rc != 0) return absl::UnavailableError(absl::StrCat("cannot resolve ", host, ": ", gai_strerror(rc)));
-  return AddrInfo(found);
-}
 
 std::string NumericHost(const sockaddr* address, socklen_t size) {
   char host[NI_MAXHOST] = "";
@@ -49,9 +33,8 @@ std::string NumericHost(const sockaddr* address, socklen_t size) {
 void SetInt(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof(value)); }
 
 absl::Status BindSource(int fd, const std::string& source_address) {
-  auto source = Resolve(source_address, 0, AI_NUMERICHOST | AI_PASSIVE);
-  if (!source.ok()) return absl::InvalidArgumentError(source.status().message());
-  if (bind(fd, (*source)->ai_addr, (*source)->ai_addrlen) != 0)
+  ASSIGN_OR_RETURN(auto source, NumericAddress(source_address, 0));
+  if (bind(fd, source->ai_addr, source->ai_addrlen) != 0)
     return absl::InternalError(absl::StrCat("cannot use the source address ", source_address, ": ", strerror(errno)));
   return absl::OkStatus();
 }
@@ -128,7 +111,7 @@ absl::Status BindToDevice(int fd, const std::string& netdev) {
 
 absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const LocalEnd& from,
                                     MonotonicTime deadline, std::stop_token stop) {
-  ASSIGN_OR_RETURN(auto resolved, Resolve(host, port, 0));
+  ASSIGN_OR_RETURN(auto resolved, ResolveHost(host, port, deadline, stop));
   absl::Status last = absl::UnavailableError(absl::StrCat("no address for ", host));
   for (const addrinfo* info = resolved.get(); info != nullptr; info = info->ai_next) {
     UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
@@ -158,15 +141,18 @@ absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, cons
 }
 
 absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port) {
-  ASSIGN_OR_RETURN(auto resolved, Resolve(at.address, port, AI_PASSIVE));
-  const addrinfo* info = resolved.get();
+  auto resolved = NumericAddress(at.address, port);
+  if (!resolved.ok()) resolved = ResolveHost(at.address, port, MonotonicNow() + deadlines::kNameLookup(), {});
+  if (!resolved.ok()) return resolved.status();
+  const addrinfo* info = resolved->get();
   UniqueFd fd(socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return SocketError(errno, "socket");
   SetInt(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (!at.netdev.empty()) RETURN_IF_ERROR(BindToDevice(fd.get(), at.netdev));
   if (bind(fd.get(), info->ai_addr, info->ai_addrlen) != 0 || listen(fd.get(), 1024) != 0) {
-    std::string text = absl::StrCat("cannot listen on ", FormatHostPort(at.address, port), ": ", strerror(errno));
-    return errno == EADDRINUSE ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
+    const std::string text = absl::StrCat("cannot listen on ", FormatHostPort(at.address, port), ": ", strerror(errno));
+    if (errno != EADDRINUSE) return absl::UnavailableError(text);
+    return absl::AlreadyExistsError(absl::StrCat(text, ": stop who has that port, or choose another"));
   }
   return fd;
 }

@@ -26,7 +26,7 @@ int Matrix(Flags flags, const std::stop_token& stop) {
   flags.settings.bandwidth = !flags.no_bandwidth;
   flags.settings.wait_mode = flags.busy_poll ? v1::WAIT_MODE_BUSY_POLL : v1::WAIT_MODE_BLOCK;
   flags.rules.slow_below = flags.slow_below_percent / 100;
-  auto nodes = FindNodes(flags.sources);
+  auto nodes = FindNodes(flags.sources, stop);
   if (!nodes.ok()) return Fail(nodes.status());
   if (nodes->size() < 2)
     return Fail(absl::InvalidArgumentError("a matrix has two nodes or more: name them, or give --hosts or --cluster"));

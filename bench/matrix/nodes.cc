@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
-#include <netdb.h>
 
 #include <algorithm>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include "base/host_port.h"
 #include "base/json_depth.h"
 #include "base/logging.h"
+#include "base/resolve.h"
 #include "base/status_macros.h"
 #include "engine/expectation.h"
 #include "proto/enum_names.h"
@@ -26,17 +26,9 @@ namespace netsense::matrix {
 namespace {
 
 // Numeric, the first that there is; or why there is none.
-absl::StatusOr<std::string> Resolve(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (int rc = getaddrinfo(host.c_str(), nullptr, &hints, &found); rc != 0)
-    return absl::UnavailableError(absl::StrCat("'", Printable(host), "' cannot be resolved: ", gai_strerror(rc)));
-  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-  char address[NI_MAXHOST];
-  if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), nullptr, 0, NI_NUMERICHOST) != 0)
-    return absl::UnavailableError(absl::StrCat("'", Printable(host), "' has an address that cannot be read"));
-  return std::string(address);
+absl::StatusOr<std::string> Resolve(const std::string& host, std::stop_token stop) {
+  ASSIGN_OR_RETURN(auto found, ResolveHost(host, 0, MonotonicNow() + deadlines::kNameLookup(), std::move(stop)));
+  return AddressText(*found);
 }
 
 Node NodeAt(const std::string& host, uint16_t port) {
@@ -44,23 +36,27 @@ Node NodeAt(const std::string& host, uint16_t port) {
 }
 
 // All names at once: each may take seconds.
-void ResolveAll(std::vector<Node>* nodes) {
+void ResolveAll(std::vector<Node>* nodes, const std::stop_token& stop) {
   std::vector<std::jthread> threads;
   for (Node& node : *nodes) {
     if (!node.reason.empty()) continue;
-    threads.emplace_back([&node] {
-      auto address = Resolve(node.host);
+    threads.emplace_back([&node, &stop] {
+      auto address = Resolve(node.host, stop);
       if (address.ok())
         node.address = *address;
       else
-        node.reason = std::string(address.status().message());
+        node.reason = Printable(std::string(address.status().message()));
     });
   }
 }
 
-absl::StatusOr<Node> ParseNode(const std::string& text) {
+absl::StatusOr<HostPort> ParseHost(const std::string& text, uint16_t usual_port) {
   const bool has_port = text.find(':') != std::string::npos && !text.ends_with(']');
-  ASSIGN_OR_RETURN(auto parsed, ParseHostPort(has_port ? text : absl::StrCat(text, ":", kUsualPort)));
+  return ParseHostPort(has_port ? text : absl::StrCat(text, ":", usual_port));
+}
+
+absl::StatusOr<Node> ParseNode(const std::string& text) {
+  ASSIGN_OR_RETURN(auto parsed, ParseHost(text, kUsualPort));
   if (parsed.port == 0) return absl::InvalidArgumentError(absl::StrCat(text, ": port 0 cannot be measured"));
   return NodeAt(parsed.host, parsed.port);
 }
@@ -88,10 +84,17 @@ absl::StatusOr<std::vector<std::string>> LinesOf(const std::string& path) {
 constexpr size_t kLongestAnswer = 64 << 20;  // 4,096 nodes take some 4 MiB
 constexpr double kAnswerPatience = 6;        // times the deadline between two of its pieces, for the whole of it
 
-absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const std::string& token) {
-  if (!url.starts_with("http://"))
+absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const std::string& token,
+                                                 const std::stop_token& stop) {
+  static const std::string kScheme = "http://";
+  if (!url.starts_with(kScheme))
     return absl::InvalidArgumentError(absl::StrCat("--cluster is a URL as http://HEAD:18591, not '", url, "'"));
   httplib::Client client(url);
+  // Given no address, it looks the name up by itself, for as long as that takes.
+  ASSIGN_OR_RETURN(auto head,
+                   ParseHost(url.substr(kScheme.size(), url.find('/', kScheme.size()) - kScheme.size()), 80));
+  ASSIGN_OR_RETURN(auto address, Resolve(head.host, stop));
+  client.set_hostname_addr_map({{head.host, address}});
   client.set_connection_timeout(deadlines::kClusterAnswer());
   client.set_read_timeout(deadlines::kClusterAnswer());
   httplib::Headers headers;
@@ -115,7 +118,7 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
     const std::string why = msg != body.end() && msg->is_string() ? msg->get<std::string>() : "";
     return absl::UnavailableError(absl::StrCat(url, " answers ", answer->status, ": ", Printable(why)));
   }
-  return NodesOfTopology(body);
+  return NodesOfTopology(body, stop);
 }
 
 v1::FabricKind FabricOf(const Node& node) {
@@ -124,7 +127,7 @@ v1::FabricKind FabricOf(const Node& node) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer) {
+absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer, const std::stop_token& stop) {
   static const auto kNodes = nlohmann::json::json_pointer("/data/result/nodes");
   if (!answer.is_object() || !answer.contains(kNodes) || !answer.at(kNodes).is_array())
     return absl::InvalidArgumentError("the answer is no network topology");
@@ -134,7 +137,8 @@ absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer) 
       if (!entry.value("alive", true)) continue;
       const nlohmann::json door = entry.value("door", nlohmann::json());
       if (door.is_object()) {
-        nodes.push_back(NodeAt(door.value("address", ""), door.value("port", uint16_t{0})));
+        // Where the node is, the GCS says; the door's record, which many may write, only says by which port.
+        nodes.push_back(NodeAt(entry.value("address", ""), door.value("port", uint16_t{0})));
         continue;
       }
       const std::string host = entry.value("address", "");
@@ -144,11 +148,11 @@ absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer) 
   } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("the answer is no network topology: ", Printable(error.what())));
   }
-  ResolveAll(&nodes);
+  ResolveAll(&nodes, stop);
   return nodes;
 }
 
-absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources) {
+absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources, const std::stop_token& stop) {
   std::vector<std::string> hosts = sources.hosts;
   if (!sources.hosts_file.empty()) {
     ASSIGN_OR_RETURN(auto lines, LinesOf(sources.hosts_file));
@@ -159,9 +163,9 @@ absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources) {
     ASSIGN_OR_RETURN(auto node, ParseNode(host));
     found.push_back(std::move(node));
   }
-  ResolveAll(&found);
+  ResolveAll(&found, stop);
   if (!sources.cluster.empty()) {
-    ASSIGN_OR_RETURN(auto nodes, NodesOfCluster(sources.cluster, sources.token));
+    ASSIGN_OR_RETURN(auto nodes, NodesOfCluster(sources.cluster, sources.token, stop));
     std::move(nodes.begin(), nodes.end(), std::back_inserter(found));
   }
   std::vector<Node> unique;

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,12 @@ struct NodeSources {
 
 // All of them, each once, in the order given. InvalidArgument for what cannot be read; Unavailable when the cluster
 // does not answer. Resolves names; one that cannot be resolved is a node that is not alive, with the reason. Blocks for
-// at most twice deadlines::kClusterAnswer for the cluster.
-absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources);
+// at most twice deadlines::kClusterAnswer for the cluster, and deadlines::kNameLookup for each round of names.
+absl::StatusOr<std::vector<Node>> FindNodes(const NodeSources& sources, const std::stop_token& stop);
 
 // Of the head bridge's answer to GET /api/v0/network_topology; nodes that the cluster itself counts as dead are left
 // out.
-absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer);
+absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer, const std::stop_token& stop = {});
 
 // Entries of the document's `nodes`.
 nlohmann::json NodesJson(const std::vector<Node>& nodes);

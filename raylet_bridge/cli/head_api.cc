@@ -10,6 +10,7 @@
 #include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
+#include "base/resolve.h"
 #include "base/status_macros.h"
 #include "base/token.h"
 #include "proto/enum_names.h"
@@ -93,6 +94,9 @@ absl::StatusOr<std::optional<HostPort>> FindHeadApi(GcsClient& gcs) {
 absl::StatusOr<Topology> AskHeadApi(const HostPort& api, const std::string& token_file) {
   ASSIGN_OR_RETURN(auto token, FindToken(token_file));
   httplib::Client client(api.host, api.port);
+  // Given no address, it looks the name up by itself, for as long as that takes.
+  ASSIGN_OR_RETURN(auto found, ResolveHost(api.host, api.port, MonotonicNow() + deadlines::kNameLookup(), {}));
+  client.set_hostname_addr_map({{api.host, AddressText(*found)}});
   client.set_connection_timeout(deadlines::kHttpRequest());
   client.set_read_timeout(deadlines::kClusterAnswer());
   httplib::Headers headers;

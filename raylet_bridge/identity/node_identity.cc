@@ -11,9 +11,11 @@
 #include <memory>
 
 #include "absl/strings/escaping.h"
+#include "base/deadlines.h"
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/process.h"
+#include "base/resolve.h"
 #include "base/service_manager.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
@@ -45,13 +47,11 @@ std::string HostName() {
 // routing table.
 absl::StatusOr<std::string> AddressTowards(const std::string& host_port) {
   ASSIGN_OR_RETURN(auto peer, ParseHostPort(host_port, "--gcs-address"));
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* raw = nullptr;
-  if (int error = getaddrinfo(peer.host.c_str(), std::to_string(peer.port).c_str(), &hints, &raw); error != 0)
+  auto resolved = ResolveHost(peer.host, peer.port, MonotonicNow() + deadlines::kNameLookup(), {});
+  if (absl::IsUnavailable(resolved.status()))
     return absl::InvalidArgumentError(
-        fmt::format("cannot resolve {} ({}): correct --gcs-address", Printable(peer.host), gai_strerror(error)));
-  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> found(raw, &freeaddrinfo);
+        fmt::format("{}: correct --gcs-address", Printable(std::string(resolved.status().message()))));
+  ASSIGN_OR_RETURN(auto found, std::move(resolved));
   UniqueFd fd(socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_storage local{};
   socklen_t size = sizeof(local);
