@@ -65,6 +65,7 @@ struct FileActions {
       posix_spawn_file_actions_adddup2(&raw, program.descriptor, ChildProgram::kDescriptor);
       first_closed = ChildProgram::kDescriptor + 1;
     }
+    if (program.standard_error >= 0) posix_spawn_file_actions_adddup2(&raw, program.standard_error, STDERR_FILENO);
     if (program.stdout_to_stderr) posix_spawn_file_actions_adddup2(&raw, STDERR_FILENO, STDOUT_FILENO);
     posix_spawn_file_actions_addclosefrom_np(&raw, first_closed);
   }

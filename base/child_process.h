@@ -19,6 +19,7 @@ struct ChildProgram {
   std::vector<std::string> arguments = {};    // without the program's own name
   std::vector<std::string> environment = {};  // "NAME=value", where this process has no such variable
   int descriptor = -1;                        // of this process: kDescriptor of the child; -1 = none
+  int standard_error = -1;                    // of this process, above kDescriptor; -1 = the one that this process has
   bool stdout_to_stderr = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_join.h"
 #include "base/host_port.h"
+#include "base/last_words.h"
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/service_manager.h"
@@ -39,6 +40,7 @@ struct Flags {
 
 int Fail(const absl::Status& status) {
   std::cerr << "netsense-engine: " << status.message() << "\n";
+  SayLastWords(std::string(status.message()));
   return absl::IsInvalidArgument(status) ? kUsage : kFailed;
 }
 
@@ -143,6 +145,7 @@ int Run(const Flags& flags) {
 }  // namespace netsense
 
 int main(int argc, char** argv) {
+  netsense::BeginWithLastWords();
   netsense::Flags flags;
   CLI::App app{
       "netsense-engine measures the network paths of this node when it is told, and answers other nodes' probes.\n"
@@ -178,7 +181,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : netsense::kUsage;
+    if (app.exit(error) == 0) return 0;
+    netsense::SayLastWords(error.what());
+    return netsense::kUsage;
   }
   if (auto status = netsense::InitLogging("netsense-engine", flags.log_level); !status.ok())
     return netsense::Fail(status);

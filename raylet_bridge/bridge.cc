@@ -83,6 +83,7 @@ class Bridge {
   void NoteGcs(const absl::Status& status);
   void Leave(const std::string& why);
   void RemoveOwnKeys();
+  EngineDriver::State EngineState() const;
   BridgeState state() const;
 
   const BridgeSetup setup_;
@@ -256,7 +257,7 @@ void Bridge::Loop() {
       next_tick = std::max(next_tick + milliseconds(settings_.tick_ms), now);
     }
     if (leave.stop_requested()) return;
-    const EngineDriver::State engine = driver_->state();
+    const EngineDriver::State engine = EngineState();
     RefreshDoor(engine);
     PublishReport(engine);
     service.Turn(engine, reader_.view()->nodes.size(), gcs_problem_);
@@ -336,6 +337,11 @@ void Bridge::RefreshDoor(const EngineDriver::State& engine) {
     for (v1::Port& port : door.ports) port.clear_rail();
   auto written = doors_.find(setup_.self.node_id);
   const bool lost = written == doors_.end();
+  if (lost && address != setup_.self.address)
+    spdlog::warn(
+        "the engine's door is on {}, and other nodes dial this one at {}, as the node list has it: they will not reach "
+        "it",
+        address, setup_.self.address);
   if (lost || !SameDoor(written->second, door))
     publisher_->Publish(DoorKey(setup_.self.node_id), DumpJson(DoorToJson(door)));
   PublishInventory(*info, lost);
@@ -363,10 +369,8 @@ absl::Status Bridge::RefreshApi() {
 
 void Bridge::PublishReport(const EngineDriver::State& engine) {
   if (engine.plan->plan_id().empty()) return;
-  std::string problem = engine.problem;
-  if (!problem.empty() && !host_->problem().empty()) problem = host_->problem();
   const Report report =
-      MakeReport(*engine.plan, *engine.readings, problem, doors_, settings_, EpochMillis(), MonotonicNow());
+      MakeReport(*engine.plan, *engine.readings, engine.problem, doors_, settings_, EpochMillis(), MonotonicNow());
   publisher_->Publish(ReportKey(setup_.self.node_id), ReportToJson(report));
 }
 
@@ -394,6 +398,13 @@ void Bridge::RemoveOwnKeys() {
   if (!status.ok()) spdlog::info("this node's keys stay in the GCS: {}", std::string(status.message()));
 }
 
+// Who cannot reach the engine may know why there is none.
+EngineDriver::State Bridge::EngineState() const {
+  EngineDriver::State engine = driver_->state();
+  if (std::string why = host_->problem(); !engine.problem.empty() && !why.empty()) engine.problem = std::move(why);
+  return engine;
+}
+
 BridgeState Bridge::state() const {
   BridgeState state{.node_id = setup_.self.node_id,
                     .settings = {},
@@ -401,7 +412,7 @@ BridgeState Bridge::state() const {
                     .started = started_,
                     .gcs_heard = {},
                     .gcs_watch_problem = gcs_watch_ ? gcs_watch_->problem() : "",
-                    .engine = driver_->state(),
+                    .engine = EngineState(),
                     .published = publisher_->counters()};
   std::lock_guard lock(mutex_);
   state.settings = settings_;

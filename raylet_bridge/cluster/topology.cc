@@ -35,6 +35,13 @@ std::string WhyNone(const std::map<std::string, absl::StatusOr<T>>& documents, c
   return fmt::format("the {} of this node can't be used: {}", what, std::string(found->second.status().message()));
 }
 
+// Why it has no door: its own bridge may say that.
+std::string WhyNoDoor(const ClusterView& view, const TopologyNode& node) {
+  const Report* report = Find(view.reports, node.node.node_id);
+  if (report != nullptr && node.state == v1::PATH_STATE_OK && !report->reason.empty()) return report->reason;
+  return WhyNone(view.doors, node.node.node_id, "door record");
+}
+
 // How old a report is, and whether that is known: by its sighting, where somebody watches.
 struct ReportAge {
   int64_t ms = 0;
@@ -150,7 +157,7 @@ class Judge {
     for (const ClusterNode& node : view.nodes) {
       places_.emplace(node.node_id, nodes_.size());
       nodes_.push_back(MakeNode(view, node, settings, now_epoch_ms, now));
-      no_door_.push_back(nodes_.back().door ? "" : "destination: " + WhyNone(view.doors, node.node_id, "door record"));
+      no_door_.push_back(nodes_.back().door ? "" : "destination: " + WhyNoDoor(view, nodes_.back()));
     }
   }
 
@@ -307,10 +314,16 @@ std::vector<TopologyLost> LostNodes(const ClusterView& view, MonotonicTime now) 
 
 std::vector<std::string> TopologyWarnings(const std::vector<TopologyNode>& nodes) {
   std::vector<NodeRails> rails;
-  for (const TopologyNode& node : nodes)
-    if (node.door) rails.push_back({node.node.hostname.empty() ? node.node.address : node.node.hostname, &*node.door});
+  std::vector<std::string> doorless;
+  for (const TopologyNode& node : nodes) {
+    const std::string& label = node.node.hostname.empty() ? node.node.address : node.node.hostname;
+    if (node.door) rails.push_back({label, &*node.door});
+    const bool tells_why = node.state == v1::PATH_STATE_OK && !node.reason.empty();
+    if (!node.door && tells_why) doorless.push_back(fmt::format("{} has no door: {}", label, node.reason));
+  }
   std::vector<std::string> warnings = ProtocolWarnings(rails);
   for (std::string& warning : RailWarnings(rails)) warnings.push_back(std::move(warning));
+  warnings.insert(warnings.end(), doorless.begin(), doorless.end());
   return warnings;
 }
 

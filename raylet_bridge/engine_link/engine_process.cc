@@ -14,6 +14,7 @@
 
 #include "base/child_process.h"
 #include "base/deadlines.h"
+#include "base/last_words.h"
 #include "base/logging.h"
 #include "base/process.h"
 
@@ -25,6 +26,8 @@ using std::chrono::milliseconds;
 constexpr Supervisor::Pauses kPauses{
     .first = milliseconds(100), .longest = milliseconds(2000), .healthy_after = std::chrono::seconds(10)};
 constexpr char kEngine[] = "netsense-engine";
+// An engine that can't begin ends sooner: until then the reason of the one before it stands.
+constexpr int kBegins = 2000;
 
 void Signal(const UniqueFd& pidfd, int signal) {
   (void)syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
@@ -85,13 +88,17 @@ void EngineProcess::SetProblem(std::string problem) {
 }
 
 std::string EngineProcess::RunOne(const std::stop_token& stop) {
-  absl::StatusOr<int> pid = std::exchange(adopt_pid_, 0);
-  if (*pid == 0) pid = Spawn({.path = options_.program, .arguments = options_.arguments()});
+  if (const int pid = std::exchange(adopt_pid_, 0); pid != 0) return Follow(pid, stop);
+  ChildProgram program{.path = options_.program, .arguments = options_.arguments()};
+  LastWords words(&program);
+  auto pid = Spawn(program);
+  words.CloseChildsEnd();
   if (!pid.ok())
     return fmt::format("the engine {}: install it beside netsense-bridge, or name it by --engine",
                        std::string(pid.status().message()));
-  SetProblem("");
-  return Follow(*pid, stop);
+  const std::string how = Follow(*pid, stop);
+  const std::string why = Printable(words.Hear());
+  return why.empty() ? how : fmt::format("{}: {}", how, why);
 }
 
 std::string EngineProcess::Follow(int pid, const std::stop_token& stop) {
@@ -100,7 +107,11 @@ std::string EngineProcess::Follow(int pid, const std::stop_token& stop) {
   std::stop_callback wake(stop, [&quit] { eventfd_write(quit.get(), 1); });
   if (pidfd) {
     pollfd fds[2] = {{pidfd.get(), POLLIN, 0}, {quit.get(), POLLIN, 0}};
-    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+    int limit_ms = kBegins;
+    int ready = 0;
+    while ((ready = poll(fds, 2, limit_ms)) == 0 || (ready < 0 && errno == EINTR)) {
+      if (ready == 0) SetProblem("");
+      limit_ms = -1;
     }
     if (fds[0].revents == 0) EndProcess(pidfd);
   } else if (waitpid(pid, nullptr, WNOHANG) == 0) {

@@ -32,7 +32,8 @@ class EngineProcess {
 
   // Begins to stop, without waiting. The destructor waits.
   void RequestStop() { supervisor_.RequestStop(); }
-  // Why there is no engine now, in words; empty while one runs. Thread-safe.
+  // Why there is no engine now, in words and, where it could say it, in its own; empty once one has run for two
+  // seconds. Thread-safe.
   std::string problem() const;
 
  private:

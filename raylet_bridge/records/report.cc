@@ -291,7 +291,9 @@ Report MakeReport(const v1::Plan& plan, const PathReadings& readings, const std:
   report.version = NETSENSE_VERSION;
   report.tick_ms = settings.tick_ms;
   report.ttl_ms = settings.rtt_ttl_ms;
-  if (!settings.enabled) report.reason = "probing is disabled on this node: set network_sense_enabled to true";
+  report.reason = engine_problem;
+  if (report.reason.empty() && !settings.enabled)
+    report.reason = "probing is disabled on this node: set network_sense_enabled to true";
   for (int i = 0; i < plan.paths_size(); ++i) {
     const v1::PlannedPath& path = plan.paths(i);
     const auto& reading = readings.at(static_cast<size_t>(i));

@@ -10,6 +10,8 @@ import pty
 import signal
 import socket
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pace
@@ -149,8 +151,9 @@ def test_tables_for_people():
 
 def test_a_token_is_asked_for_and_checked(tmp_path):
     right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_text("a secret\n")
-    wrong.write_text("another\n")
+    for file, secret in ((right, "a secret\n"), (wrong, "another\n")):
+        file.touch(0o600)
+        file.write_text(secret)
     with Server("--token-file", str(right)) as server:
         assert run("netsense-bench", "ping", server.address, "-n", 10, "--token-file", right).returncode == 0
         refused = run("netsense-bench", "ping", server.address, "-n", 10, "--token-file", wrong, "--json")
@@ -257,6 +260,55 @@ def test_the_cluster_names_a_port_too(tmp_path):
                 assert done.returncode == 0, done.stderr
                 with Bridge(tmp_path, *join, address="127.0.0.2") as bridge:
                     gives_up_the_port(bridge, "127.0.0.2", number)
+
+
+def engine_that(directory, script):
+    """A program in the engine's place."""
+    path = directory / "engine"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def everywhere(head, gcs, words):
+    """Where a person may look: the log, /healthz, the API's node and warnings, `status`."""
+    url = head.says("HTTP: ").split()[-1].rpartition("/api/")[0]
+
+    def health():
+        try:
+            return json.load(urllib.request.urlopen(f"{url}/healthz"))["reason"]
+        except urllib.error.HTTPError as unhealthy:
+            return json.load(unhealthy)["reason"]
+
+    def shown():
+        topology = json.load(urllib.request.urlopen(f"{url}/api/v0/network_topology"))["data"]["result"]
+        status = run("netsense-bridge", "status", "--gcs-address", gcs).stdout
+        said = [health(), topology["nodes"][0]["reason"], " ".join(topology["warnings"]), status]
+        return all(words in each for each in said)
+
+    wait_until(f"'{words}' wherever one looks", shown, every=0.5)
+    assert head.says(words), head.log
+
+
+def test_a_door_port_that_is_taken_is_said_everywhere(tmp_path):
+    with taken("127.0.0.1", 0) as port, Bridge(tmp_path, "--head", "--gcs-listen", "127.0.0.1:0", "--network-sense-door-port", port) as head:
+        gcs = head.says("other nodes join by").split()[-1]
+        everywhere(head, gcs, f"ended with exit code 3: cannot listen on 127.0.0.1:{port}: Address already in use: stop who has that port")
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("echo 'netsense-engine: error while loading shared libraries: libibverbs.so.1: no such file' >&2; exit 127", "exit code 127: netsense-engine: error while loading shared libraries: libibverbs.so.1"),
+        (f'exec {BIN.resolve()}/netsense-engine --no-such-flag "$@"', "exit code 2: The following argument was not expected: --no-such-flag"),
+        (f'exec {BIN.resolve()}/netsense-engine --token-file /no/such/file "$@"', "exit code 3: the token file (named by --token-file): cannot read /no/such/file: No such file or directory"),
+        ("kill -SEGV $$", "was killed by signal 11 (Segmentation fault)"),
+    ],
+)  # fmt: skip
+def test_why_an_engine_cannot_begin_is_said_everywhere(script, words, tmp_path):
+    with Bridge(tmp_path, *HEAD, "--engine", engine_that(tmp_path, script)) as head:
+        gcs = head.says("other nodes join by").split()[-1]
+        everywhere(head, gcs, words)
 
 
 @pytest.mark.parametrize(
