@@ -46,14 +46,16 @@ uint32_t RailsOf(const std::map<std::string, DoorRecord>& doors, const Settings&
   return rails;
 }
 
-v1::PlannedPath MakePath(const DoorRecord& door, const std::string& transport, const PortPair& ports,
-                         const Settings& settings) {
+// Where a node is, the node list says, which only the GCS writes; its record, which many may write, only says by which
+// port.
+v1::PlannedPath MakePath(const ClusterNode& node, const DoorRecord& door, const std::string& transport,
+                         const PortPair& ports, const Settings& settings) {
   v1::PlannedPath path;
   path.set_path_id(door.node_id + "/" + transport);
   if (!ports.source.empty()) path.mutable_path_id()->append("/" + ports.source + ">" + ports.destination);
   path.set_transport(transport);
   path.set_dst_node_id(door.node_id);
-  path.set_dst_address(ports.destination_address.empty() ? door.address : ports.destination_address);
+  path.set_dst_address(ports.destination_address.empty() ? node.address : ports.destination_address);
   path.set_dst_port(door.port);
   path.set_source_address(ports.source_address);
   path.set_source_port(ports.source);
@@ -78,8 +80,9 @@ void AddBandwidth(BandwidthSlot slot, uint32_t lane, uint32_t lanes, const Setti
 }
 
 // All paths from one node to another. One lane per transport and rail: they stream one after another.
-void AddPaths(const DoorRecord* self, const DoorRecord& peer, const std::vector<std::string>& transports,
-              uint32_t rails, BandwidthSlot slot, const Settings& settings, v1::Plan* plan) {
+void AddPaths(const DoorRecord* self, const ClusterNode& node, const DoorRecord& peer,
+              const std::vector<std::string>& transports, uint32_t rails, BandwidthSlot slot, const Settings& settings,
+              v1::Plan* plan) {
   const auto lanes = static_cast<uint32_t>(transports.size()) * rails;
   const bool use_rails = self != nullptr && !settings.rails.is_off();
   bool by_routes = false, crossed = false;
@@ -87,21 +90,21 @@ void AddPaths(const DoorRecord* self, const DoorRecord& peer, const std::vector<
     const auto pairs = use_rails ? SameRails(*self, peer, transports[i]) : std::vector<PortPair>();
     for (const PortPair& pair : pairs) {
       auto* path = plan->add_paths();
-      *path = MakePath(peer, transports[i], pair, settings);
+      *path = MakePath(node, peer, transports[i], pair, settings);
       AddBandwidth(slot, i * rails + *pair.rail, lanes, settings, path);
     }
     if (auto cross = crossed || !use_rails ? std::nullopt : CrossRail(*self, peer, transports[i])) {
-      *plan->add_paths() = MakePath(peer, transports[i], *cross, settings);
+      *plan->add_paths() = MakePath(node, peer, transports[i], *cross, settings);
       crossed = true;
     }
     if (!pairs.empty()) continue;
     auto* path = plan->add_paths();
-    *path = MakePath(peer, transports[i], PortPair(), settings);
+    *path = MakePath(node, peer, transports[i], PortPair(), settings);
     AddBandwidth(slot, i * rails, lanes, settings, path);
     by_routes = by_routes || !use_rails || transports[i] == kPlainTransport;
   }
   // Whether the node is there at all, whatever its rails do.
-  if (!by_routes) *plan->add_paths() = MakePath(peer, kPlainTransport, PortPair(), settings);
+  if (!by_routes) *plan->add_paths() = MakePath(node, peer, kPlainTransport, PortPair(), settings);
 }
 
 }  // namespace
@@ -126,7 +129,7 @@ v1::Plan MakeMeshPlan(const std::string& self_node_id, const std::vector<Cluster
     for (size_t to = 0; to < alive.size(); ++to) {
       auto door = doors.find(alive[to].node_id);
       if (to == from || door == doors.end()) continue;
-      AddPaths(own_door == doors.end() ? nullptr : &own_door->second, door->second, transports, rails,
+      AddPaths(own_door == doors.end() ? nullptr : &own_door->second, alive[to], door->second, transports, rails,
                SlotOf(alive.size(), from, to), settings, &plan);
     }
   }

@@ -17,7 +17,7 @@ struct PortPair {
   std::string source,
       destination;             // Port.name; empty = the kernel's routes choose: it only tells that the node is there
   std::string source_address;  // empty = the kernel chooses
-  std::string destination_address;  // empty = the door's
+  std::string destination_address;  // empty = the node's
   std::optional<uint32_t> rail;     // of both; nothing = no rail, or two different ones
   bool cross_rail = false;
   v1::TransportOptions options;  // names the devices where the transport is told by device

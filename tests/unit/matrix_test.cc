@@ -552,13 +552,13 @@ TEST(MatrixLooks, NoByteAndLostPingsAreFailuresAndNoFigureIsKept) {
 
 TEST(MatrixNodes, OfTheClustersAnswer) {
   auto nodes = NodesOfTopology(nlohmann::json::parse(R"({"result":true,"data":{"result":{"nodes":[
-      {"address":"10.0.0.1","alive":true,"door":{"address":"10.1.0.1","port":18590}},
+      {"address":"10.0.0.1","alive":true,"door":{"address":"10.1.0.1","port":7}},
       {"address":"10.0.0.2","alive":true,"door":null,"reason":"no engine"},
       {"address":"10.0.0.3","alive":false,"door":null}]}}})"));
   ASSERT_TRUE(nodes.ok()) << nodes.status();
   ASSERT_EQ(nodes->size(), 2u);
-  EXPECT_EQ((*nodes)[0].name, "10.1.0.1:18590");
-  EXPECT_EQ((*nodes)[0].address, "10.1.0.1");
+  EXPECT_EQ((*nodes)[0].name, "10.0.0.1:7") << "the node's address, and the door's port";
+  EXPECT_EQ((*nodes)[0].address, "10.0.0.1");
   EXPECT_TRUE((*nodes)[1].address.empty());
   EXPECT_NE((*nodes)[1].reason.find("no engine"), std::string::npos);
   EXPECT_TRUE(absl::IsInvalidArgument(NodesOfTopology(nlohmann::json::parse("[1]")).status()));
@@ -567,10 +567,9 @@ TEST(MatrixNodes, OfTheClustersAnswer) {
 }
 
 TEST(MatrixNodes, EachOnceAndWithTheUsualPort) {
-  auto nodes = FindNodes({.hosts = {"127.0.0.1", "127.0.0.1:18590", "127.0.0.2:7", "[::1]"},
-                          .hosts_file = "",
-                          .cluster = "",
-                          .token = ""});
+  auto nodes = FindNodes(
+      {.hosts = {"127.0.0.1", "127.0.0.1:18590", "127.0.0.2:7", "[::1]"}, .hosts_file = "", .cluster = "", .token = ""},
+      {});
   ASSERT_TRUE(nodes.ok()) << nodes.status();
   ASSERT_EQ(nodes->size(), 3u);
   EXPECT_EQ((*nodes)[0].name, "127.0.0.1:18590");

@@ -100,6 +100,19 @@ TEST(MeshPlan, TakesSettingsAndDoors) {
   EXPECT_EQ(path.bandwidth_slots(), 6u) << "the node without a door keeps its place in the rounds";
 }
 
+// Who may write the KV must not aim every engine.
+TEST(MeshPlan, ANodeIsDialledWhereTheNodeListHasIt) {
+  Cluster cluster = ClusterOf(2);
+  Settings settings = Enabled();
+  settings.transports = {.names = {"tcp", "grpc"}};
+  for (const char* elsewhere : {"192.0.2.7", "elsewhere.example", "", "::1"}) {
+    cluster.doors[NodeId(1)].address = elsewhere;
+    const v1::Plan plan = MakeMeshPlan(NodeId(0), cluster.alive, cluster.doors, settings);
+    ASSERT_EQ(plan.paths_size(), 2);
+    for (const v1::PlannedPath& path : plan.paths()) EXPECT_EQ(path.dst_address(), "10.0.0.2") << elsewhere;
+  }
+}
+
 // Each transport has a round of its own: in a slot no node is in two pairs, whatever they speak.
 TEST(MeshPlan, TransportsStreamOneAfterAnother) {
   Cluster cluster = ClusterOf(5);
