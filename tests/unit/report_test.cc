@@ -201,7 +201,9 @@ TEST(Report, OldRoundTripIsStale) {
 }
 
 TEST(Report, SilentEngineAndSilentPathAreUnknown) {
-  ReportEdge lost = ReportOf(GoodResult(), "the engine of this node ended").edges[0];
+  const Report without_engine = ReportOf(GoodResult(), "the engine of this node ended");
+  EXPECT_EQ(without_engine.reason, "the engine of this node ended") << "a node without peers has no edge to say it";
+  ReportEdge lost = without_engine.edges[0];
   EXPECT_EQ(lost.state, v1::PATH_STATE_UNKNOWN);
   EXPECT_EQ(lost.reason, "the engine of this node ended");
   EXPECT_FALSE(lost.rtt_ms);

@@ -143,6 +143,20 @@ TEST(Topology, DisabledNodeSaysSo) {
   EXPECT_EQ(EdgeOf(Build(view), kA, kB).edge.reason, "source: probing is disabled");
 }
 
+TEST(Topology, ANodeWithoutADoorSaysWhyItself) {
+  ClusterView view = FullView();
+  view.doors.erase(kC);
+  view.reports.at(kC)->reason = "the engine (pid 7) ended with exit code 3: cannot listen";
+  view.reports.at(kC)->edges.clear();
+  view.reports.at(kA)->edges.pop_back();
+  const Topology topology = Build(view);
+  EXPECT_EQ(topology.nodes[2].reason, "the engine (pid 7) ended with exit code 3: cannot listen");
+  EXPECT_EQ(EdgeOf(topology, kA, kC).edge.reason,
+            "destination: the engine (pid 7) ended with exit code 3: cannot listen");
+  EXPECT_EQ(topology.warnings,
+            std::vector<std::string>{"host has no door: the engine (pid 7) ended with exit code 3: cannot listen"});
+}
+
 TEST(Topology, NodesThatAreNotAliveHaveNoPlace) {
   ClusterView view = FullView();
   view.nodes.pop_back();
