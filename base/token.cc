@@ -3,9 +3,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/logging.h"
 #include "base/private_file.h"
 #include "base/status_macros.h"
@@ -27,6 +30,17 @@ absl::Status Judge(const absl::Status& secret, WhoseFile whose) {
   return absl::OkStatus();
 }
 
+// Nothing where there is none. One that others could have written proves nothing.
+std::optional<Token::Before> ReadBefore(const std::string& path) {
+  auto file = OpenToRead(path);
+  if (!file.ok() || !CheckSecret(file->get(), path).ok()) return std::nullopt;
+  const std::vector<std::string> lines = absl::StrSplit(ReadUpTo(kLongest, file->get()), '\n');
+  Token::Before before{std::string(absl::StripAsciiWhitespace(lines[0]))};
+  if (before.secret.empty() || lines.size() < 2 || !absl::SimpleAtoi(lines[1], &before.until_epoch_ms))
+    return std::nullopt;
+  return before;
+}
+
 absl::StatusOr<Token> ReadTokenFile(const std::string& path, const std::string& named_by, WhoseFile whose) {
   const auto explain = [&](const absl::Status& why) {
     return absl::Status(why.code(),
@@ -38,7 +52,8 @@ absl::StatusOr<Token> ReadTokenFile(const std::string& path, const std::string& 
   const std::string text = ReadUpTo(kLongest, file->get());
   std::string secret(absl::StripAsciiWhitespace(text.substr(0, text.find('\n'))));
   if (secret.empty()) return explain(absl::InvalidArgumentError(path + " is empty"));
-  return Token{std::move(secret), absl::StrCat("file ", path)};
+  return Token{std::move(secret), absl::StrCat("file ", path), path, whose == WhoseFile::kRays,
+               ReadBefore(path + kBeforeSuffix)};
 }
 
 std::string Env(const char* name) {
@@ -55,7 +70,7 @@ absl::StatusOr<Token> FindToken(const std::string& token_file) {
   if (auto text = Env("RAY_AUTH_TOKEN"); !text.empty()) {
     std::string secret(absl::StripAsciiWhitespace(text));
     if (secret.empty()) return absl::InvalidArgumentError("RAY_AUTH_TOKEN holds only white space");
-    return Token{std::move(secret), "RAY_AUTH_TOKEN"};
+    return Token{.secret = std::move(secret), .origin = "RAY_AUTH_TOKEN", .is_rays = true};
   }
   if (auto path = Env("RAY_AUTH_TOKEN_PATH"); !path.empty())
     return ReadTokenFile(path, "RAY_AUTH_TOKEN_PATH", WhoseFile::kRays);

@@ -13,6 +13,7 @@
 #include "base/host_port.h"
 #include "base/status_macros.h"
 #include "base/token.h"
+#include "base/token_watch.h"
 #include "base/utf8.h"
 #include "bench/command.h"
 #include "bench/progress.h"
@@ -189,7 +190,7 @@ absl::StatusOr<MeasureTarget> TargetOf(const MeasureFlags& flags, const std::str
     return absl::InvalidArgumentError(
         "no token to prove who we are: give --token-file (the same token as the peer's), or --insecure if it serves "
         "without one");
-  MeasureTarget target{peer.host, peer.port, flags.from, token.secret, transport};
+  MeasureTarget target{peer.host, peer.port, flags.from, RingOf(token), transport};
   target.wait_mode = flags.blocking ? v1::WAIT_MODE_BLOCK : v1::WAIT_MODE_BUSY_POLL;
   target.options = flags.options;
   target.pinning = flags.door.pinning;

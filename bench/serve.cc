@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/status_macros.h"
 #include "base/token.h"
+#include "base/token_watch.h"
 #include "bench/command.h"
 #include "bench/measure_flags.h"
 #include "engine/responder.h"
@@ -57,7 +58,9 @@ int ServeUntilStopped(const ServeFlags& flags, const std::stop_token& stop) {
   if (!listen.ok()) return Fail(listen.status());
   auto token = FindToken(flags.door.token_file);
   if (!token.ok()) return Fail(token.status());
-  DoorOptions door{.host = listen->host, .port = listen->port, .token = token->secret, .insecure = flags.door.insecure};
+  DoorOptions door{
+      .host = listen->host, .port = listen->port, .token = RingOf(*token), .insecure = flags.door.insecure};
+  const TokenWatch watch_token(*token, flags.door.token_file, door.token);
   door.netdev = flags.netdev;
   PinningOptions pinning = flags.door.pinning;
   pinning.enabled = !flags.door.no_pin;

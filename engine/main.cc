@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/service_manager.h"
 #include "base/token.h"
+#include "base/token_watch.h"
 #include "engine/control_server.h"
 #include "engine/engine.h"
 #include "proto/enum_names.h"
@@ -108,7 +109,8 @@ int Run(const Flags& flags) {
   EngineOptions options;
   options.door.host = listen->host;
   options.door.port = listen->port;
-  options.door.token = token->secret;
+  options.door.token = RingOf(*token);
+  const TokenWatch watch_token(*token, flags.token_file, options.door.token);
   options.door.insecure = flags.insecure;
   options.inventory = flags.inventory;
   options.pinning = flags.pinning;

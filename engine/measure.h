@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "base/plain_transport.h"
 #include "base/socket.h"
+#include "base/token_ring.h"
 #include "engine/histogram.h"
 #include "engine/pinning.h"
 #include "transports/registry.h"
@@ -22,7 +23,7 @@ struct MeasureTarget {
   std::string host;
   uint16_t port = 0;
   LocalEnd from;
-  std::string token;
+  TokenRing token;
   std::string transport = kPlainTransport;
   v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
   v1::TransportOptions options = {};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/token_ring.h"
 #include "engine/pinning.h"
 #include "engine/port_gate.h"
 #include "engine/probe_session.h"
@@ -21,7 +22,7 @@ namespace netsense {
 struct ProbeContext {
   const TransportRegistry* transports;
   PortGate* gate;
-  std::string token;
+  TokenRing token;
   const Pinning* pinning = nullptr;      // null = threads stay where they are
   uint64_t max_stream_bytes = 64 << 20;  // that a stream may be made longer to
 };

@@ -19,6 +19,7 @@
 #include "base/logging.h"
 #include "base/process.h"
 #include "base/status_macros.h"
+#include "base/token_watch.h"
 #include "raylet_bridge/bridge_setup.h"
 #include "raylet_bridge/cluster/cluster_reader.h"
 #include "raylet_bridge/cluster/edge_history.h"
@@ -87,6 +88,7 @@ class Bridge {
   BridgeState state() const;
 
   const BridgeSetup setup_;
+  const TokenWatch watch_token_{setup_.token, setup_.options.token_file, setup_.tokens};
   ResolvedSettings settings_;          // written by the loop's thread with mutex_ held
   std::optional<std::string> config_;  // the text of the KV key `config` that settings_ come from
   const ClusterNode own_node_;         // as a standalone node registers
@@ -197,7 +199,7 @@ absl::Status Bridge::StartHttp() {
   HttpServer::Options http{
       .host = setup_.self.address,
       .port = static_cast<uint16_t>(settings_.http_port),
-      .token = setup_.token.secret,
+      .token = setup_.tokens,
       .routes = HttpApiRoutes({.sources = {.state = [this] { return state(); },
                                            .history = &history_,
                                            .read_key = [this](const auto& key) { return setup_.gcs->Get(key); }},

@@ -9,6 +9,7 @@
 #include "base/host_port.h"
 #include "base/logging.h"
 #include "base/status_macros.h"
+#include "base/token_watch.h"
 #include "raylet_bridge/engine_link/engine_host.h"
 
 namespace netsense {
@@ -43,7 +44,7 @@ absl::Status ServeGcs(BridgeSetup& setup) {
   RETURN_IF_ERROR(CheckExposure("the embedded GCS", listen.host, setup));
   ASSIGN_OR_RETURN(
       setup.embedded,
-      EmbeddedGcs::Start({.listen = text, .token = setup.token.secret, .allow_plain = setup.options.gcs_allow_plain}));
+      EmbeddedGcs::Start({.listen = text, .token = setup.tokens, .allow_plain = setup.options.gcs_allow_plain}));
   const bool everywhere = IsUnspecified(listen.host);
   setup.self.gcs_address = FormatHostPort(everywhere ? address : listen.host, setup.embedded->port());
   spdlog::info("serving the embedded GCS; other nodes join by: netsense-bridge run --standalone --gcs-address {}",
@@ -59,6 +60,7 @@ absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
   ASSIGN_OR_RETURN(setup.settings, ResolveSettings(options.sources));
   ASSIGN_OR_RETURN(setup.self, FindIdentity(options.identity));
   ASSIGN_OR_RETURN(setup.token, FindToken(options.token_file));
+  setup.tokens = RingOf(setup.token);
   if (options.engine_socket.empty()) {
     RETURN_IF_ERROR(CheckExposure("the door", setup.self.address, setup));
     RETURN_IF_ERROR(PrepareRuntimeDirectory());

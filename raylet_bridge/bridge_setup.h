@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/token.h"
+#include "base/token_ring.h"
 #include "raylet_bridge/gcs/embedded_gcs.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 #include "raylet_bridge/identity/node_identity.h"
@@ -37,6 +38,7 @@ struct BridgeSetup {
   ResolvedSettings settings;  // without what the GCS says
   NodeIdentity self;          // gcs_address filled in
   Token token;
+  TokenRing tokens;                       // that is taken now; whoever changes the file changes this
   std::unique_ptr<EmbeddedGcs> embedded;  // a standalone head's
   std::unique_ptr<GcsClient> gcs;
   std::unique_ptr<GcsClient> writer_gcs;  // of the publisher, with a shorter timeout

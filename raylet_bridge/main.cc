@@ -47,10 +47,14 @@ void AddSettings(CLI::App* app, Arguments& arguments) {
   }
 }
 
-void AddGcs(CLI::App* app, Arguments& arguments) {
-  app->add_option("--gcs-address", arguments.gcs.address, "HOST:PORT (default: RAY_ADDRESS, then Ray's own places)");
+void AddTokenFile(CLI::App* app, Arguments& arguments) {
   app->add_option("--token-file", arguments.gcs.token_file,
                   "file with the cluster's shared token (default: NETSENSE_TOKEN_FILE, then Ray's own places)");
+}
+
+void AddGcs(CLI::App* app, Arguments& arguments) {
+  app->add_option("--gcs-address", arguments.gcs.address, "HOST:PORT (default: RAY_ADDRESS, then Ray's own places)");
+  AddTokenFile(app, arguments);
 }
 
 void AddRun(CLI::App* app, Arguments& arguments) {
@@ -160,6 +164,7 @@ int main(int argc, char** argv) {
       "  netsense-bridge status --watch\n"
       "  netsense-bridge forget 435685b8                                   a node that will not come back\n"
       "  netsense-bridge config set network_sense_enabled true             for the whole cluster\n"
+      "  netsense-bridge token rotate --token-file /etc/netsense/token     a new token, while the cluster runs\n"
       "`netsense-bridge SUBCOMMAND --help` says more.");
   app.set_version_flag("--version", "netsense-bridge " NETSENSE_VERSION);
   app.add_option("--log-level", arguments.log_level,
@@ -174,6 +179,12 @@ int main(int argc, char** argv) {
   AddGcs(forget, arguments);
   forget->add_option("NODE", arguments.key, "its id (or the digits that status shows), host name or address")
       ->required();
+  CLI::App* token = app.add_subcommand("token", "change the cluster's token while it runs");
+  token->require_subcommand(1);
+  CLI::App* rotate = token->add_subcommand("rotate", "give this node a new token; the one before is taken for an hour");
+  AddTokenFile(rotate, arguments);
+  rotate->add_option("--next", arguments.value,
+                     "FILE with the new one, - for standard input (default: make one up, on the first node)");
   CLI::App* config = app.add_subcommand("config", "show the settings, or change the cluster's");
   AddGcs(config, arguments);
   AddSettings(config, arguments);
@@ -197,6 +208,7 @@ int main(int argc, char** argv) {
   if (run->parsed()) return Run(arguments, *sources);
   if (status->parsed()) return ShowStatus(arguments, *sources, status->count("--watch") > 0);
   if (forget->parsed()) return ForgetNode(arguments.gcs, arguments.key);
+  if (rotate->parsed()) return RotateToken(arguments.gcs.token_file, arguments.value);
   if (set->parsed()) return SetConfig(arguments.gcs, arguments.key, arguments.value);
   if (!unset->parsed()) return ShowConfig(arguments.gcs, *sources, arguments.json);
   if (arguments.unset_all == !arguments.key.empty())

@@ -264,8 +264,12 @@ class HandshakeServer::Loop {
 
   bool TakeProof(Handshakes::iterator handshake) {
     auto proof = TakeBytes<sizeof(ClientProofBytes)>(&handshake->buffer);
-    bool right = CheckClientProof(options_.token, handshake->client_hello, handshake->server_hello, proof);
-    VerdictBytes verdict = MakeVerdict(right ? DoorAnswer::kAccepted : DoorAnswer::kTokenWrong, options_.token,
+    const std::vector<std::string> tokens = options_.token.accepted();
+    const auto proven = std::find_if(tokens.begin(), tokens.end(), [&](const std::string& token) {
+      return CheckClientProof(token, handshake->client_hello, handshake->server_hello, proof);
+    });
+    const bool right = proven != tokens.end();
+    VerdictBytes verdict = MakeVerdict(right ? DoorAnswer::kAccepted : DoorAnswer::kTokenWrong, right ? *proven : "",
                                        handshake->client_hello, handshake->server_hello);
     if (!SendAtOnce(handshake->fd.get(), verdict.data(), verdict.size())) {
       Reject(handshake, "the peer does not read");
@@ -279,7 +283,7 @@ class HandshakeServer::Loop {
       std::lock_guard lock(mutex_);
       ++counters_.authenticated;
     }
-    handshake->seal = FrameSeal(handshake->version, options_.token, handshake->client_hello, handshake->server_hello);
+    handshake->seal = FrameSeal(handshake->version, *proven, handshake->client_hello, handshake->server_hello);
     if (!options_.framed) {
       HandOver(handshake);
       return false;

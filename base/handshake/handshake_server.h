@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/deadlines.h"
 #include "base/handshake/frame_seal.h"
+#include "base/token_ring.h"
 #include "base/unique_fd.h"
 
 namespace netsense {
@@ -27,7 +28,7 @@ class HandshakeServer {
  public:
   struct Options {
     std::string what;     // as the log calls it: "door"
-    std::string token;    // empty = none: then both sides must have none
+    TokenRing token;      // empty = none: then both sides must have none
     bool framed = false;  // one frame (framing.h) follows the proof and belongs to the handshake
     // Connections that begin with HTTP/2's preface are taken without a proof: whoever gets them asks for one.
     bool takes_http2 = false;

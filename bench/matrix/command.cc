@@ -8,6 +8,7 @@
 #include "base/flag_checks.h"
 #include "base/host_port.h"
 #include "base/token.h"
+#include "base/token_watch.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/run.h"
 
@@ -20,7 +21,8 @@ int Matrix(Flags flags, const std::stop_token& stop) {
     return Fail(absl::InvalidArgumentError("--json and --jsonl - both write to stdout: take one of them"));
   auto token = FindToken(flags.door.token_file);
   if (!token.ok()) return Fail(token.status());
-  flags.settings.token = flags.sources.token = token->secret;
+  flags.settings.token = RingOf(*token);
+  flags.sources.token = TokenToShow(*token);
   flags.settings.timeout = std::chrono::milliseconds(flags.timeout_ms);
   flags.settings.ping = !flags.no_ping;
   flags.settings.bandwidth = !flags.no_bandwidth;

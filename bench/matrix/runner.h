@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/plain_transport.h"
+#include "base/token_ring.h"
 #include "bench/matrix/nodes.h"
 #include "bench/matrix/plan.h"
 #include "engine/measure.h"
@@ -31,7 +32,7 @@ struct Settings {
   v1::WaitMode wait_mode = v1::WAIT_MODE_BLOCK;
   std::string mode;                         // of the transport; empty = its own choice
   std::chrono::milliseconds timeout{2000};  // for a node to answer, and what an order may be late
-  std::string token;
+  TokenRing token;
 
   Load load() const;
   // What makes rows of two runs comparable; nodes and transports may differ.

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "base/deadlines.h"
+#include "base/token_ring.h"
 #include "base/unique_fd.h"
 #include "engine/pinning.h"
 #include "engine/port_gate.h"
@@ -26,7 +27,7 @@
 namespace netsense {
 
 struct OrderLimits {
-  std::string token;              // proved to targets; empty = none
+  TokenRing token;                // proved to targets; empty = none
   uint64_t max_stream_bytes = 0;  // the largest number = no limit: then a stream may be bounded by a duration alone
   std::chrono::nanoseconds max_order{};
   std::chrono::nanoseconds idle = deadlines::kOrderIdle();  // no order for so long: the session is closed

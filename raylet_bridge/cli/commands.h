@@ -45,6 +45,10 @@ int ClearConfig(const GcsAccess& gcs);
 // Returns when it has. InvalidArgument (2) lists those that are lost.
 int ForgetNode(const GcsAccess& gcs, const std::string& name);
 
+// Puts a new token in the place of this node's, and the old one beside it (base/token.h). `next_file`: where to read it,
+// "-" = standard input, empty = it is made up.
+int RotateToken(const std::string& token_file, const std::string& next_file);
+
 absl::StatusOr<std::unique_ptr<GcsClient>> OpenGcs(const GcsAccess& access);
 // Prints the error; kExitUsage for InvalidArgument, else kExitFailed.
 int FailCommand(const absl::Status& status);

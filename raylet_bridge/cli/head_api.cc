@@ -13,6 +13,7 @@
 #include "base/resolve.h"
 #include "base/status_macros.h"
 #include "base/token.h"
+#include "base/token_watch.h"
 #include "proto/enum_names.h"
 #include "raylet_bridge/records/json_fields.h"
 #include "raylet_bridge/records/kv_keys.h"
@@ -100,7 +101,7 @@ absl::StatusOr<Topology> AskHeadApi(const HostPort& api, const std::string& toke
   client.set_connection_timeout(deadlines::kHttpRequest());
   client.set_read_timeout(deadlines::kClusterAnswer());
   httplib::Headers headers;
-  if (!token.secret.empty()) headers.emplace("Authorization", "Bearer " + token.secret);
+  if (!token.secret.empty()) headers.emplace("Authorization", "Bearer " + TokenToShow(token));
   std::string body;
   auto answer = client.Get("/api/v0/network_topology", headers, [&body](const char* data, size_t size) {
     body.append(data, size);

@@ -68,7 +68,7 @@ class EmbeddedGcs::Server {
   Server(const Options& options, std::optional<TlsIdentity> tls)
       : options_(options),
         tls_(std::move(tls)),
-        gate_(tls_ || options.allow_plain ? options.token : ""),
+        gate_(tls_ || options.allow_plain ? options.token : TokenRing()),
         nodes_(gate_, options.node_timeout, options.clock),
         kv_(gate_) {}
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/token_ring.h"
 
 namespace netsense {
 
@@ -30,7 +31,7 @@ class EmbeddedGcs {
 
   struct Options {
     std::string listen;  // address:port; port 0 = any free one
-    std::string token;   // empty = anybody may call
+    TokenRing token;     // empty = anybody may call
     // Takes plain gRPC, too, as bridges of releases before protocol version 2 speak it: then each call must carry
     // `authorization: Bearer <token>`, as it must with TLS.
     bool allow_plain = false;

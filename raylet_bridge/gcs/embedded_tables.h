@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include <chrono>
@@ -15,7 +14,9 @@
 #include <string>
 #include <utility>
 
+#include "base/bearer.h"
 #include "base/clock.h"
+#include "base/token_ring.h"
 #include "ray/gcs.grpc.pb.h"
 
 namespace netsense::embedded_gcs {
@@ -41,20 +42,19 @@ inline grpc::Status Wrong(const std::string& what) { return {grpc::StatusCode::I
 class Gate {
  public:
   // Empty = whoever has a connection.
-  explicit Gate(const std::string& token) : wanted_(token.empty() ? "" : "Bearer " + token) {}
+  explicit Gate(TokenRing tokens) : tokens_(std::move(tokens)) {}
 
   grpc::Status Check(const ServerContext& context) const {
-    if (wanted_.empty()) return grpc::Status::OK;
+    if (tokens_.empty()) return grpc::Status::OK;
     auto shown = context.client_metadata().find("authorization");
     if (shown == context.client_metadata().end())
       return {grpc::StatusCode::UNAUTHENTICATED, "the call carries no token"};
-    bool same = shown->second.size() == wanted_.size() &&
-                CRYPTO_memcmp(shown->second.data(), wanted_.data(), wanted_.size()) == 0;
+    const bool same = ShowsToken({shown->second.data(), shown->second.size()}, tokens_);
     return same ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "the token is not the cluster's");
   }
 
  private:
-  const std::string wanted_;
+  const TokenRing tokens_;
 };
 
 class NodeTable final : public ray::rpc::NodeInfoGcsService::Service {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -17,6 +18,7 @@
 #include "base/logging.h"
 #include "base/status_macros.h"
 #include "base/token.h"
+#include "base/token_watch.h"
 #include "raylet_bridge/gcs/gcs_link.h"
 #include "raylet_bridge/gcs/tls.h"
 
@@ -155,16 +157,17 @@ class GrpcGcsClient : public GcsClient {
     return nodes;
   }
 
-  // One call, and another one when the link was over, when the token must be shown, or when it was refused and a newer
-  // one is found. `timeout` covers all of it.
+  // One call, and another one when the link was over, when the token must be shown, or when it was refused and
+  // there is another: a newer one, or the one before. `timeout` covers all of it.
   template <typename Stub, typename Request, typename Reply>
   absl::Status Call(std::unique_ptr<Stub> GcsLink::*stub,
                     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request,
                     Reply& reply) {
     const auto deadline = std::chrono::system_clock::now() + options_.timeout;
     const MonotonicTime until = MonotonicNow() + options_.timeout;
-    bool reopened = false, has_newer_token = false;
+    bool reopened = false;
     Token token = CurrentToken();
+    std::vector<std::string> refused;
     while (true) {
       auto link = UsableLink(token.secret, until);
       grpc::Status answer;
@@ -192,12 +195,17 @@ class GrpcGcsClient : public GcsClient {
         if (!absl::IsUnauthenticated(link.status())) return FromLinkStatus(link.status());
         answer = {grpc::StatusCode::UNAUTHENTICATED, std::string(link.status().message())};
       }
-      auto newer = FindToken(options_.token_file);
-      if (!newer.ok()) return absl::UnauthenticatedError(newer.status().message());
-      if (has_newer_token || newer->secret == token.secret) return RefusedToken(token, answer);
-      has_newer_token = true;
+      refused.push_back(token.secret);
+      auto found = FindToken(options_.token_file);
+      if (!found.ok()) return absl::UnauthenticatedError(found.status().message());
+      const std::vector<std::string> others = RingOf(*found).shown();
+      const auto next = std::find_if(others.begin(), others.end(), [&refused](const std::string& one) {
+        return std::find(refused.begin(), refused.end(), one) == refused.end();
+      });
+      if (next == others.end()) return RefusedToken(token, answer);
+      token = {*next, found->origin};
       std::lock_guard lock(mutex_);
-      token_ = token = *newer;
+      token_ = token;
     }
   }
 
@@ -314,6 +322,7 @@ absl::Status CheckGcsAddress(const std::string& address) {
 absl::StatusOr<std::unique_ptr<GcsClient>> GcsClient::Create(GcsClientOptions options) {
   RETURN_IF_ERROR(CheckGcsAddress(options.address));
   ASSIGN_OR_RETURN(auto token, FindToken(options.token_file));
+  token.secret = TokenToShow(token);
   RETURN_IF_ERROR(TlsFromEnvironment().status());
   return std::make_unique<GrpcGcsClient>(std::move(options), std::move(token));
 }

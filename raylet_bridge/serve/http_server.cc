@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/bearer.h"
 #include "base/logging.h"
 #include "base/socket.h"
 #include "base/status_macros.h"
@@ -39,10 +39,6 @@ using Phase = HttpConnection::Phase;
 constexpr size_t kDocumentThreads = 4;
 constexpr std::chrono::milliseconds kSweep{50};
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
-
-bool SameSecret(const std::string& shown, const std::string& wanted) {
-  return shown.size() == wanted.size() && CRYPTO_memcmp(shown.data(), wanted.data(), wanted.size()) == 0;
-}
 
 bool IsShortage(const error_code& error) {
   return error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
@@ -186,7 +182,7 @@ class Server final : public HttpServer {
         refusal.headers = {{"WWW-Authenticate", "Bearer"}};
         return refusal;
       }
-      if (!SameSecret(shown, "Bearer " + options_.token)) return RefuseHttp(403, "that is not the cluster's token");
+      if (!ShowsToken(shown, options_.token)) return RefuseHttp(403, "that is not the cluster's token");
     }
     if (route != nullptr) return std::nullopt;
     std::string paths;

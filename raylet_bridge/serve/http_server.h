@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/deadlines.h"
+#include "base/token_ring.h"
 
 namespace netsense {
 
@@ -53,7 +54,7 @@ class HttpServer {
   struct Options {
     std::string host;
     uint16_t port = 0;  // 0 = any free one
-    std::string token;  // empty = anybody may ask; else `Authorization: Bearer <token>`: 401 without, 403 with another
+    TokenRing token;    // empty = anybody may ask; else `Authorization: Bearer <token>`: 401 without, 403 with another
     std::vector<HttpRoute> routes;
     std::vector<std::string> names = {};  // without a token: by which this host may be asked, as KnowsHost()
     std::chrono::milliseconds request_limit = deadlines::kHttpRequest();

@@ -170,7 +170,9 @@ def test_every_pod_of_the_ray_cluster_has_its_sidecar(bin_dir):
         mounts = {mount["name"]: mount["mountPath"] for mount in netsense["volumeMounts"]}
         assert set(mounts) == volumes
         secret = next(volume["secret"] for volume in pod["volumes"] if "secret" in volume)
-        assert secret["defaultMode"] == 0o440 and pod["securityContext"]["fsGroup"] == netsense["securityContext"]["runAsUser"], "read by the group alone"
+        assert secret["defaultMode"] == 0o440 and pod["securityContext"]["fsGroup"] == netsense["securityContext"]["runAsUser"], (
+            "read by the group alone"
+        )
         assert any(netsense["args"][netsense["args"].index("--token-file") + 1].startswith(path + "/") for path in mounts.values())
         assert "readinessProbe" not in netsense, "a sidecar must not take Ray's pod out of service"
         assert "livenessProbe" not in netsense, "a sidecar that waits for a raylet or a GCS must not be restarted for it"

@@ -48,7 +48,9 @@ def start(bin_dir, directory):
 
     def starts(program, *words):
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", HOST, "sh", directory, bin_dir.resolve() / program, *words]
-        process = subprocess.Popen(list(map(str, command)), env=clean_environment(directory), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            list(map(str, command)), env=clean_environment(directory), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         started.append(process)
         return process
 

@@ -64,7 +64,7 @@ class VerbsSession : public testing::Test {
   using Served = std::future<absl::Status>;
 
   static DoorConnection Through(UniqueFd fd, const v1::OpenSession& request) {
-    DoorConnection connection{.fd = std::move(fd), .peer_address = "", .request = request, .grant = {}};
+    DoorConnection connection{.fd = std::move(fd), .peer_address = "", .seal = {}, .request = request, .grant = {}};
     connection.grant.set_session_nonce(4711);
     connection.grant.set_wait_mode(request.wait_mode());
     return connection;

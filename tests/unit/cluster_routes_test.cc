@@ -87,6 +87,7 @@ class Head {
     return document["msg"];
   }
 
+  std::string gcs_watch_problem;
   std::map<std::string, std::string> table;
   absl::Status gcs_failure;
 
@@ -96,6 +97,7 @@ class Head {
     state.node_id = id(0);
     state.view = view_;
     state.gcs_heard = MonotonicNow();
+    state.gcs_watch_problem = gcs_watch_problem;
     return state;
   }
   absl::StatusOr<std::optional<std::string>> Read(const std::string& key) const {
@@ -220,6 +222,17 @@ TEST(ClusterRoutes, OneNodeWithItsInventory) {
   EXPECT_THAT(head.ResultOf(path)["inventory_reason"], HasSubstr("can't be used"));
   head.gcs_failure = absl::UnavailableError("the GCS is gone");
   EXPECT_THAT(head.ResultOf(path)["inventory_reason"], HasSubstr("the GCS is gone"));
+}
+
+TEST(ClusterRoutes, AGcsThatServesNoNewConnectionIsToldWhereOneLooks) {
+  Head head({.nodes = 3});
+  EXPECT_EQ(head.CodeOf("/healthz", ""), 200);
+  head.gcs_watch_problem = "no new connection is served";
+  auto health = head.Ask("/healthz", "");
+  EXPECT_EQ(health->status, 503);
+  EXPECT_EQ(nlohmann::json::parse(health->body)["reason"], "no new connection is served");
+  const auto topology = nlohmann::json::parse(head.Ask("/api/v0/network_topology")->body);
+  EXPECT_EQ(topology["msg"], "no new connection is served");
 }
 
 TEST(ClusterRoutes, WrongQuestionsAreToldWhatIsWrong) {

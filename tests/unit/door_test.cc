@@ -97,6 +97,29 @@ TEST_F(DoorTest, RefusesAWrongTokenAndSaysSoOnBothSides) {
   EXPECT_TRUE(requests.empty());
 }
 
+// In the middle of a change of the token, in either order.
+TEST_F(DoorTest, TakesTheTokenBeforeWhileItIsChanged) {
+  TokenRing ours = "old";
+  OpenDoor({.token = ours});
+  EXPECT_TRUE(Dial("old").ok());
+  EXPECT_FALSE(Dial("new").ok());
+  ours.Replace("new");
+  EXPECT_TRUE(Dial("old").ok());
+  EXPECT_TRUE(Dial("new").ok());
+  EXPECT_FALSE(Dial("other").ok());
+}
+
+TEST_F(DoorTest, AProberWhoseTokenIsRefusedShowsTheOther) {
+  OpenDoor({.token = "old"});
+  TokenRing theirs = "old";
+  theirs.Replace("new",
+                 MonotonicNow() - kTokenOverlap / 2 - std::chrono::seconds(1));  // it shows the new one first by now
+  v1::OpenSession request;
+  EXPECT_TRUE(DialDoor({"127.0.0.1", door->port(), {}, theirs}, request, pace::Soon(), {}).ok());
+  EXPECT_TRUE(
+      absl::IsUnauthenticated(DialDoor({"127.0.0.1", door->port(), {}, "new"}, request, pace::Soon(), {}).status()));
+}
+
 TEST_F(DoorTest, AProberWithATokenDoesNotTalkToADoorWithoutOne) {
   OpenDoor({});
   EXPECT_TRUE(absl::IsUnauthenticated(Dial("secret").status()));

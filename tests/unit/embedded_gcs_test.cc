@@ -16,6 +16,7 @@
 #include "base/socket.h"
 #include "base/unique_fd.h"
 #include "ray/gcs.grpc.pb.h"
+#include "raylet_bridge/gcs/gcs_watch.h"
 #include "tests/unit/gcs_servers.h"
 
 namespace netsense {
@@ -188,6 +189,19 @@ TEST(EmbeddedGcs, OneAddressHasSoManyConnectionsAndNoMore) {
   clients.erase(clients.begin() + 1);
   const MonotonicTime end = pace::Soon();
   while (!clients.back()->Put("k", "v").ok()) ASSERT_LT(MonotonicNow(), end) << "a place is free again";
+}
+
+TEST(GcsWatch, SaysWhenNoNewConnectionIsServed) {
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  const std::string address = AddressOf(gcs->port());
+  const GcsWatch watch({.address = address, .token_file = ""});
+  EXPECT_EQ(watch.problem(), "");
+  gcs.reset();
+  EXPECT_TRUE(pace::Eventually([&watch] { return !watch.problem().empty(); }));
+  EXPECT_THAT(watch.problem(), HasSubstr("no node can join"));
+  gcs = Serve({.listen = address, .token = ""});
+  ASSERT_NE(gcs, nullptr);
+  EXPECT_TRUE(pace::Eventually([&watch] { return watch.problem().empty(); })) << watch.problem();
 }
 
 TEST(GcsClient, ALinkThatIsOverIsOpenedAnew) {

@@ -51,6 +51,22 @@ TEST_F(TokenTest, TheFirstPlaceThatHasOneCounts) {
   EXPECT_EQ(FindToken(Write("flag", "from-flag"))->secret, "from-flag");
 }
 
+TEST_F(TokenTest, TheOneBeforeStandsBesideIt) {
+  const std::string path = Write("token", "new\n");
+  EXPECT_FALSE(FindToken(path)->before.has_value());
+  Write("token.previous", "old\n1234567890123\n");
+  const auto before = FindToken(path)->before;
+  ASSERT_TRUE(before.has_value());
+  EXPECT_EQ(before->secret, "old");
+  EXPECT_EQ(before->until_epoch_ms, 1234567890123);
+  for (const char* none : {"", "\n", "none", "old\n", "old\nsoon\n", "\n1234567890123\n"}) {
+    Write("token.previous", none);
+    EXPECT_FALSE(FindToken(path)->before.has_value()) << none;
+  }
+  Write("token.previous", "old\n1234567890123\n", 0644);
+  EXPECT_FALSE(FindToken(path)->before.has_value()) << "anybody may have read it";
+}
+
 TEST_F(TokenTest, ANamedFileMustHoldOne) {
   EXPECT_TRUE(absl::IsNotFound(FindToken(home + "/absent").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(FindToken(Write("empty", "\n")).status()));

@@ -34,6 +34,25 @@ absl::Status StatusOfRefusal(const v1::SessionReply::Refusal& refusal) {
   }
 }
 
+struct Entered {
+  UniqueFd fd;
+  ProvenConnection proven;
+};
+
+absl::StatusOr<Entered> Enter(const DialTarget& target, MonotonicTime deadline, const std::stop_token& stop) {
+  absl::Status refused;
+  for (const std::string& token : target.token.shown()) {
+    ASSIGN_OR_RETURN(auto fd, ConnectTcp(target.host, target.port, target.from, deadline, stop));
+    const MonotonicTime until = std::min(deadline, MonotonicNow() + deadlines::kHandshake());
+    auto proven = ProveToken(fd.get(), token, until, stop);
+    if (proven.ok()) return Entered{std::move(fd), *std::move(proven)};
+    refused =
+        absl::IsUnimplemented(proven.status()) ? absl::UnavailableError(proven.status().message()) : proven.status();
+    if (!absl::IsUnauthenticated(refused)) break;
+  }
+  return refused;
+}
+
 absl::StatusOr<v1::SessionReply> Ask(int fd, const FrameSeal& seal, const v1::OpenSession& request,
                                      MonotonicTime deadline, const std::stop_token& stop) {
   ASSIGN_OR_RETURN(auto question, EncodeFrame(request));
@@ -53,12 +72,10 @@ absl::StatusOr<v1::SessionReply> Ask(int fd, const FrameSeal& seal, const v1::Op
 
 absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::OpenSession& request,
                                         MonotonicTime deadline, std::stop_token stop) {
-  ASSIGN_OR_RETURN(auto fd, ConnectTcp(target.host, target.port, target.from, deadline, stop));
+  ASSIGN_OR_RETURN(auto entered, Enter(target, deadline, stop));
+  auto& [fd, proven] = entered;
   deadline = std::min(deadline, MonotonicNow() + deadlines::kHandshake());
-  auto proven = ProveToken(fd.get(), target.token, deadline, stop);
-  if (absl::IsUnimplemented(proven.status())) return absl::UnavailableError(proven.status().message());
-  RETURN_IF_ERROR(proven.status());
-  ASSIGN_OR_RETURN(auto reply, Ask(fd.get(), proven->seal, request, deadline, stop));
+  ASSIGN_OR_RETURN(auto reply, Ask(fd.get(), proven.seal, request, deadline, stop));
   if (reply.has_refusal()) return StatusOfRefusal(reply.refusal());
   if (!reply.has_grant()) return absl::UnavailableError("the peer neither granted nor refused the session");
   if (!request.target_node_id().empty() && reply.grant().node_id() != request.target_node_id())
@@ -67,7 +84,7 @@ absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::Open
   DoorConnection connection;
   connection.peer_address = PeerAddress(fd.get());
   connection.fd = std::move(fd);
-  connection.protocol_version = proven->version;
+  connection.protocol_version = proven.version;
   connection.request = request;
   connection.grant = std::move(*reply.mutable_grant());
   return connection;

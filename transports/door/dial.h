@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/socket.h"
+#include "base/token_ring.h"
 #include "transports/transport.h"
 
 namespace netsense {
@@ -14,7 +15,7 @@ struct DialTarget {
   std::string host;
   uint16_t port = 0;
   LocalEnd from = {};
-  std::string token;  // empty = none
+  TokenRing token = {};  // empty = none; where one is refused the next is shown, over another connection
 };
 
 // Connects, proves the token both ways, and asks for the session. The grant must come from `request.target_node_id`

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/deadlines.h"
 #include "base/handshake/handshake_server.h"
+#include "base/token_ring.h"
 #include "base/unique_fd.h"
 #include "transports/transport.h"
 
@@ -25,7 +26,7 @@ struct DoorOptions {
   // Further addresses of this host, same port, each by its own network device alone. One that cannot be listened on is
   // left out, with a warning; Door::options() has those that it is open on.
   std::vector<std::string> more_hosts = {};
-  std::string token = {};  // empty = none: then only a loopback address is allowed, unless `insecure`
+  TokenRing token = {};  // empty = none: then only a loopback address is allowed, unless `insecure`
   bool insecure = false;
   std::chrono::milliseconds handshake_limit = deadlines::kHandshake();
   size_t max_handshakes = 256;
