@@ -105,6 +105,7 @@ def test_a_node_that_leaves_is_no_node_anymore(cluster):
     wait_until("the node's end", lambda: cluster.http_get(f"/api/v0/network_node?node={ids[3]}", headers=cluster.bearer())[0] == 404)
     assert cluster.http_get(f"/api/v0/network_edge?src={ids[3]}&dst={ids[1]}", headers=cluster.bearer())[0] == 404
     wait_until("two nodes in the matrix", lambda: len(matrix(cluster).nodes) == 2)
+    wait_until("two nodes in the topology, which is made once a second", lambda: len(cluster.status()["nodes"]) == 2)
 
 
 # The last one: this head's API is where no other node would send the token to.
@@ -112,7 +113,7 @@ def test_status_asks_the_head_and_without_it_reads_until_every_report_has_change
     cluster.start_bridge(3)
     cluster.wait_all_ok()
     asked = cluster.status_run(2)
-    assert asked.returncode == 0 and asked.stderr == ""
+    assert asked.returncode == 0 and asked.stderr == "", asked.stdout + asked.stderr
     assert cluster.stop_bridge(1) == 0
     cluster.start_bridge(1, ["--http-listen", f"127.0.0.1:{HTTP_PORT}"])
     cluster.wait_all_ok()

@@ -283,7 +283,7 @@ def everywhere(head, gcs, words):
     def shown():
         topology = json.load(urllib.request.urlopen(f"{url}/api/v0/network_topology"))["data"]["result"]
         status = run("netsense-bridge", "status", "--gcs-address", gcs).stdout
-        said = [health(), topology["nodes"][0]["reason"], " ".join(topology["warnings"]), status]
+        said = [health(), " ".join(node["reason"] for node in topology["nodes"]), " ".join(topology["warnings"]), status]
         return all(words in each for each in said)
 
     wait_until(f"'{words}' wherever one looks", shown, every=0.5)
