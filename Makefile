@@ -89,7 +89,10 @@ upgrade: build venv older  ## an older release and this one in one cluster, upgr
 healthy: programs  ## a healthy cluster for an hour beside two busy loops a core: every look must be good
 	@tests/lab/healthy.py --bin build/dev/bin
 
-nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy asan tsan tidy  ## everything, for hours
+soak: programs  ## what programs keep that they should give back: 90 minutes of sessions, and of a node that comes and goes
+	@tests/lab/soak.py --bin build/dev/bin
+
+nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak asan tsan tidy  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:
@@ -161,4 +164,4 @@ tidy-changed: build  ## clang-tidy on what changed lately, for some minutes (mak
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing healthy nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check lint tidy tidy-changed clean
+.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check lint tidy tidy-changed clean
