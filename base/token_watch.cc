@@ -12,13 +12,16 @@ namespace netsense {
 namespace {
 
 void Follow(const std::stop_token& stop, const std::string& token_file, TokenRing ring) {
-  std::string problem;
+  std::string problem, seen;
   while (!SleepUnlessStopped(stop, std::chrono::seconds(1))) {
     const auto token = FindToken(token_file);
     const std::string now(token.status().message());
     if (now != problem && !now.empty()) spdlog::warn("the token stays as it was: {}", now);
     problem = now;
-    if (token.ok() && ring.Replace(token->secret))
+    // Two looks must agree: a file that is written in pieces is not taken before it is whole.
+    const bool is_steady = token.ok() && token->secret == seen;
+    seen = token.ok() ? token->secret : "";
+    if (is_steady && ring.Replace(token->secret))
       spdlog::info("the token was changed ({}); the one before is taken for {} more minutes", token->origin,
                    kTokenOverlap.count());
   }

@@ -240,7 +240,8 @@ void Responder::StartSession(DoorConnection connection, Transport* transport, st
   bool started = workers_.Run([this, box, transport, peer, what, end] {
     absl::Status status;
     if (transport == nullptr) {
-      status = ServeOrders(std::move(box->connection.fd), *transports_, gate_, LimitsOfOrders(), stop_.get_token());
+      status = ServeOrders(std::move(box->connection.fd), std::move(box->connection.seal), *transports_, gate_,
+                           LimitsOfOrders(), stop_.get_token());
     } else {
       ServeLimits limits;
       if (box->pass != nullptr) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# older.sh: the programs of an older release, into build/older/bin, for the test of mixed clusters (tests/integration/test_upgrade.py).
+# older.sh: the programs of an older release, into build/older/bin, for the test of mixed clusters (tests/upgrade/test_upgrade.py).
 # tests/older_release names the commit: later the last release.
 cd "$(dirname "$0")/.." || exit
 older=$(grep -v '^#' tests/older_release)

@@ -74,6 +74,7 @@ absl::StatusOr<BridgeSetup> PrepareBridge(const BridgeOptions& options) {
   if (setup.self.gcs_address.empty()) RETURN_IF_ERROR(ServeGcs(setup));
 
   GcsClientOptions gcs{.address = setup.self.gcs_address, .token_file = options.token_file};
+  gcs.allow_plain = !setup.standalone() || options.gcs_allow_plain;
   ASSIGN_OR_RETURN(setup.gcs, GcsClient::Create(gcs));
   gcs.timeout = deadlines::kGcsWrite();
   ASSIGN_OR_RETURN(setup.writer_gcs, GcsClient::Create(gcs));

@@ -22,7 +22,7 @@ struct BridgeOptions {
   std::string token_file;
   bool insecure = false;                     // without a token, let doors and an embedded GCS be reached by anyone
   std::string gcs_listen;                    // standalone head: ADDRESS:PORT; empty = the node's address, port 18592
-  bool gcs_allow_plain = false;              // standalone head: as EmbeddedGcs::Options::allow_plain
+  bool gcs_allow_plain = false;              // standalone: as EmbeddedGcs::Options and GcsClientOptions have it
   FilePlace state_file;                      // standalone head: as RosterFile
   std::string http_listen;                   // ADDRESS:PORT; empty = the node's address and network_sense_http_port
   std::vector<std::string> http_names = {};  // by which HTTP may be asked, as HttpServer::Options::names

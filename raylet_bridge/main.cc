@@ -71,8 +71,8 @@ void AddRun(CLI::App* app, Arguments& arguments) {
                   "with --head: ADDRESS:PORT of the embedded GCS (default: the node's address, port 18592)");
   app->add_flag(
       "--gcs-allow-plain", arguments.run.gcs_allow_plain,
-      "with --head: let bridges of older releases join, which show the token in clear text (while a cluster is "
-      "upgraded)");
+      "with --standalone, while a cluster is upgraded: meet bridges of older releases, whose calls show the token "
+      "in clear text");
   app->add_option("--state-file", arguments.state_file,
                   "with --head: where to keep which nodes the cluster has, and its settings, or `off` (default: in "
                   "$STATE_DIRECTORY, $XDG_STATE_HOME/netsense or ~/.local/state/netsense)");

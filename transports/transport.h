@@ -134,7 +134,7 @@ struct DoorConnection {
   UniqueFd fd;  // a connected TCP socket, non-blocking, TCP_NODELAY
   std::string peer_address;
   uint16_t protocol_version = 0;
-  FrameSeal seal;  // the responder's, for its reply
+  FrameSeal seal = {};  // of further frames
   v1::OpenSession request;
   v1::SessionReply::Grant grant;
 };

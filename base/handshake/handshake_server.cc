@@ -225,7 +225,7 @@ class HandshakeServer::Loop {
       Reject(handshake, "not a netsense hello");
       return false;
     }
-    HelloOffer own{.has_token = !options_.token.empty()};
+    HelloOffer own{.has_token = !options_.token.empty(), .wants_token_shown = options_.takes_http2};
     Agreement agreement = Agree(*client, own);
     Nonce nonce;
     if (!FillRandom(nonce)) {
@@ -297,7 +297,7 @@ class HandshakeServer::Loop {
     std::string& frame = handshake->buffer;
     const std::string seal = frame.substr(frame.size() - handshake->seal.size());
     frame.resize(frame.size() - seal.size());
-    if (!FrameSeal::Same(seal, handshake->seal.OfRequest(FramePrefix(frame.size()) + frame)))
+    if (!FrameSeal::Same(seal, handshake->seal.Next(SealedBy::kProber, FramePrefix(frame.size()) + frame)))
       return Reject(handshake, "a request that was changed on its way", true);
     HandOver(handshake);
   }

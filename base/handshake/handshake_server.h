@@ -35,8 +35,8 @@ class HandshakeServer {
     std::string http2_hint = {};    // what the log says, once a minute at most, of one that is refused
     bool proven_elsewhere = false;  // every connection is taken as it comes, without a byte read: TLS asks for a proof
     std::chrono::milliseconds limit = deadlines::kHandshake();
-    size_t max_unfinished = 256;
-    size_t max_unfinished_per_network = 64;  // PeerNetwork()
+    size_t max_unfinished = 1024;             // as many nodes come at once when a head starts anew
+    size_t max_unfinished_per_network = 512;  // PeerNetwork()
   };
 
   struct Admitted {

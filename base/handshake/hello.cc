@@ -23,7 +23,7 @@ constexpr size_t kMacBytes = 32;
 constexpr size_t kVersionMinAt = 8, kVersionMaxAt = 10, kFlagsAt = 12, kNonceAt = 16;
 // The server's hello only.
 constexpr size_t kChosenAt = 48, kAnswerAt = 50;
-constexpr uint16_t kHasToken = 1;
+constexpr uint16_t kHasToken = 1, kWantsTokenShown = 2;
 
 using Mac = std::array<uint8_t, kMacBytes>;
 
@@ -41,7 +41,8 @@ std::array<uint8_t, 64> EncodeHello(const HelloOffer& offer, const Nonce& nonce)
   std::copy(kMagic.begin(), kMagic.end(), bytes.begin());
   Store16(bytes, kVersionMinAt, offer.version_min);
   Store16(bytes, kVersionMaxAt, offer.version_max);
-  Store16(bytes, kFlagsAt, offer.has_token ? kHasToken : 0);
+  Store16(bytes, kFlagsAt,
+          static_cast<uint16_t>((offer.has_token ? kHasToken : 0) | (offer.wants_token_shown ? kWantsTokenShown : 0)));
   std::copy(nonce.begin(), nonce.end(), bytes.begin() + kNonceAt);
   return bytes;
 }
@@ -50,7 +51,7 @@ absl::StatusOr<HelloOffer> DecodeHello(std::span<const uint8_t> bytes) {
   if (!IsHelloMagic(bytes.first<kHelloMagicBytes>()))
     return absl::UnavailableError("what answers there does not speak netsense's protocol");
   HelloOffer offer{Load16(bytes, kVersionMinAt), Load16(bytes, kVersionMaxAt),
-                   (Load16(bytes, kFlagsAt) & kHasToken) != 0};
+                   (Load16(bytes, kFlagsAt) & kHasToken) != 0, (Load16(bytes, kFlagsAt) & kWantsTokenShown) != 0};
   if (offer.version_min > offer.version_max) return absl::UnavailableError("a hello with an empty version range");
   return offer;
 }

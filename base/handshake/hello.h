@@ -41,6 +41,7 @@ struct HelloOffer {
   uint16_t version_min = kProtocolVersionMin;
   uint16_t version_max = kProtocolVersionMax;
   bool has_token = false;
+  bool wants_token_shown = false;  // an embedded GCS that takes plain gRPC, too: each call is to show the token
 };
 
 enum class DoorAnswer : uint16_t {

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
 #include "base/handshake/broken_protocol.h"
-#include "base/handshake/framing.h"
+#include "base/handshake/frame_seal.h"
 #include "base/logging.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
@@ -164,13 +164,15 @@ class OrderServer {
 
 }  // namespace
 
-absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transports, PortGate* gate,
+absl::Status ServeOrders(UniqueFd connection, FrameSeal seal, const TransportRegistry& transports, PortGate* gate,
                          const OrderLimits& limits, const std::stop_token& stop) {
   ShutdownOnStop shutdown(stop, connection.get());
   OrderServer orders(connection.get(), transports, gate, limits);
   while (true) {
     v1::Order order;
-    if (auto status = ReadFrame(connection.get(), &order, MonotonicNow() + limits.idle, stop); !status.ok()) {
+    if (auto status =
+            ReadSealed(connection.get(), &order, SealedBy::kProber, &seal, MonotonicNow() + limits.idle, stop);
+        !status.ok()) {
       if (stop.stop_requested()) return absl::CancelledError("stopped");
       return PeerLeft(status) ? absl::OkStatus() : status;
     }
@@ -189,12 +191,14 @@ absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transport
     if (!outcome.ok()) answer.clear_kind();
     answer.set_code(static_cast<int32_t>(outcome.code()));
     answer.set_message(std::string(outcome.message()));
-    auto sent = WriteFrame(connection.get(), answer, MonotonicNow() + deadlines::kOrderAnswer(), stop);
+    auto sent = WriteSealed(connection.get(), answer, SealedBy::kResponder, &seal,
+                            MonotonicNow() + deadlines::kOrderAnswer(), stop);
     if (absl::IsResourceExhausted(sent)) {
       answer.Clear();
       answer.set_code(static_cast<int32_t>(absl::StatusCode::kResourceExhausted));
       answer.set_message("the figures do not fit into one answer: ask for fewer pings");
-      sent = WriteFrame(connection.get(), answer, MonotonicNow() + deadlines::kOrderAnswer(), stop);
+      sent = WriteSealed(connection.get(), answer, SealedBy::kResponder, &seal,
+                         MonotonicNow() + deadlines::kOrderAnswer(), stop);
     }
     if (!sent.ok()) return absl::IsUnavailable(sent) ? absl::OkStatus() : sent;
   }

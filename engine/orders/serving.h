@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "base/deadlines.h"
+#include "base/handshake/frame_seal.h"
 #include "base/token_ring.h"
 #include "base/unique_fd.h"
 #include "engine/pinning.h"
@@ -37,7 +38,7 @@ struct OrderLimits {
 
 // Blocks until the coordinator leaves (Ok), says nonsense, stays idle for too long (DeadlineExceeded), or `stop`
 // (Cancelled). What an order fails with is its answer, and no end of the session.
-absl::Status ServeOrders(UniqueFd connection, const TransportRegistry& transports, PortGate* gate,
+absl::Status ServeOrders(UniqueFd connection, FrameSeal seal, const TransportRegistry& transports, PortGate* gate,
                          const OrderLimits& limits, const std::stop_token& stop);
 
 }  // namespace netsense

@@ -1,6 +1,6 @@
 #include "engine/orders/session.h"
 
-#include "base/handshake/framing.h"
+#include "base/handshake/frame_seal.h"
 #include "base/logging.h"
 #include "base/status_macros.h"
 #include "engine/orders/messages.h"
@@ -12,7 +12,7 @@ absl::StatusOr<OrderSession> OrderSession::Open(const DialTarget& node, Monotoni
   request.set_purpose(v1::SESSION_PURPOSE_ORDER);
   request.set_software_version(NETSENSE_VERSION);
   ASSIGN_OR_RETURN(auto connection, DialDoor(node, request, deadline, std::move(stop)));
-  return OrderSession(std::move(connection.fd));
+  return OrderSession(std::move(connection.fd), std::move(connection.seal));
 }
 
 absl::StatusOr<v1::OrderAnswer> OrderSession::Run(const v1::Order& order, v1::OrderAnswer::KindCase wanted,
@@ -21,8 +21,8 @@ absl::StatusOr<v1::OrderAnswer> OrderSession::Run(const v1::Order& order, v1::Or
   broken_ = true;
   ShutdownOnStop shutdown(stop, fd_.get());
   v1::OrderAnswer answer;
-  absl::Status status = WriteFrame(fd_.get(), order, deadline, stop);
-  if (status.ok()) status = ReadFrame(fd_.get(), &answer, deadline, stop);
+  absl::Status status = WriteSealed(fd_.get(), order, SealedBy::kProber, &seal_, deadline, stop);
+  if (status.ok()) status = ReadSealed(fd_.get(), &answer, SealedBy::kResponder, &seal_, deadline, stop);
   if (stop.stop_requested()) return absl::CancelledError("stopped");
   if (absl::IsInvalidArgument(status)) status = absl::UnavailableError("the node's answer makes no sense");
   if (!status.ok()) return status;

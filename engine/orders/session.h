@@ -25,11 +25,12 @@ class OrderSession {
   bool broken() const { return broken_; }
 
  private:
-  explicit OrderSession(UniqueFd fd) : fd_(std::move(fd)) {}
+  OrderSession(UniqueFd fd, FrameSeal seal) : fd_(std::move(fd)), seal_(std::move(seal)) {}
   absl::StatusOr<v1::OrderAnswer> Run(const v1::Order& order, v1::OrderAnswer::KindCase wanted, MonotonicTime deadline,
                                       const std::stop_token& stop);
 
   UniqueFd fd_;
+  FrameSeal seal_;
   bool broken_ = false;
 };
 

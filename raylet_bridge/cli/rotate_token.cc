@@ -4,9 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -29,6 +33,9 @@ absl::StatusOr<std::string> FirstLineOf(int fd, const std::string& what) {
   const std::string text = ReadUpTo(kLongest, fd);
   std::string secret(absl::StripAsciiWhitespace(text.substr(0, text.find('\n'))));
   if (secret.empty()) return absl::InvalidArgumentError(absl::StrCat(what, " holds no token in its first line"));
+  if (text.size() == kLongest || !std::all_of(secret.begin(), secret.end(), absl::ascii_isgraph))
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the token in ", what, " is too long, or holds what is no printable ASCII: no HTTP header carries it"));
   return secret;
 }
 
@@ -44,11 +51,20 @@ absl::StatusOr<std::string> NextToken(const std::string& next_file) {
   return absl::BytesToHexString({reinterpret_cast<const char*>(random.data()), random.size()});
 }
 
+// Whoever names Ray's own file by a flag means Ray's token, too.
+bool IsRaysFile(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  const char* named = std::getenv("RAY_AUTH_TOKEN_PATH");
+  std::error_code ignored;
+  return (home != nullptr && std::filesystem::equivalent(path, std::string(home) + "/.ray/auth_token", ignored)) ||
+         (named != nullptr && std::filesystem::equivalent(path, named, ignored));
+}
+
 // The token that is to be changed, and its file's owner and mode.
 absl::StatusOr<Token> TokenToChange(const std::string& token_file, struct stat* file) {
   ASSIGN_OR_RETURN(auto token, FindToken(token_file));
   if (token.secret.empty()) return absl::NotFoundError("this node has no token: give --token-file");
-  if (token.is_rays)
+  if (token.is_rays || IsRaysFile(token.path))
     return absl::FailedPreconditionError(absl::StrCat("the token (", token.origin,
                                                       ") is Ray's, which takes one token and no other: to change it, "
                                                       "stop Ray's cluster and start it with the new one"));
@@ -76,6 +92,12 @@ absl::Status Rotate(const std::string& token_file, const std::string& next_file)
     std::cout << token.path << " has that token already\n";
     return absl::OkStatus();
   }
+  if (token.before && token.before->until_epoch_ms > EpochMillis())
+    return absl::FailedPreconditionError(
+        fmt::format("the token was changed less than {} minutes ago, and the one before it is still taken: change it "
+                    "again when that "
+                    "time is over (or, where no node has it any more, remove {}{} first)",
+                    kTokenOverlap.count(), token.path, kBeforeSuffix));
   const int64_t until_ms = EpochMillis() + std::chrono::milliseconds(kTokenOverlap).count();
   RETURN_IF_ERROR(Write(token.path + kBeforeSuffix, fmt::format("{}\n{}\n", token.secret, until_ms), file));
   RETURN_IF_ERROR(Write(token.path, next + "\n", file));
@@ -84,7 +106,9 @@ absl::Status Rotate(const std::string& token_file, const std::string& next_file)
       "{0} has a new token, which the programs that run take within some seconds; the one before is taken until "
       "{1:%H:%M}.\n"
       "On every other node, within {2} minutes, with a copy of it (--next - reads it from standard input):\n"
-      "  netsense-bridge token rotate --token-file {0} --next FILE\n",
+      "  netsense-bridge token rotate --token-file {0} --next FILE\n"
+      "A service of systemd has a copy of its own: systemctl restart netsense-bridge there, after that and in that "
+      "time.\n",
       token.path, *std::localtime(&until), kTokenOverlap.count() / 2);
   return absl::OkStatus();
 }

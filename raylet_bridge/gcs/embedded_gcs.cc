@@ -15,6 +15,7 @@
 
 #include "base/handshake/handshake_server.h"
 #include "base/host_port.h"
+#include "base/logging.h"
 #include "base/socket.h"
 #include "base/status_macros.h"
 #include "raylet_bridge/gcs/embedded_tables.h"
@@ -23,25 +24,28 @@
 namespace netsense {
 namespace {
 
-constexpr int kMaxRequestBytes = 2 << 20;
+constexpr int kMaxRequestBytes = (1 << 20) + (64 << 10);  // a value, and its key
 constexpr int kMaxMetadataBytes = 8 << 10;
 constexpr int kMaxThreads = 32;
-constexpr int kMaxStreams = 8;                 // of one connection at a time
-constexpr size_t kQuotaBytes = 256 << 20;      // of gRPC's buffers, over all connections
-constexpr std::chrono::minutes kMaxAge{5};     // of a connection: whoever still needs it makes another
+constexpr int kMaxStreams = 4;              // of one connection at a time
+constexpr size_t kQuotaBytes = 64 << 20;    // of gRPC's own buffers, which it heeds as it can
+constexpr std::chrono::minutes kMaxAge{5};  // of a connection: whoever still needs it makes another
+constexpr std::chrono::minutes kWarnEvery{1};
 constexpr std::chrono::seconds kLastCalls{5};  // after that
 
-// How many connections that were handed to gRPC are still open, by network. Used by one thread.
+// How many connections that were handed to gRPC are still open, by address. Used by one thread.
 class OpenConnections {
  public:
-  // False: the network has too many already.
-  bool Add(int fd, const std::string& network) {
-    if (by_network_.size() >= kManyNetworks)
-      std::erase_if(by_network_,
+  explicit OpenConnections(size_t most) : most_(most) {}
+
+  // False: the address has too many already.
+  bool Add(int fd, const std::string& address) {
+    if (by_address_.size() >= kManyAddresses)
+      std::erase_if(by_address_,
                     [](const auto& one) { return std::all_of(one.second.begin(), one.second.end(), IsClosed); });
-    std::vector<Socket>& of_it = by_network_[network];
-    if (of_it.size() >= EmbeddedGcs::kMaxConnectionsPerNetwork) std::erase_if(of_it, IsClosed);
-    if (of_it.size() >= EmbeddedGcs::kMaxConnectionsPerNetwork) return false;
+    std::vector<Socket>& of_it = by_address_[address];
+    if (of_it.size() >= most_) std::erase_if(of_it, IsClosed);
+    if (of_it.size() >= most_) return false;
     of_it.push_back({fd, InodeOf(fd)});
     return true;
   }
@@ -57,8 +61,9 @@ class OpenConnections {
   }
   static bool IsClosed(const Socket& socket) { return InodeOf(socket.fd) != socket.inode; }
 
-  static constexpr size_t kManyNetworks = 4096;  // then those that left are forgotten
-  std::map<std::string, std::vector<Socket>> by_network_;
+  static constexpr size_t kManyAddresses = 4096;  // then those that left are forgotten
+  const size_t most_;
+  std::map<std::string, std::vector<Socket>> by_address_;
 };
 
 }  // namespace
@@ -95,6 +100,7 @@ class EmbeddedGcs::Server {
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                                static_cast<int>(kMaxAge / std::chrono::milliseconds(1)));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
@@ -131,7 +137,13 @@ class EmbeddedGcs::Server {
   }
 
   std::string Take(HandshakeServer::Admitted admitted) {
-    if (!open_.Add(admitted.fd.get(), admitted.network)) return "too many connections from this address";
+    if (!open_.Add(admitted.fd.get(), admitted.peer)) {
+      if (MonotonicNow() >= next_warning_)
+        spdlog::warn("the embedded GCS: {} has {} connections already; no more are taken from there", admitted.peer,
+                     options_.max_connections_per_address);
+      next_warning_ = std::max(next_warning_, MonotonicNow() + kWarnEvery);
+      return "too many connections from this address";
+    }
     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
     connection.fd = admitted.fd.Release();
     acceptor_->HandleNewConnection(&connection);
@@ -146,7 +158,8 @@ class EmbeddedGcs::Server {
   uint16_t port_ = 0;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
-  OpenConnections open_;
+  OpenConnections open_{options_.max_connections_per_address};
+  MonotonicTime next_warning_{};
   std::optional<HandshakeServer> door_;
 };
 

@@ -23,12 +23,9 @@ namespace netsense {
 //
 // Who connects proves the token by the hello of the door (base/handshake), before gRPC's parser meets a byte; with TLS
 // by its certificate. Connections are accepted here and not by gRPC, which stops accepting for ever when it once has no
-// descriptor. One network (an IPv6 /64 is one) has at most kMaxConnectionsPerNetwork; each has few streams and an age,
-// and all of them together a quota of memory.
+// descriptor. Each has few calls at a time and an age.
 class EmbeddedGcs {
  public:
-  static constexpr size_t kMaxConnectionsPerNetwork = 256;
-
   struct Options {
     std::string listen;  // address:port; port 0 = any free one
     TokenRing token;     // empty = anybody may call
@@ -36,6 +33,8 @@ class EmbeddedGcs {
     // `authorization: Bearer <token>`, as it must with TLS.
     bool allow_plain = false;
     std::chrono::milliseconds node_timeout = deadlines::kNodeSilence();
+    size_t max_connections_per_address =
+        4096;  // behind one address may be a whole cluster (NAT), with two of each node
     std::function<MonotonicTime()> clock = MonotonicNow;
   };
 

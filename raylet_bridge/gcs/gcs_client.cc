@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -172,7 +171,7 @@ class GrpcGcsClient : public GcsClient {
       auto link = UsableLink(token.secret, until);
       grpc::Status answer;
       if (link.ok()) {
-        const bool shows_token = !token.secret.empty() && (!(*link)->proven || asked_for_token_);
+        const bool shows_token = !token.secret.empty() && (*link)->shows_token;
         // gRPC aborts the process on a header that it may not send.
         if (shows_token && !std::all_of(token.secret.begin(), token.secret.end(), absl::ascii_isprint))
           return absl::UnauthenticatedError(
@@ -187,11 +186,9 @@ class GrpcGcsClient : public GcsClient {
         if ((*link)->proven && (gone || answer.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)) Drop(*link);
         if ((*link)->proven && gone && !std::exchange(reopened, true)) continue;
         if (answer.error_code() != grpc::StatusCode::UNAUTHENTICATED) return FromGrpcStatus(answer);
-        if (!shows_token && !token.secret.empty()) {
-          asked_for_token_ = true;
-          continue;
-        }
       } else {
+        // Closed in the middle of the hello: many may come at once, as after a restart of the head.
+        if (absl::IsUnavailable(link.status()) && !std::exchange(reopened, true)) continue;
         if (!absl::IsUnauthenticated(link.status())) return FromLinkStatus(link.status());
         answer = {grpc::StatusCode::UNAUTHENTICATED, std::string(link.status().message())};
       }
@@ -210,14 +207,15 @@ class GrpcGcsClient : public GcsClient {
   }
 
   absl::StatusOr<std::shared_ptr<GcsLink>> UsableLink(const std::string& token, MonotonicTime until) {
-    std::lock_guard opening(opening_);
+    std::unique_lock opening(opening_, until);
+    if (!opening) return absl::DeadlineExceededError("another call was still opening a connection");
     std::shared_ptr<GcsLink> link = CurrentLink();
     const bool connects_by_itself = link != nullptr && !link->proven;
     if (link != nullptr &&
         (link->proven || link->channel->GetState(/*try_to_connect=*/true) != GRPC_CHANNEL_TRANSIENT_FAILURE))
       return link;
     // Also after an outage of a GCS that spoke plain gRPC: another one may be there now.
-    ASSIGN_OR_RETURN(auto opened, OpenGcsLink(options_.address, token, until));
+    ASSIGN_OR_RETURN(auto opened, OpenGcsLink(options_.address, token, options_.allow_plain, until));
     if (connects_by_itself && !opened->proven) {
       WaitForReconnect(*link->channel, until);
       return link;
@@ -300,9 +298,7 @@ class GrpcGcsClient : public GcsClient {
   }
 
   const GcsClientOptions options_;
-  std::atomic<bool> asked_for_token_ =
-      false;            // by a GCS to which it was proven, too: one that takes plain gRPC as well
-  std::mutex opening_;  // one link is opened at a time
+  std::timed_mutex opening_;  // one link is opened at a time
   std::mutex mutex_;
   Token token_;                    // guarded by mutex_
   std::shared_ptr<GcsLink> link_;  // the same

@@ -20,6 +20,8 @@ struct GcsClientOptions {
   std::string address;     // host:port
   std::string token_file;  // as base/token.h; the token is read again whenever the GCS answers UNAUTHENTICATED
   std::chrono::milliseconds timeout = deadlines::kGcsCall();  // of each call
+  bool allow_plain =
+      true;  // to a GCS that does not know the hello, as Ray's: without TLS it is shown the token in clear
 };
 
 // Refuses, with InvalidArgument, what is not host:port (an IPv6 address in brackets, [::1]:6379).

@@ -45,7 +45,7 @@ std::shared_ptr<GcsLink> LinkOver(std::shared_ptr<grpc::Channel> channel, bool p
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<GcsLink>> OpenGcsLink(const std::string& address, const std::string& token,
-                                                     MonotonicTime deadline) {
+                                                     bool allow_plain, MonotonicTime deadline) {
   ASSIGN_OR_RETURN(auto tls, TlsFromEnvironment());
   if (tls)
     return LinkOver(
@@ -53,11 +53,18 @@ absl::StatusOr<std::shared_ptr<GcsLink>> OpenGcsLink(const std::string& address,
         false);
   ASSIGN_OR_RETURN(auto at, ParseHostPort(address));
   ASSIGN_OR_RETURN(auto fd, ConnectTcp(at.host, at.port, {}, deadline, {}));
-  auto version = ProveToken(fd.get(), token, deadline, {});
-  if (absl::IsUnimplemented(version.status()))
+  auto proven = ProveToken(fd.get(), token, deadline, {});
+  if (absl::IsUnimplemented(proven.status()) && !allow_plain)
+    return absl::UnavailableError(
+        "it speaks gRPC without a hello, as one of an older release does: upgrade it, or give --gcs-allow-plain, and "
+        "the "
+        "token is shown to it in clear text");
+  if (absl::IsUnimplemented(proven.status()))
     return LinkOver(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), Arguments()), false);
-  RETURN_IF_ERROR(version.status());
-  return LinkOver(grpc::CreateCustomInsecureChannelFromFd(address, fd.Release(), Arguments()), true);
+  RETURN_IF_ERROR(proven.status());
+  auto link = LinkOver(grpc::CreateCustomInsecureChannelFromFd(address, fd.Release(), Arguments()), true);
+  link->shows_token = proven->wants_token_shown;
+  return link;
 }
 
 }  // namespace netsense

@@ -11,7 +11,8 @@ namespace {
 
 HttpResponse AnswerHealth(const BridgeState& state) {
   const MonotonicTime now = MonotonicNow();
-  const std::string reason = state.engine.problem.empty() ? GcsProblem(state, now) : state.engine.problem;
+  std::string reason = state.engine.problem;
+  if (const std::string gcs = GcsProblem(state, now); !gcs.empty()) reason += (reason.empty() ? "" : "; ") + gcs;
   nlohmann::ordered_json health = {{"status", reason.empty() ? "ok" : "unhealthy"},
                                    {"reason", reason},
                                    {"node_id", state.node_id},

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -38,7 +40,9 @@ using Phase = HttpConnection::Phase;
 
 constexpr size_t kDocumentThreads = 4;
 constexpr std::chrono::milliseconds kSweep{50};
+constexpr int kAhead = 64 << 10;  // bytes
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
+constexpr std::chrono::seconds kWarnAgain{10};  // after so long without one
 
 bool IsShortage(const error_code& error) {
   return error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
@@ -99,13 +103,17 @@ class Server final : public HttpServer {
     reserve_.Reset();
     { UniqueFd dropped(accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); }
     reserve_ = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    spdlog::warn("HTTP: no descriptor left for a new connection");
+    if (MonotonicNow() >= next_warning_) spdlog::warn("HTTP: no descriptor left for new connections: they are dropped");
+    next_warning_ = MonotonicNow() + kWarnAgain;
     pause_.expires_after(kPauseWithoutDescriptors);
     pause_.async_wait([this](error_code) { Accept(); });
   }
 
   void Admit(tcp::socket socket) {
     fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    // Little is handed to the kernel ahead of what was taken, so that we see how a reader goes on.
+    const int ahead = kAhead;
+    setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &ahead, sizeof(ahead));
     std::string network = PeerNetwork(socket.native_handle());
     const auto of_it = std::count_if(connections_.begin(), connections_.end(),
                                      [&](const Connection& one) { return one->network() == network; });
@@ -122,14 +130,19 @@ class Server final : public HttpServer {
     if (connections_.size() == 1) Sweep();
   }
 
-  // Of that network's, or all: one that owes us something, else one for which nothing was done yet.
+  // Of that network's, or all: one that owes us something, one for which nothing was done yet, one that does not read.
   Connection OldestToGo(const std::string& network) const {
     auto of_it = [&network](const Connection& one) { return network.empty() || one->network() == network; };
     for (const Connection& one : connections_)
       if (one->is_unfinished() && of_it(one)) return one;
     for (const Waiting& one : waiting_)
       if (of_it(one.connection)) return one.connection;
-    return nullptr;
+    // Answers that their readers do not take: the one that has been going out for longest.
+    Connection longest = nullptr;
+    for (const Connection& one : connections_)
+      if (one->phase() == Phase::kAnswer && of_it(one) && (longest == nullptr || one->since() < longest->since()))
+        longest = one;
+    return longest;
   }
 
   // Again and again while there is a connection.
@@ -256,6 +269,7 @@ class Server final : public HttpServer {
   asio::io_context loop_{1};  // outlives what is in it
   tcp::acceptor listener_{loop_};
   asio::steady_timer sweep_{loop_}, pause_{loop_};
+  MonotonicTime next_warning_{};
   std::list<Connection> connections_;  // the oldest first
   std::deque<Waiting> waiting_;        // for a place among those that are answered
   std::list<Connection> answering_;    // by documents_; the oldest first

@@ -41,7 +41,8 @@ HttpResponse RefuseHttp(int code, const std::string& reason);
 // What strangers can hold is bounded, and nobody waits for them. One loop reads all heads and sends all answers: a head
 // must be whole within `request_limit` and 32 KiB; an answer is given up after deadlines::kHttpAnswer, or when its
 // reader takes nothing for kHttpStall. There are at most kMaxConnections, and kMaxPerNetwork of one address (an IPv6
-// /64 is one): of too many the one goes that has been unfinished for longest, else waited for longest, else the newest.
+// /64 is one): of too many the one goes that has been unfinished, has waited or has not taken its answer
+// for longest.
 // Answers are made on threads of their own, and those of open routes never wait for others. At most kMaxAnswers others
 // are made or sent at a time, half of them for one address; while more are wanted, one that takes longer than
 // kHttpStall is given up for the next. Without a descriptor left what can't be served is dropped.

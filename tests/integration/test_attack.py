@@ -117,6 +117,7 @@ def test_twenty_thousand_connections_at_every_open_port(namespaces, bin_dir, dir
         with Asking(cluster) as attacked:
             done = lab.run(STRANGERS, [sys.executable, "-c", ATTACK, lab.address(HEAD), ports, addresses, CONNECTIONS, AT_ONCE, pace.hangs_after()])
             assert done.returncode == 0, done.stderr
+            assert int(done.stdout) < CONNECTIONS / 100, "they did not come through"
         lost_then, sent_then = pings()
         print(f"{done.stdout.strip()} of {CONNECTIONS} were refused; {len(attacked.times)} answers, median "
               f"{statistics.median(attacked.times) * 1000:.1f} ms, {statistics.median(quiet.times) * 1000:.1f} ms without")  # fmt: skip

@@ -130,6 +130,7 @@ def test_a_token_is_changed_while_the_cluster_runs(namespaces, bin_dir, director
         assert cluster.stop_bridge(3) == 0
         cluster.start_bridge(3)
         cluster.wait_all_ok()
+        assert "less than 60 minutes ago" in rotate(cluster, 3, code=3)
         assert rotate(cluster, 3, "--next", folder / "token-1") == f"{folder}/token-3 has that token already\n"
 
 
@@ -153,6 +154,16 @@ def test_what_can_not_be_rotated_is_said(namespaces, bin_dir, directory):
     (folder / "link").symlink_to(secret)
     link = run("--token-file", folder / "link")
     assert link.returncode == 3 and "link" in link.stderr
+    (folder / ".ray").mkdir()
+    (folder / ".ray/auth_token").touch(0o600)
+    (folder / ".ray/auth_token").write_text("rays\n")
+    named = run("--token-file", folder / ".ray/auth_token")
+    assert named.returncode == 3 and "Ray's" in named.stderr
+    odd = folder / "odd"
+    odd.touch(0o600)
+    odd.write_bytes(b"to\xffken\n")
+    odd = run("--token-file", secret, "--next", odd)
+    assert odd.returncode == 2 and "printable" in odd.stderr
     empty = run("--token-file", secret, "--next", "-")
     assert empty.returncode == 2 and "no token" in empty.stderr
     assert secret.read_text() == "one\n" and not (folder / "secret.previous").exists()

@@ -46,6 +46,17 @@ class FewDescriptors {
 
 // As the embedded GCS of older releases and Ray's own: gRPC without a hello before it.
 class PlainGcs {
+  struct Kv : ray::rpc::InternalKVGcsService::Service {
+    std::atomic<int> calls = 0;
+    grpc::Status InternalKVGet(grpc::ServerContext* context, const ray::rpc::InternalKVGetRequest*,
+                               ray::rpc::InternalKVGetReply* reply) override {
+      EXPECT_TRUE(context->client_metadata().contains("authorization")) << "as Ray's GCS asks for";
+      ++calls;
+      reply->mutable_status();
+      return grpc::Status::OK;
+    }
+  };
+
  public:
   explicit PlainGcs(const std::string& address) {
     grpc::ServerBuilder builder;
@@ -58,16 +69,9 @@ class PlainGcs {
   ~PlainGcs() {
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
   }
+  int calls() const { return kv_.calls; }
 
  private:
-  struct Kv : ray::rpc::InternalKVGcsService::Service {
-    grpc::Status InternalKVGet(grpc::ServerContext* context, const ray::rpc::InternalKVGetRequest*,
-                               ray::rpc::InternalKVGetReply* reply) override {
-      EXPECT_TRUE(context->client_metadata().contains("authorization")) << "as Ray's GCS asks for";
-      reply->mutable_status();
-      return grpc::Status::OK;
-    }
-  };
   Kv kv_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -176,14 +180,15 @@ TEST(EmbeddedGcs, SilentStrangersKeepNobodyOut) {
 
 // A bug that opens connections and never closes one.
 TEST(EmbeddedGcs, OneAddressHasSoManyConnectionsAndNoMore) {
-  auto gcs = Serve({.listen = "127.0.0.1:0", .token = ""});
+  constexpr size_t kMost = 20;
+  auto gcs = Serve({.listen = "127.0.0.1:0", .token = "", .max_connections_per_address = kMost});
   std::vector<std::unique_ptr<GcsClient>> clients;
   absl::Status answer;
-  while (answer.ok() && clients.size() <= EmbeddedGcs::kMaxConnectionsPerNetwork) {
+  while (answer.ok() && clients.size() <= kMost) {
     clients.push_back(ClientOf(AddressOf(gcs->port())));
     answer = clients.back()->Put("k", "v");
   }
-  EXPECT_EQ(clients.size(), EmbeddedGcs::kMaxConnectionsPerNetwork + 1);
+  EXPECT_EQ(clients.size(), kMost + 1);
   EXPECT_EQ(answer.code(), StatusCode::kUnavailable) << answer;
   EXPECT_TRUE(clients.front()->Put("k", "v").ok());
   clients.erase(clients.begin() + 1);
@@ -239,11 +244,30 @@ TEST(GcsClient, GoesFromPlainGrpcToTheHelloAndBack) {
   }
 }
 
-// Whoever sits there and says nothing does not get the token in clear text.
+TEST(GcsClient, ShowsTheTokenInClearOnlyWhereThatIsAllowed) {
+  TokenFile token;
+  token.Write("right");
+  auto port = ListenTcp({"127.0.0.1"}, 0);
+  ASSERT_TRUE(port.ok());
+  const std::string address = AddressOf(LocalPort(port->get()));
+  port->Reset();
+  PlainGcs older(address);
+  auto client = GcsClient::Create(
+      {.address = address, .token_file = token.path(), .timeout = pace::Patience(), .allow_plain = false});
+  const absl::Status answer = (*client)->Get("k").status();
+  EXPECT_EQ(answer.code(), StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(answer.message()), HasSubstr("--gcs-allow-plain"));
+  EXPECT_EQ(older.calls(), 0);
+  EXPECT_TRUE(ClientOf(address, token.path())->Get("k").ok());
+  EXPECT_EQ(older.calls(), 1);
+}
+
+// Whoever sits there and says nothing, or what is no HTTP/2, does not get the token in clear text.
 TEST(GcsClient, ShowsTheTokenToNobodyWhoIsSilentOrCloses) {
   TokenFile token;
   token.Write("right");
-  for (const bool closes : {false, true}) {
+  for (const std::string says : {"", "closes", "220 smtp here, at your service\r\n"}) {
+    const bool closes = says == "closes";
     auto listener = ListenTcp({"127.0.0.1"}, 0);
     ASSERT_TRUE(listener.ok());
     std::string heard;
@@ -260,6 +284,7 @@ TEST(GcsClient, ShowsTheTokenToNobodyWhoIsSilentOrCloses) {
           if (n <= 0) break;
           heard.append(piece, static_cast<size_t>(n));
           if (closes) break;
+          (void)send(fd.get(), says.data(), says.size(), MSG_NOSIGNAL);
         }
       }
     });

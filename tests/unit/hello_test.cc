@@ -91,18 +91,24 @@ TEST(Verdict, ProvesTheResponder) {
   EXPECT_NE(refused.message().find("different tokens"), absl::string_view::npos) << refused;
 }
 
-TEST(FrameSeal, IsOfOneFrameOneDirectionAndOneConnection) {
+TEST(FrameSeal, IsOfOneFrameOneSideOneConnectionAndOneTurn) {
   const Exchange e = MakeExchange(), other = MakeExchange();
+  auto first = [](FrameSeal seal, SealedBy side, std::string_view frame) { return seal.Next(side, frame); };
   const FrameSeal seal(2, "secret", e.client, e.server);
+  const std::string right = first(seal, SealedBy::kProber, "frame");
   EXPECT_EQ(seal.size(), 32u);
-  EXPECT_EQ(seal.OfRequest("frame").size(), 32u);
-  EXPECT_TRUE(FrameSeal::Same(seal.OfRequest("frame"), FrameSeal(2, "secret", e.client, e.server).OfRequest("frame")));
+  EXPECT_EQ(right.size(), 32u);
+  EXPECT_TRUE(FrameSeal::Same(right, first(FrameSeal(2, "secret", e.client, e.server), SealedBy::kProber, "frame")));
+  FrameSeal later = seal;
+  (void)later.Next(SealedBy::kProber, "another");
   for (const std::string& foreign :
-       {seal.OfRequest("frams"), seal.OfReply("frame"), FrameSeal(2, "Secret", e.client, e.server).OfRequest("frame"),
-        FrameSeal(2, "secret", other.client, e.server).OfRequest("frame"),
-        FrameSeal(2, "secret", e.client, other.server).OfRequest("frame"), std::string()})
-    EXPECT_FALSE(FrameSeal::Same(seal.OfRequest("frame"), foreign));
-  EXPECT_EQ(FrameSeal(1, "secret", e.client, e.server).OfRequest("frame"), "");
+       {first(seal, SealedBy::kProber, "frams"), first(seal, SealedBy::kResponder, "frame"),
+        first(FrameSeal(2, "Secret", e.client, e.server), SealedBy::kProber, "frame"),
+        first(FrameSeal(2, "secret", other.client, e.server), SealedBy::kProber, "frame"),
+        first(FrameSeal(2, "secret", e.client, other.server), SealedBy::kProber, "frame"),
+        later.Next(SealedBy::kProber, "frame"), std::string()})
+    EXPECT_FALSE(FrameSeal::Same(right, foreign));
+  EXPECT_EQ(first(FrameSeal(1, "secret", e.client, e.server), SealedBy::kProber, "frame"), "");
   EXPECT_EQ(FrameSeal().size(), 0u);
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/deadlines.h"
 #include "base/unique_fd.h"
 #include "tests/lab/pace.h"
 
@@ -36,6 +37,7 @@ HttpServer::Options Anybody(std::chrono::milliseconds request_limit = 1h) {
       {"/said", false,
        [](const HttpRequest& request) { return HttpResponse{.body = request.query("a").value_or("-")}; }},
       {"/document", false, [document](const HttpRequest&) { return HttpResponse{.shared_body = document}; }},
+      {"/page", true, [document](const HttpRequest&) { return HttpResponse{.shared_body = document}; }},
       {"/throws", false, [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("nothing there"); }}};
   return options;
 }
@@ -281,6 +283,39 @@ TEST(HttpServer, ManyWhoDoNotReadMakeRoomInTime) {
   }
   const std::string answer = AskFor(*server, "/document");
   EXPECT_EQ(answer.substr(answer.find("\r\n\r\n") + 4).size(), kDocument);
+}
+
+// As the page is, to those without the token: more than their small buffers hold, and they never read.
+TEST(HttpServer, UnreadAnswersThatAreOpenKeepNobodyOut) {
+  auto server = StartServer();
+  std::vector<UniqueFd> strangers;
+  for (uint32_t i = 0; i < HttpServer::kMaxConnections + 100; ++i) {
+    strangers.push_back(Connect(*server, 256 + i % 16));
+    Say(strangers.back(), "GET /page HTTP/1.1\r\n\r\n");
+    if (i % 50 == 49) {
+      EXPECT_TRUE(AskFor(*server, "/open").ends_with("here")) << i;
+    }
+  }
+}
+
+// Something every tenth of a second, for longer than a stall may last.
+TEST(HttpServer, WhoReadsSlowlyGetsAllOfIt) {
+  auto server = StartServer();
+  UniqueFd reader = Connect(*server);
+  Say(reader, "GET /document HTTP/1.1\r\n\r\n");
+  const pace::Stopwatch watch;
+  std::string piece(300 << 10, 0);
+  size_t taken = 0;
+  while (true) {
+    pollfd wait{reader.get(), POLLIN, 0};
+    if (poll(&wait, 1, static_cast<int>(pace::Patience() / 1ms)) <= 0) break;
+    const ssize_t n = recv(reader.get(), piece.data(), piece.size(), 0);
+    if (n <= 0) break;
+    taken += static_cast<size_t>(n);
+    std::this_thread::sleep_for(deadlines::kHttpStall() / 20);
+  }
+  EXPECT_GT(taken, kDocument);
+  EXPECT_GT(watch.elapsed(), deadlines::kHttpStall());
 }
 
 TEST(HttpServer, LivesOnAfterItHadNoDescriptors) {

@@ -193,7 +193,7 @@ TEST(RemoteProbe, EndsWhenTheCoordinatorLeaves) {
   endless.bounds = {.iterations = {}, .duration = std::chrono::hours(1)};
   v1::Order order;
   *order.mutable_bandwidth() = ToOrder(endless);
-  ASSERT_TRUE(WriteFrame(connection->fd.get(), order, pace::Soon(), {}).ok());
+  ASSERT_TRUE(WriteSealed(connection->fd.get(), order, SealedBy::kProber, &connection->seal, pace::Soon(), {}).ok());
   ASSERT_TRUE(pace::Eventually([&] { return far.responder->counters().sessions_granted > 0; }))
       << "the order never began";
   EXPECT_TRUE(absl::IsAborted(near.gate.TryEnter("lo", 0, 1).status())) << "the port is not the order's alone";

@@ -27,6 +27,8 @@ class MixedCluster(EmbeddedCluster):
 
     def start_bridge(self, i, extra=()):
         self.bin = self.bins[i]
+        if self.bin == self.newer and self.bins[1] != self.newer:
+            extra = [*extra, "--gcs-allow-plain"]  # the head is an older one
         try:
             super().start_bridge(i, extra)
         finally:

@@ -4,8 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/deadlines.h"
-#include "base/handshake/broken_protocol.h"
-#include "base/handshake/framing.h"
+#include "base/handshake/frame_seal.h"
 #include "base/handshake/prove_token.h"
 #include "base/logging.h"
 #include "base/socket.h"
@@ -53,21 +52,6 @@ absl::StatusOr<Entered> Enter(const DialTarget& target, MonotonicTime deadline, 
   return refused;
 }
 
-absl::StatusOr<v1::SessionReply> Ask(int fd, const FrameSeal& seal, const v1::OpenSession& request,
-                                     MonotonicTime deadline, const std::stop_token& stop) {
-  ASSIGN_OR_RETURN(auto question, EncodeFrame(request));
-  question += seal.OfRequest(question);
-  RETURN_IF_ERROR(WriteAll(fd, {reinterpret_cast<const uint8_t*>(question.data()), question.size()}, deadline, stop));
-  ASSIGN_OR_RETURN(auto answer, ReadFrameBytes(fd, deadline, stop));
-  std::string shown(seal.size(), '\0');
-  RETURN_IF_ERROR(ReadExactly(fd, {reinterpret_cast<uint8_t*>(shown.data()), shown.size()}, deadline, stop));
-  if (!FrameSeal::Same(shown, seal.OfReply(FramePrefix(answer.size()) + answer)))
-    return absl::UnauthenticatedError("the peer's answer was changed on its way: it is not trusted");
-  v1::SessionReply reply;
-  if (!reply.ParseFromString(answer)) return BrokenProtocol("bytes that are no message");
-  return reply;
-}
-
 }  // namespace
 
 absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::OpenSession& request,
@@ -75,7 +59,9 @@ absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::Open
   ASSIGN_OR_RETURN(auto entered, Enter(target, deadline, stop));
   auto& [fd, proven] = entered;
   deadline = std::min(deadline, MonotonicNow() + deadlines::kHandshake());
-  ASSIGN_OR_RETURN(auto reply, Ask(fd.get(), proven.seal, request, deadline, stop));
+  v1::SessionReply reply;
+  RETURN_IF_ERROR(WriteSealed(fd.get(), request, SealedBy::kProber, &proven.seal, deadline, stop));
+  RETURN_IF_ERROR(ReadSealed(fd.get(), &reply, SealedBy::kResponder, &proven.seal, deadline, stop));
   if (reply.has_refusal()) return StatusOfRefusal(reply.refusal());
   if (!reply.has_grant()) return absl::UnavailableError("the peer neither granted nor refused the session");
   if (!request.target_node_id().empty() && reply.grant().node_id() != request.target_node_id())
@@ -85,6 +71,7 @@ absl::StatusOr<DoorConnection> DialDoor(const DialTarget& target, const v1::Open
   connection.peer_address = PeerAddress(fd.get());
   connection.fd = std::move(fd);
   connection.protocol_version = proven.version;
+  connection.seal = std::move(proven.seal);
   connection.request = request;
   connection.grant = std::move(*reply.mutable_grant());
   return connection;

@@ -65,10 +65,10 @@ Door::Door(DoorOptions options, std::vector<UniqueFd> listeners, OnRequest on_re
                 return "";
               }) {}
 
-bool AnswerAtDoor(const DoorConnection& connection, const v1::SessionReply& reply) {
+bool AnswerAtDoor(DoorConnection& connection, const v1::SessionReply& reply) {
   auto frame = EncodeFrame(reply);
   if (!frame.ok()) return false;
-  *frame += connection.seal.OfReply(*frame);
+  *frame += connection.seal.Next(SealedBy::kResponder, *frame);
   return send(connection.fd.get(), frame->data(), frame->size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
          static_cast<ssize_t>(frame->size());
 }

@@ -59,6 +59,6 @@ class Door {
 
 // Answers a connection's request, once. Waits for nobody: the answer always fits into the empty socket buffer of a peer
 // that reads. False: it does not, or it is gone.
-bool AnswerAtDoor(const DoorConnection& connection, const v1::SessionReply& reply);
+bool AnswerAtDoor(DoorConnection& connection, const v1::SessionReply& reply);
 
 }  // namespace netsense
