@@ -48,7 +48,7 @@ class Loaded {
     const auto seconds = std::chrono::nanoseconds(static_cast<int64_t>(flags_.duration_s.value_or(2) * 1e9));
     const PingRequest best_effort = RequestOf(target, seconds);
     PingRequest priority = best_effort;
-    const auto transport = transports_.Find(target.transport);
+    const auto transport = transports_.Await(target.transport);
     const bool has_classes = transport.ok() && (*transport)->capabilities().HasOption(kTrafficClass);
     auto& wishes = *priority.target.options.mutable_values();
     wishes[kTrafficClass] = std::to_string(flags_.priority_class);

@@ -205,7 +205,7 @@ MeasureBounds MeasureBoundsOf(const MeasureFlags& flags, MeasureBounds by_defaul
 }
 
 uint32_t MessageBytes(const TransportRegistry& transports, const std::string& transport, uint64_t wanted) {
-  auto found = transports.Find(transport);
+  auto found = transports.Await(transport);
   if (!found.ok()) return 0;
   return static_cast<uint32_t>(std::min<uint64_t>(wanted, (*found)->capabilities().max_message_bytes));
 }

@@ -38,7 +38,7 @@ class Sweep {
 
   int Run() {
     return RunInterleaved(flags_, "sweep", stop_, [this](const MeasureTarget& target, uint32_t repeat, Results* out) {
-      auto transport = transports_.Find(target.transport);
+      auto transport = transports_.Await(target.transport);
       if (!transport.ok())
         return out->AddFailure(PingFailureRow({.target = target, .bounds = {}}, transport.status()),
                                transport.status());

@@ -32,7 +32,7 @@ absl::StatusOr<ProbeSession> Open(const TransportRegistry& transports, const Pin
                                   const MeasureTarget& target, v1::SessionPurpose purpose, uint64_t max_stream_bytes,
                                   uint64_t measurement, bool patient, const std::stop_token& stop) {
   // Whoever asks for it here must learn why it cannot run.
-  if (auto transport = transports.Find(target.transport); !transport.ok()) return transport.status();
+  if (auto transport = transports.Await(target.transport); !transport.ok()) return transport.status();
   v1::OpenSession request;
   request.set_transport(target.transport);
   request.set_purpose(purpose);

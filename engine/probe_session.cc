@@ -15,7 +15,7 @@ namespace {
 
 absl::StatusOr<ProbeSession> Open(const TransportRegistry& transports, const Pinning* pinning, const DialTarget& target,
                                   const v1::OpenSession& request, MonotonicTime deadline, const std::stop_token& stop) {
-  auto transport = transports.Find(request.transport());
+  auto transport = transports.Await(request.transport(), deadline, stop);
   if (!transport.ok()) return absl::InternalError(transport.status().message());  // our side lacks it
   const Capabilities capabilities = (*transport)->capabilities();
   RETURN_IF_ERROR(CheckOptions(request.options(), (*transport)->name(), capabilities));

@@ -134,19 +134,13 @@ Responder::Admission Responder::Admit(const DoorConnection& connection) {
   if (for_orders && !TakesOrders())
     return Admission::Refuse(v1::REFUSAL_CODE_POLICY, "a node without a token takes no orders from other hosts");
   if (!for_orders) {
-    auto transport = transports_->Find(request.transport());
+    auto transport = transports_->Await(request.transport(), MonotonicNow() + deadlines::kChildAnswer(),
+                                        stop_.get_token(), connection.peer_address);
     if (!transport.ok())
       return Admission::Refuse(v1::REFUSAL_CODE_TRANSPORT, std::string(transport.status().message()));
     auto fit = CheckOptions(request.options(), (*transport)->name(), (*transport)->capabilities());
     if (!fit.ok()) return Admission::Refuse(v1::REFUSAL_CODE_OPTIONS, std::string(fit.message()));
     admission.transport = *transport;
-  }
-  {
-    std::lock_guard lock(mutex_);
-    auto of_peer = sessions_per_peer_.find(connection.peer_address);
-    if (sessions_ >= options_.max_sessions ||
-        (of_peer != sessions_per_peer_.end() && of_peer->second >= options_.max_sessions_per_peer))
-      return Admission::Refuse(v1::REFUSAL_CODE_BUDGET, "too many sessions", 1000);
   }
   v1::Port port = request.target_port().empty() ? PortOfAddress(LocalAddress(connection.fd.get()))
                                                 : PortNamed(request.target_port());
@@ -190,76 +184,88 @@ OrderLimits Responder::LimitsOfOrders() const {
   return limits;
 }
 
+// On the door's thread. Whatever asks a backend, the kernel or a lock is left to the session's own.
 void Responder::OnRequest(DoorConnection connection) {
-  Admission admission = Admit(connection);
-  v1::SessionReply reply;
-  if (admission.granted) {
-    v1::SessionReply::Grant& grant = *reply.mutable_grant();
-    grant.set_node_id(node_id());
-    grant.set_incarnation(incarnation_);
-    grant.set_session_nonce(RandomNumber());
-    bool spin = options_.allow_busy_poll && connection.request.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
-    grant.set_wait_mode(spin ? v1::WAIT_MODE_BUSY_POLL : v1::WAIT_MODE_BLOCK);
-    grant.set_software_version(NETSENSE_VERSION);
-    DescribePort(admission.port, &grant);
-    if (options_.pinning != nullptr) *grant.mutable_binding() = options_.pinning->Plan(admission.port);
-    connection.grant = grant;
-  } else {
-    *reply.mutable_refusal() = admission.refusal;
-    spdlog::debug("{} asks for {}: refused, {}", connection.peer_address, WhatFor(connection.request),
-                  admission.refusal.reason());
-  }
-  {
-    std::lock_guard lock(mutex_);
-    ++(admission.granted ? granted_ : refused_);
-  }
-  if (!AnswerAtDoor(connection, reply) || !admission.granted) return;
-  StartSession(std::move(connection), admission.transport, std::move(admission.pass));
-}
-
-void Responder::StartSession(DoorConnection connection, Transport* transport, std::unique_ptr<PortGate::Pass> pass) {
-  std::string peer = connection.peer_address;
-  std::string what = WhatFor(connection.request);
-  spdlog::debug("{} asks for {}: granted", peer, what);
-  {
-    std::lock_guard lock(mutex_);
-    ++sessions_;
-    ++sessions_per_peer_[peer];
-  }
   // std::function wants to copy: what can only be moved goes into a shared box.
-  struct Box {
-    DoorConnection connection;
-    std::unique_ptr<PortGate::Pass> pass;
-  };
-  auto box = std::make_shared<Box>(Box{std::move(connection), std::move(pass)});
-  auto end = [this, peer] {
-    std::lock_guard lock(mutex_);
-    --sessions_;
-    if (auto of_peer = sessions_per_peer_.find(peer); --of_peer->second == 0) sessions_per_peer_.erase(of_peer);
-  };
-  bool started = workers_.Run([this, box, transport, peer, what, end] {
-    absl::Status status;
-    if (transport == nullptr) {
-      status = ServeOrders(std::move(box->connection.fd), std::move(box->connection.seal), *transports_, gate_,
-                           LimitsOfOrders(), stop_.get_token());
-    } else {
-      ServeLimits limits;
-      if (box->pass != nullptr) {
-        // It holds its port: whoever opens one must use it at once.
-        limits = {.idle = options_.stream_session_idle, .total = options_.max_stream_session};
-        NoticeDeathSoon(box->connection.fd.get());
-      }
-      limits.hold_pings = options_.hold_pings;
-      if (options_.pinning != nullptr) options_.pinning->Apply(box->connection.grant.binding());
-      status = transport->Serve(std::move(box->connection), limits, stop_.get_token());
-    }
-    box->pass.reset();
-    spdlog::debug("{} of {} ended: {}", what, peer, status.ok() ? "it left" : status.ToString());
-    end();
+  auto box = std::make_shared<DoorConnection>(std::move(connection));
+  if (!Enter(box->peer_address))
+    return Refuse(*box, Admission::Refuse(v1::REFUSAL_CODE_BUDGET, "too many sessions", 1000));
+  const bool started = workers_.Run([this, box] {
+    const std::string peer = box->peer_address;
+    RunSession(std::move(*box));
+    Leave(peer);
   });
   if (started) return;
-  spdlog::debug("{} of {} ended: no thread left for it", what, peer);
-  end();
+  Refuse(*box, Admission::Refuse(v1::REFUSAL_CODE_BUDGET, "no thread left for a session", 1000));
+  Leave(box->peer_address);
+}
+
+bool Responder::Enter(const std::string& peer) {
+  std::lock_guard lock(mutex_);
+  if (sessions_ >= options_.max_sessions) return false;
+  size_t& of_peer = sessions_per_peer_[peer];
+  if (of_peer >= options_.max_sessions_per_peer) return false;
+  ++of_peer;
+  ++sessions_;
+  return true;
+}
+
+void Responder::Leave(const std::string& peer) {
+  std::lock_guard lock(mutex_);
+  --sessions_;
+  if (auto of_peer = sessions_per_peer_.find(peer); --of_peer->second == 0) sessions_per_peer_.erase(of_peer);
+}
+
+bool Responder::Reply(DoorConnection& connection, const v1::SessionReply& reply) {
+  {
+    std::lock_guard lock(mutex_);
+    ++(reply.has_grant() ? granted_ : refused_);
+  }
+  return AnswerAtDoor(connection, reply);
+}
+
+void Responder::Refuse(DoorConnection& connection, const Admission& admission) {
+  spdlog::debug("{} asks for {}: refused, {}", connection.peer_address, WhatFor(connection.request),
+                admission.refusal.reason());
+  v1::SessionReply reply;
+  *reply.mutable_refusal() = admission.refusal;
+  Reply(connection, reply);
+}
+
+void Responder::RunSession(DoorConnection connection) {
+  Admission admission = Admit(connection);
+  if (!admission.granted) return Refuse(connection, admission);
+  const std::string peer = connection.peer_address;
+  const std::string what = WhatFor(connection.request);
+  v1::SessionReply reply;
+  v1::SessionReply::Grant& grant = *reply.mutable_grant();
+  grant.set_node_id(node_id());
+  grant.set_incarnation(incarnation_);
+  grant.set_session_nonce(RandomNumber());
+  bool spin = options_.allow_busy_poll && connection.request.wait_mode() == v1::WAIT_MODE_BUSY_POLL;
+  grant.set_wait_mode(spin ? v1::WAIT_MODE_BUSY_POLL : v1::WAIT_MODE_BLOCK);
+  grant.set_software_version(NETSENSE_VERSION);
+  DescribePort(admission.port, &grant);
+  if (options_.pinning != nullptr) *grant.mutable_binding() = options_.pinning->Plan(admission.port);
+  connection.grant = grant;
+  spdlog::debug("{} asks for {}: granted", peer, what);
+  if (!Reply(connection, reply)) return;
+  absl::Status status;
+  if (admission.transport == nullptr) {
+    status = ServeOrders(std::move(connection.fd), std::move(connection.seal), *transports_, gate_, LimitsOfOrders(),
+                         stop_.get_token());
+  } else {
+    ServeLimits limits;
+    if (admission.pass != nullptr) {
+      // It holds its port: whoever opens one must use it at once.
+      limits = {.idle = options_.stream_session_idle, .total = options_.max_stream_session};
+      NoticeDeathSoon(connection.fd.get());
+    }
+    limits.hold_pings = options_.hold_pings;
+    if (options_.pinning != nullptr) options_.pinning->Apply(connection.grant.binding());
+    status = admission.transport->Serve(std::move(connection), limits, stop_.get_token());
+  }
+  spdlog::debug("{} of {} ended: {}", what, peer, status.ok() ? "it left" : status.ToString());
 }
 
 }  // namespace netsense

@@ -1,4 +1,4 @@
-// Answers other nodes' probes: the door, admission control, and a thread for each session that was granted.
+// Answers other nodes' probes: the door, admission control, and a thread for each session.
 #pragma once
 
 #include <cstdint>
@@ -68,9 +68,15 @@ class Responder {
 
   struct Admission;
   void OnRequest(DoorConnection connection);
+  // On a thread of its own, from the request to the end.
+  void RunSession(DoorConnection connection);
   Admission Admit(const DoorConnection& connection);
-  // `transport` is null in a session for orders.
-  void StartSession(DoorConnection connection, Transport* transport, std::unique_ptr<PortGate::Pass> pass);
+  // False: it didn't take all of it.
+  bool Reply(DoorConnection& connection, const v1::SessionReply& reply);
+  void Refuse(DoorConnection& connection, const Admission& admission);
+  // Counts a session of this peer; false: there are as many as may be.
+  bool Enter(const std::string& peer);
+  void Leave(const std::string& peer);
   bool TakesOrders() const;
   OrderLimits LimitsOfOrders() const;
 

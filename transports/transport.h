@@ -192,8 +192,14 @@ class Transport {
   virtual std::string_view name() const = 0;
   virtual Capabilities capabilities() const = 0;
   // Ok when this host can run it, else Unavailable with the exact reason ("no RDMA device"). A transport is never
-  // silently absent.
+  // silently absent. Does not block: it is what is known so far.
   virtual absl::Status availability() const = 0;
+  // The same for sessions with this peer (empty: with anybody), once a backend that has to start first knows: blocks
+  // until `deadline` at most.
+  virtual absl::Status AwaitAvailability(const std::string& /*peer_address*/, MonotonicTime /*deadline*/,
+                                         std::stop_token) const {
+    return availability();
+  }
   // Turns a granted connection into the prober's end of a session. At both ends the request's options have passed
   // CheckOptions.
   virtual absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
