@@ -69,7 +69,9 @@ inline constexpr Deadline kFileTrial{10s};     // whoever reads an hwloc file, f
 inline constexpr Deadline kChildAnswer{5s};        // whoever asks, for a child that is starting
 inline constexpr Deadline kChildStart{20s};        // the engine, for its first words: then it is ended
 inline constexpr Deadline kChildLate{2s};          // a session, for a child that should have answered by then
-inline constexpr Deadline kChildReaped{1s};        // the same, to learn how a child ended
+inline constexpr Deadline kChildReaped{1s};        // the same, to learn how a child ended; the engine, for that end
+inline constexpr Deadline kChildReads{2s};         // the engine, for the child to read: until then it gets sessions
+inline constexpr Deadline kChildHangs{6s};         // the same, from when it did not read: then it is killed
 inline constexpr Deadline kEngineStandsStill{2s};  // the child, for its engine's next sign of life (four a second)
 inline constexpr Deadline kEndpointClose{1s};      // UCX's own close of an endpoint
 // ---- engine and bridge

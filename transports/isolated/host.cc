@@ -18,6 +18,7 @@
 #include "base/child_process.h"
 #include "base/deadlines.h"
 #include "netsense/isolation.pb.h"
+#include "transports/isolated/last_words.h"
 #include "transports/isolated/packet.h"
 #include "transports/isolated/thread_binding.h"
 #include "transports/stream_meter.h"
@@ -103,17 +104,30 @@ class StreamWatch {
 // One session on a thread of its own. The engine's end of the socket going away stops it.
 class HostedSession {
  public:
-  HostedSession(Transport& transport, v1::ChildSession order, UniqueFd door, UniqueFd socket)
+  // `ended` is an eventfd, written to at the end of the thread.
+  HostedSession(Transport& transport, v1::ChildSession order, UniqueFd door, UniqueFd socket, int ended)
       : transport_(transport), order_(std::move(order)), door_(std::move(door)), socket_(std::move(socket)) {
-    thread_ = std::thread([this] { Run(); });
+    try {
+      thread_ = std::thread([this, ended] {
+        Run();
+        over_ = true;
+        eventfd_write(ended, 1);
+      });
+    } catch (const std::system_error&) {
+      (void)TrySendPacket(socket_.get(), OutcomeOf(absl::InternalError("no thread left for this session")));
+      over_ = true;
+    }
   }
   ~HostedSession() {
     Stop();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
   int socket() const { return socket_.get(); }
   bool serves() const { return order_.has_serve(); }
+  bool stopped() const { return stop_.stop_requested(); }
+  // Nobody asks for it any more, and its thread is about to be gone: to be destroyed without waiting.
+  bool over() const { return stopped() && over_; }
   void Stop() {
     stop_.request_stop();
     shutdown(socket_.get(), SHUT_RDWR);
@@ -121,6 +135,7 @@ class HostedSession {
 
  private:
   void Run() {
+    const CarriesSession in_whose(order_.peer_address());
     BindThisThread(order_.binding());
     DoorConnection connection;
     connection.fd = std::move(door_);
@@ -179,6 +194,7 @@ class HostedSession {
   UniqueFd door_;
   UniqueFd socket_;
   std::stop_source stop_;
+  std::atomic<bool> over_ = false;
   std::thread thread_;
 };
 
@@ -195,26 +211,34 @@ int HostTransport(Transport& transport) {
         << "This program runs a transport for netsense-engine and netsense-bench, which start it by themselves.\n";
     return 2;
   }
+  TellOfCrashes(ChildProgram::kDescriptor);
   v1::ChildHello hello;
   absl::Status availability = transport.availability();
   hello.set_availability_code(static_cast<int32_t>(availability.code()));
   hello.set_availability_reason(std::string(availability.message()));
   if (!SendPacket(ChildProgram::kDescriptor, hello).ok()) return 0;
 
+  // Nothing here waits for a session: the engine ends a process that does not read.
+  const UniqueFd ended(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   std::list<std::unique_ptr<HostedSession>> sessions;
   MonotonicTime heard = MonotonicNow();
   while (true) {
     // An engine that was stopped does not answer, over no transport: not by its child either.
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(heard + deadlines::kEngineStandsStill() - MonotonicNow());
-    if (left.count() <= 0) std::erase_if(sessions, [](const auto& session) { return session->serves(); });
-    std::vector<pollfd> waits{{ChildProgram::kDescriptor, POLLIN, 0}};
-    for (const auto& session : sessions) waits.push_back({session->socket(), POLLRDHUP, 0});
+    if (left.count() <= 0)
+      for (const auto& session : sessions)
+        if (session->serves()) session->Stop();
+    std::vector<pollfd> waits{{ChildProgram::kDescriptor, POLLIN, 0}, {ended.get(), POLLIN, 0}};
+    for (const auto& session : sessions) waits.push_back({session->stopped() ? -1 : session->socket(), POLLRDHUP, 0});
     const int wait_ms = left.count() > 0 ? static_cast<int>(left.count()) : -1;
     if (poll(waits.data(), waits.size(), wait_ms) < 0) continue;
-    size_t i = 1;
-    for (auto session = sessions.begin(); session != sessions.end(); ++i)
-      session = waits[i].revents != 0 ? sessions.erase(session) : std::next(session);
+    eventfd_t ends = 0;
+    if (waits[1].revents != 0) eventfd_read(ended.get(), &ends);
+    size_t i = 2;
+    for (const auto& session : sessions)
+      if (waits[i++].revents != 0) session->Stop();
+    std::erase_if(sessions, [](const auto& session) { return session->over(); });
     if (waits[0].revents == 0) continue;
     v1::ChildSession order;
     std::vector<UniqueFd> descriptors;
@@ -223,7 +247,7 @@ int HostTransport(Transport& transport) {
     heard = MonotonicNow();
     if (status.ok() && descriptors.size() == 2)
       sessions.push_back(std::make_unique<HostedSession>(transport, std::move(order), std::move(descriptors[0]),
-                                                         std::move(descriptors[1])));
+                                                         std::move(descriptors[1]), ended.get()));
   }
 }
 

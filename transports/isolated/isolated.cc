@@ -10,7 +10,7 @@
 #include "base/deadlines.h"
 #include "base/socket.h"
 #include "base/status_macros.h"
-#include "transports/isolated/child.h"
+#include "transports/isolated/children.h"
 #include "transports/isolated/packet.h"
 #include "transports/isolated/thread_binding.h"
 #include "transports/stream_meter.h"
@@ -37,21 +37,21 @@ v1::ChildSession OrderOf(const DoorConnection& connection) {
 }
 
 // The next outcome of a session's socket: what the child said, Cancelled, or why there is none.
-absl::Status AwaitOutcome(Child& child, int socket, MonotonicTime deadline, const std::stop_token& stop,
+absl::Status AwaitOutcome(const CarriedSession& carried, MonotonicTime deadline, const std::stop_token& stop,
                           v1::ChildOutcome* outcome) {
-  auto waited = WaitReady(socket, POLLIN, deadline, stop);
+  auto waited = WaitReady(carried.socket(), POLLIN, deadline, stop);
   if (absl::IsDeadlineExceeded(waited)) return absl::InternalError("the transport's process does not answer");
   if (!waited.ok()) return waited;
-  auto status = ReceivePacket(socket, outcome);
+  auto status = ReceivePacket(carried.socket(), outcome);
   if (stop.stop_requested()) return absl::CancelledError("stopped");
-  if (!status.ok()) return child.WhyGone();
+  if (!status.ok()) return carried.WhyGone();
   return absl::Status(static_cast<absl::StatusCode>(outcome->code()), outcome->message());
 }
 
 class IsolatedSession final : public Session {
  public:
-  IsolatedSession(Child* child, UniqueFd socket, v1::SessionReply::Grant grant, SessionDetails details)
-      : child_(child), socket_(std::move(socket)), grant_(std::move(grant)), details_(std::move(details)) {}
+  IsolatedSession(std::unique_ptr<CarriedSession> carried, v1::SessionReply::Grant grant, SessionDetails details)
+      : carried_(std::move(carried)), grant_(std::move(grant)), details_(std::move(details)) {}
 
   absl::StatusOr<RttSample> Ping(const PingSpec& spec, MonotonicTime deadline, std::stop_token stop) override {
     v1::ChildCall call;
@@ -75,7 +75,7 @@ class IsolatedSession final : public Session {
     std::stop_callback finish(spec.finish, [this] {
       v1::ChildCall order;
       order.set_finish(true);
-      (void)SendPacket(socket_.get(), order);
+      (void)TrySendPacket(carried_->socket(), order);
     });
     RETURN_IF_ERROR(Call(&call, deadline, stop, &outcome, spec.moved));
     auto sample = SampleOf(outcome.stream().report());
@@ -92,14 +92,14 @@ class IsolatedSession final : public Session {
   absl::Status Call(v1::ChildCall* call, MonotonicTime deadline, const std::stop_token& stop, v1::ChildOutcome* outcome,
                     std::atomic<uint64_t>* moved = nullptr) {
     if (broken_) return absl::UnavailableError("the session is over");
-    ShutdownOnStop guard(stop, socket_.get());
+    ShutdownOnStop guard(stop, carried_->socket());
     call->set_deadline_ns(CountOf(deadline));
-    auto status = SendPacket(socket_.get(), *call);
+    auto status = TrySendPacket(carried_->socket(), *call);
     if (stop.stop_requested()) {
       status = absl::CancelledError("stopped");
     } else {
-      auto await = [&] { return AwaitOutcome(*child_, socket_.get(), Later(deadline), stop, outcome); };
-      status = status.ok() ? await() : child_->WhyGone();
+      auto await = [&] { return AwaitOutcome(*carried_, Later(deadline), stop, outcome); };
+      status = status.ok() ? await() : carried_->WhyGone();
       for (; status.ok() && outcome->has_moved_bytes(); status = await())
         if (moved != nullptr) moved->store(outcome->moved_bytes(), std::memory_order_relaxed);
     }
@@ -110,8 +110,7 @@ class IsolatedSession final : public Session {
     return status;
   }
 
-  Child* const child_;
-  const UniqueFd socket_;
+  const std::unique_ptr<CarriedSession> carried_;
   const v1::SessionReply::Grant grant_;
   const SessionDetails details_;
   bool broken_ = false;
@@ -119,25 +118,28 @@ class IsolatedSession final : public Session {
 
 class IsolatedTransport final : public Transport {
  public:
-  explicit IsolatedTransport(IsolatedBackend backend)
-      : backend_(std::move(backend)), child_(backend_.name, backend_.program, backend_.environment) {}
+  explicit IsolatedTransport(IsolatedBackend backend) : backend_(std::move(backend)), children_(backend_) {}
 
   std::string_view name() const override { return backend_.name; }
   Capabilities capabilities() const override { return backend_.capabilities; }
-  absl::Status availability() const override { return child_.availability(); }
+  absl::Status availability() const override { return children_.availability(); }
+  absl::Status AwaitAvailability(const std::string& peer_address, MonotonicTime deadline,
+                                 std::stop_token stop) const override {
+    return children_.Await(peer_address, deadline, stop);
+  }
 
   absl::StatusOr<std::unique_ptr<Session>> Connect(DoorConnection connection, MonotonicTime deadline,
                                                    std::stop_token stop) override {
     v1::ChildSession order = OrderOf(connection);
     order.mutable_connect()->set_deadline_ns(CountOf(deadline));
-    auto socket = child_.Open(order, std::move(connection.fd));
-    if (!socket.ok()) return absl::InternalError(socket.status().message());
-    ShutdownOnStop guard(stop, socket->get());
+    auto carried = children_.Open(order, std::move(connection.fd), deadline, stop);
+    if (absl::IsUnavailable(carried.status())) return absl::InternalError(carried.status().message());
+    if (!carried.ok()) return carried.status();
+    ShutdownOnStop guard(stop, (*carried)->socket());
     v1::ChildOutcome outcome;
-    RETURN_IF_ERROR(AwaitOutcome(child_, socket->get(), Later(deadline), stop, &outcome));
+    RETURN_IF_ERROR(AwaitOutcome(**carried, Later(deadline), stop, &outcome));
     SessionDetails details{.mode = outcome.connected().mode(), .device = outcome.connected().device()};
-    return std::make_unique<IsolatedSession>(&child_, *std::move(socket), std::move(connection.grant),
-                                             std::move(details));
+    return std::make_unique<IsolatedSession>(*std::move(carried), std::move(connection.grant), std::move(details));
   }
 
   absl::Status Serve(DoorConnection connection, const ServeLimits& limits, std::stop_token stop) override {
@@ -146,15 +148,15 @@ class IsolatedTransport final : public Transport {
     order.mutable_serve()->set_idle_ns(limits.idle.count());
     order.mutable_serve()->set_total_ns(limits.total.count());
     order.mutable_serve()->set_hold_pings_ns(limits.hold_pings.count());
-    ASSIGN_OR_RETURN(auto socket, child_.Open(order, std::move(connection.fd)));
-    ShutdownOnStop guard(stop, socket.get());
+    ASSIGN_OR_RETURN(auto carried, children_.Open(order, std::move(connection.fd), MonotonicNow() + limits.open, stop));
+    ShutdownOnStop guard(stop, carried->socket());
     v1::ChildOutcome outcome;
-    return AwaitOutcome(child_, socket.get(), MonotonicTime::max(), stop, &outcome);
+    return AwaitOutcome(*carried, MonotonicTime::max(), stop, &outcome);
   }
 
  private:
   const IsolatedBackend backend_;
-  mutable Child child_;  // asking for it starts it
+  mutable Children children_;  // asking for them starts them
 };
 
 }  // namespace

@@ -20,17 +20,8 @@ absl::Status Gone(int error) {
   return absl::UnavailableError(absl::StrCat("the other process is gone", error == 0 ? "" : ": ", strerror(error)));
 }
 
-}  // namespace
-
-absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeSocketPair() {
-  std::array<int, 2> pair;
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
-    return absl::InternalError(absl::StrCat("no socket pair: ", strerror(errno)));
-  return std::pair(UniqueFd(pair[0]), UniqueFd(pair[1]));
-}
-
-absl::Status SendPacket(int fd, const google::protobuf::MessageLite& message, std::span<const int> descriptors) {
-  std::string bytes = kMark + message.SerializeAsString();
+absl::Status Send(int fd, const google::protobuf::MessageLite& message, std::span<const int> descriptors, int flags) {
+  std::string bytes = EncodePacket(message);
   iovec part{bytes.data(), bytes.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)> control{};
   msghdr header{};
@@ -45,9 +36,33 @@ absl::Status SendPacket(int fd, const google::protobuf::MessageLite& message, st
     rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
     std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
   }
-  while (sendmsg(fd, &header, MSG_NOSIGNAL) < 0)
-    if (errno != EINTR) return Gone(errno);
+  while (sendmsg(fd, &header, flags | MSG_NOSIGNAL) < 0) {
+    if (errno == EINTR) continue;
+    // ETOOMANYREFS: more descriptors are on their way than this process may have open.
+    if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
+      return absl::ResourceExhaustedError("the other process does not read");
+    return Gone(errno);
+  }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeSocketPair() {
+  std::array<int, 2> pair;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
+    return absl::InternalError(absl::StrCat("no socket pair: ", strerror(errno)));
+  return std::pair(UniqueFd(pair[0]), UniqueFd(pair[1]));
+}
+
+std::string EncodePacket(const google::protobuf::MessageLite& message) { return kMark + message.SerializeAsString(); }
+
+absl::Status SendPacket(int fd, const google::protobuf::MessageLite& message, std::span<const int> descriptors) {
+  return Send(fd, message, descriptors, 0);
+}
+
+absl::Status TrySendPacket(int fd, const google::protobuf::MessageLite& message, std::span<const int> descriptors) {
+  return Send(fd, message, descriptors, MSG_DONTWAIT);
 }
 
 absl::Status ReceivePacket(int fd, google::protobuf::MessageLite* message, std::vector<UniqueFd>* descriptors) {
