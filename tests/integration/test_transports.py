@@ -83,12 +83,16 @@ def test_a_dead_ucx_process_is_a_matter_of_ucx_alone(cluster):
     engine = cluster.engine_pid(1)
     source, target = cluster.lab.address(1), cluster.lab.address(2)
     tcp_lost = cluster.paths()[source, target, "tcp"]["pings_lost"]
-    for sig in (signal.SIGABRT, signal.SIGKILL):
+    for sig, words in (
+        (signal.SIGABRT, "ucx process was killed by signal"),
+        (signal.SIGKILL, "ucx process was killed by signal"),
+        (signal.SIGSTOP, "ucx process did not read what it was told"),
+    ):
         cluster.wait_all_ok()
         os.kill(ucx_pid(cluster, 1), sig)
 
-        def unknown_with_reason():  # for a second or so: the head's answers, which are made once a second, need not show it
-            told = [path for path in cluster.engine_status(1)["snapshot"]["paths"] if "ucx process was killed by signal" in path["reason"]]
+        def unknown_with_reason(words=words):  # for a second or so: the head's answers, which are made once a second, need not show it
+            told = [path for path in cluster.engine_status(1)["snapshot"]["paths"] if words in path["reason"]]
             return told and {path["state"] for path in told} == {"PATH_STATE_UNKNOWN"}
 
         wait_until("UNKNOWN with the reason", unknown_with_reason, every=0.1)

@@ -120,7 +120,7 @@ TEST(UcxStalledPeer, CostsNoOtherSession) {
   const Fabric fabric = ThisFabric();
   StalledWorker stalled(fabric);
   LoopbackResponder responder;
-  Transport* ucx = *responder.transports.Find("ucx");
+  Transport* ucx = *responder.transports.Await("ucx");
   auto connection = responder.Dial(UcxRequest({}), "");
   ASSERT_TRUE(connection.ok()) << connection.status();
   auto session = ucx->Connect(*std::move(connection), pace::Soon(), {});
