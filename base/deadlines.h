@@ -53,6 +53,7 @@ inline constexpr Deadline kOrderIdle{2min};           // a node that takes order
 inline constexpr Deadline kOrderAnswer{5s};           // the same, for the coordinator to take an answer
 // ---- who measures
 inline constexpr Deadline kConnect{5s};          // for a session, from nothing
+inline constexpr Deadline kNameLookup{5s};       // for the addresses of a host's name, where nothing else ends it
 inline constexpr Deadline kPortBusy{2s};         // for the measurement before to leave the peer's port
 inline constexpr Deadline kDrain{30s};           // for what is on its way when a timed stream ends
 inline constexpr Deadline kFinish{1s};           // for a stream that was told to end in order

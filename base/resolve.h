@@ -15,13 +15,8 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "base/deadlines.h"
 
 namespace netsense {
-
-namespace deadlines {
-inline constexpr Deadline kNameLookup{5s};  // TEMPORARY
-}
 
 struct FreeAddrInfo {
   void operator()(addrinfo* info) const { freeaddrinfo(info); }

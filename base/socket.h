@@ -21,12 +21,13 @@ struct LocalEnd {
   std::string address = {};
   std::string netdev = {};  // nothing goes out, or comes in, by another network device
 };
-// Connects to host:port (names are resolved). TCP_NODELAY, keep-alive.
+// Connects to host:port (names are resolved, within the deadline: base/resolve.h). TCP_NODELAY, keep-alive.
 absl::StatusOr<UniqueFd> ConnectTcp(const std::string& host, uint16_t port, const LocalEnd& from,
                                     MonotonicTime deadline, std::stop_token stop);
 // Ties a socket to a network device (SO_BINDTODEVICE), whatever the routes say.
 absl::Status BindToDevice(int fd, const std::string& netdev);
-// SO_REUSEADDR, backlog 1024. The address is numeric, a name, or empty for all.
+// SO_REUSEADDR, backlog 1024. The address is numeric, a name (for which it waits deadlines::kNameLookup), or empty for
+// all.
 absl::StatusOr<UniqueFd> ListenTcp(const LocalEnd& at, uint16_t port);
 // TCP_NODELAY and keep-alive (a dead peer is noticed within deadlines::kPeerDead), as every socket of a session has
 // them.
