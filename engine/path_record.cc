@@ -141,13 +141,22 @@ void PathRecord::PingFailed(const absl::Status& status, MonotonicTime now) {
     reason = absl::StrCat("no route between these rails was ever seen: ", reason);
   }
   SetState(state, std::move(reason), now);
-  if (!healthy()) {
-    retransmitted_ = 0;
-    // The windows start anew when the path is back, so that old and new samples never mix.
-    rtt_.Clear();
-    network_rtt_.Clear();
-    bandwidth_.Clear();
-  }
+  ClearUnlessHealthy();
+}
+
+void PathRecord::NotDialled(const absl::Status& why, MonotonicTime now) {
+  last_heard_ = now;
+  ever_heard_ = true;
+  SetState(StateOf(why), std::string(why.message()), now);
+  ClearUnlessHealthy();
+}
+
+void PathRecord::ClearUnlessHealthy() {
+  if (healthy()) return;
+  retransmitted_ = 0;
+  rtt_.Clear();
+  network_rtt_.Clear();
+  bandwidth_.Clear();
 }
 
 void PathRecord::SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTime now) {

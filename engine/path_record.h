@@ -27,6 +27,8 @@ class PathRecord {
   void PingAnswered(const RttSample& sample, MonotonicTime now);
   // A ping, or the connect before it, that gave no sample. How a status becomes a state stands in the .cc.
   void PingFailed(const absl::Status& status, MonotonicTime now);
+  // A ping that was due and not sent: its path may not be dialled (NamedAddresses).
+  void NotDialled(const absl::Status& why, MonotonicTime now);
   void StreamMeasured(const StreamSample& sample, MonotonicTime now);
   // Over the stream that was just measured. A fatal counter makes the path DEGRADED until one passes without, or for
   // ten minutes.
@@ -58,6 +60,8 @@ class PathRecord {
   void SetState(v1::PathState state, std::string reason, MonotonicTime now);
   // Of a path that answers: OK, or what speaks against it.
   void JudgeAnswering(MonotonicTime now);
+  // The windows start anew when the path is back, so that old and new samples never mix.
+  void ClearUnlessHealthy();
   void RememberOutcome(bool lost);
   void Count(uint64_t PathTotals::*counter);
   void CountRoundTrip(const RttSample& sample);

@@ -16,6 +16,7 @@
 #include "base/logging.h"
 #include "base/socket.h"
 #include "engine/expectation.h"
+#include "engine/inventory/addresses.h"
 #include "engine/local_ports.h"
 
 namespace netsense {
@@ -30,6 +31,8 @@ void NoticeDeathSoon(int fd) {
       {TCP_KEEPIDLE, probe_s}, {TCP_KEEPINTVL, probe_s}, {TCP_KEEPCNT, 2}, {TCP_USER_TIMEOUT, limit_ms}};
   for (auto [name, value] : options) setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value));
 }
+
+constexpr int kMostAddresses = 1000;  // a grant is one message, of 64 KiB at most
 
 uint64_t RandomNumber() {
   std::array<uint8_t, 8> bytes{};
@@ -85,6 +88,7 @@ struct Responder::Admission {
 absl::StatusOr<std::unique_ptr<Responder>> Responder::Start(ResponderOptions options,
                                                             const TransportRegistry* transports, PortGate* gate) {
   std::unique_ptr<Responder> responder(new Responder(std::move(options), transports, gate));
+  std::lock_guard lock(responder->mutex_);
   auto door = Door::Open(responder->options_.door,
                          [raw = responder.get()](DoorConnection connection) { raw->OnRequest(std::move(connection)); });
   if (!door.ok()) return door.status();
@@ -184,6 +188,25 @@ OrderLimits Responder::LimitsOfOrders() const {
   return limits;
 }
 
+google::protobuf::RepeatedPtrField<std::string> Responder::Addresses() const {
+  google::protobuf::RepeatedPtrField<std::string> addresses;
+  std::unique_lock lock(mutex_);  // the door may be heard of before Start has it
+  const DoorOptions open = door_options();
+  lock.unlock();
+  auto add = [&addresses](const std::string& address) {
+    if (addresses.size() < kMostAddresses) *addresses.Add() = address;
+  };
+  if (!IsUnspecified(open.host)) {
+    add(open.host);
+    for (const std::string& host : open.more_hosts) add(host);
+    return addresses;
+  }
+  for (const inventory::Link& link : inventory::ReadLinks())
+    for (const std::string& address : link.addresses)
+      if (!link.loopback && !address.starts_with("fe80:")) add(address);
+  return addresses;
+}
+
 // On the door's thread. Whatever asks a backend, the kernel or a lock is left to the session's own.
 void Responder::OnRequest(DoorConnection connection) {
   // std::function wants to copy: what can only be moved goes into a shared box.
@@ -246,6 +269,7 @@ void Responder::RunSession(DoorConnection connection) {
   grant.set_wait_mode(spin ? v1::WAIT_MODE_BUSY_POLL : v1::WAIT_MODE_BLOCK);
   grant.set_software_version(NETSENSE_VERSION);
   DescribePort(admission.port, &grant);
+  if (connection.request.target_port().empty()) *grant.mutable_addresses() = Addresses();
   if (options_.pinning != nullptr) *grant.mutable_binding() = options_.pinning->Plan(admission.port);
   connection.grant = grant;
   spdlog::debug("{} asks for {}: granted", peer, what);

@@ -77,6 +77,8 @@ class Responder {
   // Counts a session of this peer; false: there are as many as may be.
   bool Enter(const std::string& peer);
   void Leave(const std::string& peer);
+  // Where the door is open, for a grant.
+  google::protobuf::RepeatedPtrField<std::string> Addresses() const;
   bool TakesOrders() const;
   OrderLimits LimitsOfOrders() const;
 

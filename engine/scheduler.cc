@@ -102,6 +102,7 @@ void Scheduler::Apply(const v1::Plan& plan) {
     if (kept == next.end() || kept->second != path) path->removed = true;
   }
   paths_ = std::move(next);
+  named_.Keep(plan);
   plan_ = plan;
   plan_.clear_paths();
   max_lateness_ms_ = 0;
@@ -200,7 +201,7 @@ MonotonicTime Scheduler::StartDuePings(MonotonicTime now) {
         ++occupied;
         next_free = std::min(next_free, *path->ping_started + kYoung);
       }
-    } else if (path->ping_due <= now) {
+    } else if (path->ping_due <= now && MayBeDialled(*path, now)) {
       due.push_back(path);
     } else {
       next = std::min(next, path->ping_due);
@@ -218,6 +219,17 @@ MonotonicTime Scheduler::StartDuePings(MonotonicTime now) {
   return next;
 }
 
+// Streams ask for no leave of their own: they go where pings are answered.
+bool Scheduler::MayBeDialled(Path& path, MonotonicTime now) {
+  const absl::Status named = named_.Check(path.spec);
+  if (named.ok()) return true;
+  if (path.prober.peer() != nullptr) path.prober.DropSession();
+  path.record.NotDialled(named, now);
+  path.ping_due = now + Interval(path.spec);
+  Touch(path);
+  return false;
+}
+
 void Scheduler::StartPing(const PathPtr& path, MonotonicTime now) {
   if (path->record.healthy()) max_lateness_ms_ = std::max(max_lateness_ms_, MillisSince(path->ping_due, now));
   path->ping_started = now;
@@ -233,7 +245,10 @@ void Scheduler::StartPing(const PathPtr& path, MonotonicTime now) {
         path->record.SetBinding(path->prober.binding());
         if (sample.ok()) {
           path->record.PingAnswered(*sample, end);
-          if (path->prober.peer() != nullptr) path->record.SetPeer(*path->prober.peer());
+          if (path->prober.peer() != nullptr) {
+            path->record.SetPeer(*path->prober.peer());
+            if (!path->removed) named_.Learn(spec, *path->prober.peer());
+          }
         } else if (!absl::IsCancelled(sample.status())) {
           path->record.PingFailed(sample.status(), end);
           if (path->record.losses_in_a_row() >= kLossesUntilReconnect) path->prober.DropSession();

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/named_addresses.h"
 #include "engine/path_record.h"
 #include "engine/prober.h"
 #include "engine/worker_pool.h"
@@ -65,6 +66,7 @@ class Scheduler {
 
   void Loop();
   // All with mutex_ held.
+  bool MayBeDialled(Path& path, MonotonicTime now);
   MonotonicTime StartDuePings(MonotonicTime now);
   MonotonicTime StartDueStreams(MonotonicTime now);
   void StartPing(const PathPtr& path, MonotonicTime now);
@@ -80,6 +82,7 @@ class Scheduler {
   v1::Plan plan_;  // without its paths
   std::map<PathKind, PathTotals> totals_;
   std::map<std::string, PathPtr> paths_;
+  NamedAddresses named_;
   bool lease_in_force_ = false;
   MonotonicTime lease_end_{};
   MonotonicTime no_lease_since_;

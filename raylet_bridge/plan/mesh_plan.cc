@@ -46,8 +46,8 @@ uint32_t RailsOf(const std::map<std::string, DoorRecord>& doors, const Settings&
   return rails;
 }
 
-// Where a node is, the node list says, which only the GCS writes; its record, which many may write, only says by which
-// port.
+// Where a node is, the node list says, which only the GCS writes; its record, which many may write, says by which port,
+// and what its rails' addresses are, which the engine has the node itself confirm.
 v1::PlannedPath MakePath(const ClusterNode& node, const DoorRecord& door, const std::string& transport,
                          const PortPair& ports, const Settings& settings) {
   v1::PlannedPath path;
@@ -56,6 +56,7 @@ v1::PlannedPath MakePath(const ClusterNode& node, const DoorRecord& door, const 
   path.set_transport(transport);
   path.set_dst_node_id(door.node_id);
   path.set_dst_address(ports.destination_address.empty() ? node.address : ports.destination_address);
+  path.set_node_address(node.address);
   path.set_dst_port(door.port);
   path.set_source_address(ports.source_address);
   path.set_source_port(ports.source);

@@ -109,7 +109,10 @@ TEST(MeshPlan, ANodeIsDialledWhereTheNodeListHasIt) {
     cluster.doors[NodeId(1)].address = elsewhere;
     const v1::Plan plan = MakeMeshPlan(NodeId(0), cluster.alive, cluster.doors, settings);
     ASSERT_EQ(plan.paths_size(), 2);
-    for (const v1::PlannedPath& path : plan.paths()) EXPECT_EQ(path.dst_address(), "10.0.0.2") << elsewhere;
+    for (const v1::PlannedPath& path : plan.paths()) {
+      EXPECT_EQ(path.dst_address(), "10.0.0.2") << elsewhere;
+      EXPECT_EQ(path.node_address(), "10.0.0.2");
+    }
   }
 }
 

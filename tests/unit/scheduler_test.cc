@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <utility>
 
 #include "base/socket.h"
 #include "tests/lab/pace.h"
@@ -263,6 +267,79 @@ TEST_F(SchedulerTest, WhatAPathCountedStaysWhenThePathIsGone) {
   ASSERT_EQ(results.totals.size(), 1u) << "both were of one kind";
   EXPECT_GE(results.totals[0].pings_sent(), results.paths[0].pings_sent() + 2);
   EXPECT_GE(results.totals[0].rtt().count(), results.paths[0].rtt_histogram().count() + 2);
+}
+
+// Whoever may write the KV writes door records, and must not aim every engine.
+class RailAddresses : public SchedulerTest {
+ protected:
+  RailAddresses() {
+    ResponderOptions options;
+    options.door.more_hosts = {kNamed};
+    node = std::make_unique<LoopbackResponder>("secret", std::move(options));
+    node->responder->SetNodeId("peer");
+  }
+  v1::PlannedPath* AddPathTo(const std::string& id, const std::string& address) {
+    v1::PlannedPath* path = AddPath(id, node->responder->port());
+    path->set_dst_address(address);
+    path->set_node_address("127.0.0.1");
+    return path;
+  }
+  // A stranger who would be dialled.
+  UniqueFd ListenAt(const std::string& address) const {
+    auto listener = ListenTcp({.address = address}, node->responder->port());
+    EXPECT_TRUE(listener.ok()) << listener.status();
+    return *std::move(listener);
+  }
+  static bool WasDialled(const UniqueFd& listener) {
+    return UniqueFd(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)).get() >= 0;
+  }
+
+  static constexpr char kNamed[] = "127.0.0.3", kNotNamed[] = "127.0.0.4";
+  std::unique_ptr<LoopbackResponder> node;
+};
+
+TEST_F(RailAddresses, AreDialledOnceTheNodeHasNamedThemAtItsOwn) {
+  const UniqueFd stranger = ListenAt(kNotNamed);
+  AddPathTo("own", "127.0.0.1");
+  AddPathTo("named", kNamed);
+  AddPathTo("not named", kNotNamed);
+  scheduler.Apply(plan);
+  Await("named", [](const auto& result) { return result.state() == v1::PATH_STATE_OK; });
+  const auto refused = Await("not named", [](const auto& r) { return r.state() == v1::PATH_STATE_REFUSED; });
+  EXPECT_EQ(refused.reason(),
+            "not dialled: the door record of this node names 127.0.0.4, which the node itself does not");
+  EXPECT_EQ(refused.pings_sent(), 0u) << "and nothing was lost, for nothing was sent";
+  const uint64_t answered = Result("own").pings_sent();
+  Await("own", [&](const auto& result) { return result.pings_sent() > answered + 3; });
+  EXPECT_FALSE(WasDialled(stranger));
+}
+
+TEST_F(RailAddresses, AreNotDialledWhileTheNodesOwnIsSilent) {
+  const UniqueFd silent = ListenAt("127.0.0.5");
+  AddPathTo("own", "127.0.0.5")->set_node_address("127.0.0.5");
+  AddPathTo("named", kNamed)->set_node_address("127.0.0.5");
+  scheduler.Apply(plan);
+  Await("own", [](const auto& result) { return result.pings_lost() >= 1; });
+  const auto waits = Await("named", [](const auto& r) { return r.reason() != "not measured yet"; });
+  EXPECT_EQ(waits.state(), v1::PATH_STATE_UNKNOWN);
+  EXPECT_EQ(waits.reason(),
+            "not dialled yet: whether 127.0.0.3 is this node's, it says at 127.0.0.5 alone, which has not answered");
+}
+
+// A real failure: the management network is cut, the rails are not.
+TEST_F(RailAddresses, StayDialledWhenTheNodesOwnFallsSilent) {
+  AddPathTo("own", "127.0.0.1");
+  AddPathTo("named", kNamed);
+  scheduler.Apply(plan);
+  Await("named", [](const auto& result) { return result.state() == v1::PATH_STATE_OK; });
+  plan.set_plan_id("second");
+  plan.mutable_paths(0)->set_dst_address("127.0.0.6");  // where nobody listens
+  for (v1::PlannedPath& path : *plan.mutable_paths()) path.set_node_address("127.0.0.6");
+  scheduler.Apply(plan);
+  Await("own", [](const auto& result) { return result.state() == v1::PATH_STATE_UNREACHABLE; });
+  const uint64_t answered = Result("named").pings_sent();
+  const auto on = Await("named", [&](const auto& result) { return result.pings_sent() > answered + 3; });
+  EXPECT_EQ(on.state(), v1::PATH_STATE_OK);
 }
 
 }  // namespace
