@@ -6,6 +6,7 @@ NETSENSE_RAY is the path of Ray's command; its Python has Ray.
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -92,6 +93,50 @@ def test_prometheus_finds_the_bridges_beside_rays_own_file(cluster):
     targets = json.loads((cluster.temp / "prom_metrics_service_discovery_netsense.json").read_text())
     assert sorted(t["targets"][0].split(":")[0] for t in targets) == [cluster.lab.address(i) for i in (1, 2, 3)]
     assert {t["labels"]["node_id"] for t in targets} == {node["node_id"] for node in cluster.status()["nodes"]}
+
+
+LIE = """
+import json, ray, time
+from ray.experimental import internal_kv
+ray.init(address="{gcs}", _node_ip_address="{node}", log_to_driver=False, logging_level="ERROR")
+ids = {{n["NodeManagerAddress"]: n["NodeID"] for n in ray.nodes() if n["Alive"]}}
+while True:
+    for address, told in {lies}.items():
+        key = ("door:" + ids[address]).encode()
+        door = json.loads(internal_kv._internal_kv_get(key, namespace=b"network_sense"))
+        door["address"] = told
+        door["ports"] = [{{"name": "e0", "netdev": "e0", "fabric": "ethernet", "addresses": [told], "rail": 0}}]
+        internal_kv._internal_kv_put(key, json.dumps(door).encode(), overwrite=True, namespace=b"network_sense")
+    time.sleep(0.02)
+"""
+
+
+def test_who_writes_the_kv_aims_no_engine(cluster):
+    """Any Ray program may write a door record: of a node that is elsewhere, with a rail that is somebody else's."""
+    elsewhere = "10.77.0.33"
+    run = cluster.lab.run
+    run(3, ["ip", "addr", "add", f"{elsewhere}/24", "dev", "e0"])
+    listens = f"import socket; s = socket.create_server(('{elsewhere}', 18590)); print('ready', flush=True); print(s.accept()[1], flush=True)"
+    stranger = cluster.lab.popen(3, [cluster.ray.parent / "python", "-c", listens], stdout=subprocess.PIPE, text=True)
+    assert stranger.stdout.readline() == "ready\n"
+    lies = {cluster.lab.address(1): cluster.lab.address(1), cluster.lab.address(2): elsewhere}
+    lie = LIE.format(gcs=cluster.gcs_address, node=cluster.lab.address(3), lies=lies)
+    liar = cluster.lab.popen(3, [cluster.ray.parent / "python", "-c", lie], env=cluster.ray_environment)
+    try:
+
+        def refused():
+            edges = cluster.status()["edges"]
+            return any(f"names {elsewhere}, which the node itself does not" in edge["reason"] for edge in edges) or stranger.poll() is not None
+
+        wait_until("it to be refused", refused)
+        assert stranger.poll() is None, "somebody dialled it"
+        assert cluster.edge(1, 3)["state"] == "OK"
+    finally:
+        for process in (liar, stranger):
+            process.kill()
+            process.communicate()
+        run(3, ["ip", "addr", "del", f"{elsewhere}/24", "dev", "e0"])
+    wait_until("the bridges to have put it right", lambda: cluster.status_run().returncode == 0)
 
 
 def test_the_gcs_client_agrees_with_rays_own_gcs(cluster):
