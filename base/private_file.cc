@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -19,6 +21,15 @@ namespace {
 constexpr mode_t kOnlyOurs = 0700;
 
 bool IsTrusted(const struct stat& info) { return info.st_uid == geteuid() || info.st_uid == 0; }
+
+// Where this process's user namespace does not map every user, whoever it leaves out has this uid, the host's root too:
+// in an unprivileged container (Apptainer, say) the host's own / and /tmp are such folders.
+bool IsNobodyKnown(uid_t uid) {
+  std::ifstream overflow("/proc/sys/fs/overflowuid"), map("/proc/self/uid_map");
+  uint64_t unmapped = 0, inside = 0, outside = 0, count = 0;
+  constexpr uint64_t kAll = 4294967295;
+  return overflow >> unmapped && map >> inside >> outside >> count && count < kAll && uid == unmapped;
+}
 
 std::string Foreign(const std::string& what, const struct stat& info) {
   return fmt::format("{} belongs to user {}, neither to this one ({}) nor to root", what, info.st_uid, geteuid());
@@ -68,7 +79,8 @@ absl::StatusOr<Step> Enter(int above, const std::string& name, const std::string
 }
 
 absl::Status CheckFolder(const Step& step, const std::string& path) {
-  if (!IsTrusted(step.info)) return absl::PermissionDeniedError(Foreign(path, step.info) + ": remove it");
+  if (!IsTrusted(step.info) && !IsNobodyKnown(step.info.st_uid))
+    return absl::PermissionDeniedError(Foreign(path, step.info) + ": remove it");
   const bool open_to_all = (step.info.st_mode & S_IWOTH) != 0 && (step.info.st_mode & S_ISVTX) == 0;
   if (!open_to_all || step.info.st_uid == 0) return absl::OkStatus();
   return absl::PermissionDeniedError(
@@ -130,7 +142,11 @@ absl::Status CheckSecret(int fd, const std::string& path) {
 
 absl::Status MakeTrustedFolder(const std::string& path, const std::string& instead) {
   auto there = Walk(path);
-  return there.ok() ? absl::OkStatus() : OrChoose(there.status(), instead);
+  if (!there.ok()) return OrChoose(there.status(), instead);
+  const std::string opened = fmt::format("/proc/self/fd/{}", there->fd.get());
+  if (faccessat(AT_FDCWD, opened.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return absl::OkStatus();
+  return OrChoose(absl::UnavailableError(fmt::format("cannot make anything in {}: {}", path, strerror(errno))),
+                  instead);
 }
 
 absl::StatusOr<bool> MakePrivateFolder(const std::string& path, const std::string& instead) {

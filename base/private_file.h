@@ -24,10 +24,11 @@ absl::Status CheckTrusted(int fd, const std::string& path);
 // mounted for a service (Kubernetes with fsGroup, systemd's credentials: root's, mode 0440).
 absl::Status CheckSecret(int fd, const std::string& path);
 
-// Makes a folder of mode 0700, and those above it that are missing. PermissionDenied: somebody else could exchange what
-// is in it, for it, or a folder above it, belongs to neither this user nor root, or is ours and open to everybody
-// (without the sticky bit, which /tmp has). Root's folders are taken as they are: a Kubernetes emptyDir is open to
-// everybody of its pod. `instead` ends the message: what else can be chosen.
+// Makes a folder of mode 0700, and those above it that are missing. PermissionDenied, or Unavailable: this user can
+// make nothing there, or somebody else could exchange what is there: it, or a folder above it, belongs to neither this
+// user nor root, or is not root's and open to everybody (without the sticky bit, which /tmp has). Root's folders are
+// taken as they are: a Kubernetes emptyDir is open to everybody of its pod. In a user namespace that does not map the
+// host's root, whom it does not map may be root. `instead` ends the message: what else can be chosen.
 absl::Status MakeTrustedFolder(const std::string& path, const std::string& instead);
 // The same; and it is no link, it is this user's, and nobody else may enter it. True when it was not there before.
 absl::StatusOr<bool> MakePrivateFolder(const std::string& path, const std::string& instead);
