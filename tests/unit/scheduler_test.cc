@@ -316,7 +316,9 @@ TEST_F(RailAddresses, AreDialledOnceTheNodeHasNamedThemAtItsOwn) {
 
 TEST_F(RailAddresses, AreNotDialledWhileTheNodesOwnIsSilent) {
   const UniqueFd silent = ListenAt("127.0.0.5");
-  AddPathTo("own", "127.0.0.5")->set_node_address("127.0.0.5");
+  v1::PlannedPath* own = AddPathTo("own", "127.0.0.5");
+  own->set_node_address("127.0.0.5");
+  own->set_ping_timeout_ms(50);
   AddPathTo("named", kNamed)->set_node_address("127.0.0.5");
   scheduler.Apply(plan);
   Await("own", [](const auto& result) { return result.pings_lost() >= 1; });
