@@ -57,7 +57,7 @@ absl::Status CheckOptions(const v1::TransportOptions& options, std::string_view 
   if (capabilities.devices.empty() && !options.peer_device().empty()) return refuse("peer device");
   for (const auto& [given, value] : options.values()) {
     const auto known = std::find_if(capabilities.options.begin(), capabilities.options.end(),
-                                    [&](const OptionSpec& option) { return option.name == given; });
+                                    [&wanted = given](const OptionSpec& option) { return option.name == wanted; });
     if (known == capabilities.options.end()) return refuse(Printable(given));
     if (const std::string what = WhatItIs(*known, value); !what.empty())
       return absl::InvalidArgumentError(absl::StrCat(name, " ", given, " is ", what, ", not '", Printable(value), "'"));
