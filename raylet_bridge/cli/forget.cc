@@ -52,7 +52,7 @@ absl::StatusOr<std::string> Choose(const std::vector<LostNode>& lost, const std:
 // Beside what others have asked for, and the head has not done yet.
 absl::Status Ask(GcsClient& gcs, const std::string& node_id) {
   ASSIGN_OR_RETURN(auto before, gcs.Get(kForgetKey));
-  Json ids = Json::parse(before.value_or("[]"), nullptr, /*allow_exceptions=*/false);
+  Json ids = ParseJson(before.value_or("[]"));
   if (!ids.is_array()) ids = Json::array();
   ids.push_back(node_id);
   return gcs.Put(kForgetKey, DumpJson(ids));

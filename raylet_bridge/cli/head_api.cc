@@ -83,7 +83,7 @@ std::optional<SlowEdge> ParseSlow(const Json& object) {
 
 absl::StatusOr<std::optional<HostPort>> FindHeadApi(GcsClient& gcs) {
   ASSIGN_OR_RETURN(auto text, gcs.Get(kHttpApiKey));
-  const Json api = Json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
+  const Json api = ParseJson(text.value_or(""));
   if (!api.is_object()) return std::nullopt;
   const std::string host = StringAt(api, "address").value_or("");
   const int64_t port = IntegerAt(api, "port").value_or(0);
@@ -122,7 +122,7 @@ absl::StatusOr<Topology> AskHeadApi(const HostPort& api, const std::string& toke
 }
 
 absl::StatusOr<Topology> ParseTopologyDocument(const std::string& body) {
-  const Json envelope = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const Json envelope = ParseJson(body);
   static const Json kNone;
   const bool has_data = envelope.is_object() && At(envelope, "data").is_object();
   const Json& payload = has_data ? At(At(envelope, "data"), "result") : kNone;

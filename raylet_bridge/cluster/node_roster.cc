@@ -56,7 +56,7 @@ constexpr InPlaceOf kInPlaceOf[] = {
 }  // namespace
 
 absl::Status NodeRoster::Load(const std::string& text, int64_t now_epoch_ms, MonotonicTime now) {
-  const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json document = ParseJson(text);
   if (!document.is_object() || document.value("schema_version", Json()) != 1)
     return absl::InvalidArgumentError("the list of the cluster's nodes can't be read");
   known_.clear();

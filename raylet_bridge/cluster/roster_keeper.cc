@@ -61,7 +61,7 @@ absl::Status RosterKeeper::ReadFile() {
   }
   const std::string text = ReadUpTo(kLongest, file->get());
   if (text.empty()) return absl::OkStatus();
-  const auto kept = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto kept = ParseJson(text);
   const bool readable = kept.is_object() && kept.contains("roster") && kept["roster"].is_string();
   if (!readable || !roster_.Load(kept["roster"].get<std::string>(), EpochMillis(), MonotonicNow()).ok()) {
     spdlog::warn("{} can't be read: nodes that were lost before are not known, nor the cluster's settings", file_);
@@ -90,7 +90,7 @@ absl::Status RosterKeeper::Turn(const std::optional<std::string>& config, Publis
 absl::Status RosterKeeper::ForgetAsAsked() {
   auto asked = gcs_->Get(kForgetKey);
   if (!asked.ok() || !asked->has_value()) return asked.status();
-  const auto ids = Json::parse(**asked, nullptr, /*allow_exceptions=*/false);
+  const auto ids = ParseJson(**asked);
   if (ids.is_array())
     for (const auto& id : ids)
       if (id.is_string() && roster_.Forget(id.get<std::string>()))

@@ -32,6 +32,11 @@ std::string EnvelopeJson(Json result, const std::string& message) {
   return DumpJson({{"result", true}, {"msg", message}, {"data", {{"result", std::move(result)}}}});
 }
 
+Json ParseJson(const std::string& text) {
+  if (IsNestedDeeper(text)) return Json(Json::value_t::discarded);
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
 absl::StatusOr<Json> ParseDocument(const std::string& text, const std::string& node_id, size_t max_bytes) {
   if (text.size() > max_bytes)
     return absl::InvalidArgumentError(absl::StrCat(text.size(), " bytes, more than the ", max_bytes, " that are read"));

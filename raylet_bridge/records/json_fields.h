@@ -17,6 +17,9 @@ std::string DumpJson(const nlohmann::ordered_json& value);
 // {"result":true,"msg":message,"data":{"result":result}}: what an answer looks like, here and on Ray's dashboard.
 std::string EnvelopeJson(nlohmann::ordered_json result, const std::string& message);
 
+// What somebody else wrote: what is no JSON, or nested too deeply to be copied and written, is_discarded().
+nlohmann::ordered_json ParseJson(const std::string& text);
+
 // A document of schema_version 1 by the node `node_id`: an object whose own node_id says the same. InvalidArgument
 // otherwise, with the reason; also for more than `max_bytes`.
 absl::StatusOr<nlohmann::ordered_json> ParseDocument(const std::string& text, const std::string& node_id,

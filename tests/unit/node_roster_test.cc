@@ -251,5 +251,16 @@ TEST_F(NodeRosterTest, WhatIsNoRosterIsRefused) {
   EXPECT_THAT(Lost(), IsEmpty());
 }
 
+// Copying a value takes a stack frame a level.
+TEST_F(NodeRosterTest, WhatIsNestedWithoutEndIsRefused) {
+  Tell({one_, two_});
+  const std::string deep = std::string(1 << 20, '[') + std::string(1 << 20, ']');
+  for (const std::string& text :
+       {R"({"schema_version":)" + deep + "}", R"({"schema_version":1,"lost":[{"is_head":)" + deep + "}]}"}) {
+    EXPECT_EQ(roster_.Load(text, kNow, now_).code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(roster_.Text(), HasSubstr("10.0.0.2"));
+  }
+}
+
 }  // namespace
 }  // namespace netsense

@@ -322,5 +322,13 @@ TEST(TopologyDocument, IsReadBackAsItWasWritten) {
     EXPECT_FALSE(ParseTopologyDocument(bad).ok()) << bad;
 }
 
+// Writing a value takes a stack frame a level.
+TEST(TopologyDocument, NestedWithoutEndIsRefused) {
+  const std::string deep = std::string(1 << 20, '[') + std::string(1 << 20, ']');
+  const std::string document = R"({"data":{"result":{"schema_version":1,"edges":[],"nodes":[{"node_id":")" + kA +
+                               R"(","door":)" + deep + "}]}}}";
+  EXPECT_TRUE(absl::IsInvalidArgument(ParseTopologyDocument(document).status()));
+}
+
 }  // namespace
 }  // namespace netsense
