@@ -15,6 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxString = 1024;
+constexpr double kMaxNumber = 1e18;                // no time and no rate, in whatever unit; a float holds it
 constexpr int64_t kMaxInteger = int64_t{1} << 53;  // every JSON reader holds whole numbers exactly up to here
 
 const Json* Find(const Json& object, const char* key) {
@@ -56,7 +57,7 @@ std::optional<double> NumberAt(const Json& object, const char* key) {
   const Json* value = Find(object, key);
   if (value == nullptr || !value->is_number()) return std::nullopt;
   double number = value->get<double>();
-  if (!std::isfinite(number) || number < 0) return std::nullopt;
+  if (!(number >= 0 && number <= kMaxNumber)) return std::nullopt;
   return number;
 }
 

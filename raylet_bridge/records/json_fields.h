@@ -26,7 +26,7 @@ absl::StatusOr<nlohmann::ordered_json> ParseDocument(const std::string& text, co
                                                      size_t max_bytes);
 
 // Fields of documents that somebody else wrote: absent, of another type or out of all reason = nothing.
-std::optional<double> NumberAt(const nlohmann::ordered_json& object, const char* key);       // finite, not negative
+std::optional<double> NumberAt(const nlohmann::ordered_json& object, const char* key);       // 0 to 10^18
 std::optional<int64_t> IntegerAt(const nlohmann::ordered_json& object, const char* key);     // 0 to 2^53
 std::optional<std::string> StringAt(const nlohmann::ordered_json& object, const char* key);  // cut after 1 KiB
 
