@@ -122,6 +122,8 @@ absl::StatusOr<Histogram> Histogram::Import(const v1::HistogramCounts& exported)
   Histogram histogram(static_cast<int>(exported.sub_bits()));
   uint64_t index = 0, sum = 0;
   for (int i = 0; i < exported.steps_size(); ++i) {
+    if (i > 0 && exported.steps(i) == 0)
+      return absl::InvalidArgumentError("a histogram with a bucket that is told twice");
     index += exported.steps(i);
     if (index >= histogram.counts_.size()) return absl::InvalidArgumentError("a histogram with too large a bucket");
     histogram.counts_[index] = exported.counts(i);

@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 
-#include <limits>
-
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
 #include "base/status_macros.h"
@@ -49,15 +47,23 @@ absl::StatusOr<MeasureTarget> FromOrder(const v1::OrderTarget& order) {
   return target;
 }
 
+// Of what is added to a moment: none that would go round.
+constexpr auto kLongest = std::chrono::hours(24);
+
+absl::StatusOr<nanoseconds> ReadTime(uint64_t ns) {
+  if (ns > static_cast<uint64_t>(nanoseconds(kLongest).count()))
+    return absl::InvalidArgumentError("an order of more than a day");
+  return nanoseconds(static_cast<int64_t>(ns));
+}
+
 // One of the two is set; what the units are the caller knows.
 absl::StatusOr<MeasureBounds> ReadBounds(uint64_t iterations, uint64_t duration_ns) {
   if ((iterations > 0) == (duration_ns > 0))
     return absl::InvalidArgumentError("an order is bounded by a number or by a duration");
-  if (duration_ns > static_cast<uint64_t>(nanoseconds(std::chrono::hours(24)).count()))
-    return absl::InvalidArgumentError("an order of more than a day");
+  ASSIGN_OR_RETURN(auto duration, ReadTime(duration_ns));
   MeasureBounds bounds;
   if (iterations > 0) bounds.iterations = iterations;
-  if (duration_ns > 0) bounds.duration = nanoseconds(static_cast<int64_t>(duration_ns));
+  if (duration.count() > 0) bounds.duration = duration;
   return bounds;
 }
 
@@ -118,7 +124,7 @@ absl::StatusOr<PingRequest> FromOrder(const v1::PingOrder& order) {
   PingRequest request{.target = std::move(target), .bounds = bounds};
   request.payload_bytes = order.payload_bytes();
   request.warmup = order.warmup();
-  request.interval = nanoseconds(static_cast<int64_t>(order.interval_ns() & std::numeric_limits<int64_t>::max()));
+  ASSIGN_OR_RETURN(request.interval, ReadTime(order.interval_ns()));
   request.timeout = std::chrono::milliseconds(order.timeout_ms());
   return request;
 }
@@ -142,8 +148,9 @@ absl::StatusOr<BandwidthRequest> FromOrder(const v1::BandwidthOrder& order) {
     return absl::InvalidArgumentError(absl::StrCat("an order has at most ", kMostStreams, " streams"));
   request.streams = std::max(order.streams(), 1u);
   request.message_bytes = order.message_bytes();
-  request.warmup = nanoseconds(static_cast<int64_t>(order.warmup_ns() & std::numeric_limits<int64_t>::max()));
-  if (order.window_ns() > 0) request.window = nanoseconds(static_cast<int64_t>(order.window_ns()));
+  ASSIGN_OR_RETURN(request.warmup, ReadTime(order.warmup_ns()));
+  ASSIGN_OR_RETURN(auto window, ReadTime(order.window_ns()));
+  if (window.count() > 0) request.window = window;
   return request;
 }
 
@@ -174,6 +181,7 @@ absl::StatusOr<PingResult> FromFigures(const v1::PingFigures& figures) {
     RETURN_IF_ERROR(Read(*exported, histogram));
   if (result.rtt.count() == 0 || result.network_rtt.count() != result.rtt.count())
     return absl::InvalidArgumentError("an answer without round trips");
+  if (figures.elapsed_ns() < 0) return absl::InvalidArgumentError("an answer that took less than no time");
   result.lost = figures.lost();
   result.elapsed = nanoseconds(figures.elapsed_ns());
   result.source = figures.source();

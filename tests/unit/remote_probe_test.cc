@@ -99,6 +99,48 @@ TEST(RemoteProbe, AHistogramTravelsWhole) {
   EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(bad).status()));
 }
 
+// A bucket that is told twice holds less than it is counted for.
+TEST(RemoteProbe, AHistogramHasEachBucketOnce) {
+  v1::HistogramCounts twice;
+  twice.set_sub_bits(8);
+  for (const uint32_t step : {70, 0}) twice.add_steps(step);
+  for (const uint32_t count : {2, 1}) twice.add_counts(count);
+  twice.set_count(3);
+  twice.set_min(70);
+  twice.set_max(70);
+  EXPECT_TRUE(absl::IsInvalidArgument(Histogram::Import(twice).status()));
+  twice.set_steps(1, 1);
+  twice.set_max(71);
+  EXPECT_TRUE(Histogram::Import(twice).ok());
+}
+
+// Added to a moment they would go round and lie in the past: pings without a pause.
+TEST(RemoteProbe, NoTimeOfAnOrderIsLongerThanADay) {
+  LoopbackResponder far;
+  const auto day = static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::hours(24)).count());
+  v1::PingOrder ping = ToOrder(PingOf(far, 5));
+  v1::BandwidthOrder stream = ToOrder(StreamOf(far, 1000, Direction::kToPeer));
+  ASSERT_TRUE(FromOrder(ping).ok() && FromOrder(stream).ok());
+  for (const uint64_t ns : {day, day + 1, uint64_t{1} << 63, std::numeric_limits<uint64_t>::max()}) {
+    ping.set_interval_ns(ns);
+    EXPECT_EQ(FromOrder(ping).ok(), ns <= day) << ns;
+    for (auto set : {&v1::BandwidthOrder::set_window_ns, &v1::BandwidthOrder::set_warmup_ns}) {
+      v1::BandwidthOrder order = stream;
+      (order.*set)(ns);
+      EXPECT_EQ(FromOrder(order).ok(), ns <= day) << ns;
+    }
+  }
+  v1::PingFigures figures;
+  for (auto* histogram : {figures.mutable_rtt(), figures.mutable_network_rtt()}) {
+    histogram->add_steps(1);
+    histogram->add_counts(1);
+    histogram->set_count(1);
+  }
+  EXPECT_TRUE(FromFigures(figures).ok());
+  figures.set_elapsed_ns(-1);
+  EXPECT_TRUE(absl::IsInvalidArgument(FromFigures(figures).status()));
+}
+
 TEST(RemoteProbe, TakesNoOrdersWithoutTheToken) {
   LoopbackResponder near("secret");
   EXPECT_TRUE(absl::IsUnauthenticated(Open(near).status()));
