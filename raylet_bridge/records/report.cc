@@ -196,14 +196,16 @@ std::string DescribeBinding(const v1::Binding& binding) {
 
 // `passed_ms`: since its ages were true.
 void FillFromResult(const v1::PathResult& result, int64_t passed_ms, const Settings& settings, ReportEdge& edge) {
-  edge.state = result.state();
+  // An engine of a later release may have others.
+  edge.state = v1::PathState_IsValid(result.state()) ? result.state() : v1::PATH_STATE_UNKNOWN;
   edge.reason = result.reason();
   edge.state_age_ms = result.state_age_ms() + passed_ms;
   if (result.last_ok_age_ms() >= 0) edge.last_ok_age_ms = result.last_ok_age_ms() + passed_ms;
   FillFigures(result, passed_ms, edge);
   edge.rtt_samples = result.rtt().samples();
   edge.bw_samples = result.bandwidth().samples();
-  edge.bw_state = result.bandwidth_state();
+  edge.bw_state =
+      v1::BandwidthState_IsValid(result.bandwidth_state()) ? result.bandwidth_state() : v1::BANDWIDTH_STATE_NOT_KNOWN;
   if (result.bandwidth_life_ms() > 0) {  // else there are no probes, which needs no words on each of a million edges
     edge.bw_life_ms = result.bandwidth_life_ms();
     edge.bw_reason = result.bandwidth_reason();

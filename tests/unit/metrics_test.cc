@@ -291,6 +291,17 @@ TEST_F(MetricsTest, BandwidthThatIsNotKnownIsCounted) {
   EXPECT_DOUBLE_EQ(*Value(Page(false), "rtt_median_seconds{" + kLayer + "}"), 70e-6);
 }
 
+// Of a later release.
+TEST_F(MetricsTest, AnEngineWhoseStatesWeDoNotKnowCountsAsNotKnown) {
+  for (auto& [id, result] : results) {
+    result.set_bandwidth_probes(1);
+    result.set_bandwidth_state(static_cast<v1::BandwidthState>(1 << 20));
+  }
+  EXPECT_EQ(Value(Page(false), "bandwidth_edges{" + kLayer + ",state=\"NOT_KNOWN\"}"), 2);
+  for (auto& [id, result] : results) result.set_state(static_cast<v1::PathState>(1 << 20));
+  EXPECT_EQ(Value(Page(false), "edges{" + kLayer + ",state=\"UNKNOWN\"}"), 2);
+}
+
 TEST_F(MetricsTest, WhereNobodyCanTellNoNodeIsCalledUnreachable) {
   // Nobody has reported.
   EXPECT_THAT(Page(true), Not(HasSubstr("reachable")));
