@@ -4,10 +4,12 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -35,19 +37,27 @@ Node NodeAt(const std::string& host, uint16_t port) {
   return {.name = FormatHostPort(Printable(host), port), .host = host, .port = port};
 }
 
-// All names at once: each may take seconds.
+void ResolveOne(Node* node, const std::stop_token& stop) {
+  if (!node->reason.empty()) return;
+  if (auto address = Resolve(node->host, stop); address.ok())
+    node->address = *std::move(address);
+  else
+    node->reason = Printable(std::string(address.status().message()));
+}
+
+// Many names at once, as many as are looked up at a time: each may take seconds.
 void ResolveAll(std::vector<Node>* nodes, const std::stop_token& stop) {
+  constexpr size_t kAtOnce = 64;
+  std::atomic<size_t> next = 0;
+  auto resolve = [&] {
+    for (size_t i = next++; i < nodes->size(); i = next++) ResolveOne(&(*nodes)[i], stop);
+  };
   std::vector<std::jthread> threads;
-  for (Node& node : *nodes) {
-    if (!node.reason.empty()) continue;
-    threads.emplace_back([&node, &stop] {
-      auto address = Resolve(node.host, stop);
-      if (address.ok())
-        node.address = *address;
-      else
-        node.reason = Printable(std::string(address.status().message()));
-    });
+  try {
+    while (threads.size() < std::min(nodes->size(), kAtOnce)) threads.emplace_back(resolve);
+  } catch (const std::system_error&) {  // no thread left: it takes longer
   }
+  resolve();
 }
 
 absl::StatusOr<HostPort> ParseHost(const std::string& text, uint16_t usual_port) {
@@ -121,6 +131,13 @@ absl::StatusOr<std::vector<Node>> NodesOfCluster(const std::string& url, const s
   return NodesOfTopology(body, stop);
 }
 
+// 0: it has none.
+uint16_t PortOf(const nlohmann::json& door) {
+  const auto port = door.find("port");
+  if (port == door.end() || !port->is_number_integer() || *port < 1 || *port > 65535) return 0;
+  return port->get<uint16_t>();
+}
+
 v1::FabricKind FabricOf(const Node& node) {
   return node.description.ports_size() > 0 ? node.description.ports(0).fabric() : v1::FABRIC_KIND_UNKNOWN;
 }
@@ -136,9 +153,9 @@ absl::StatusOr<std::vector<Node>> NodesOfTopology(const nlohmann::json& answer, 
     for (const nlohmann::json& entry : answer.at(kNodes)) {
       if (!entry.value("alive", true)) continue;
       const nlohmann::json door = entry.value("door", nlohmann::json());
-      if (door.is_object()) {
+      if (const uint16_t port = PortOf(door); port != 0) {
         // Where the node is, the GCS says; the door's record, which many may write, only says by which port.
-        nodes.push_back(NodeAt(entry.value("address", ""), door.value("port", uint16_t{0})));
+        nodes.push_back(NodeAt(entry.value("address", ""), port));
         continue;
       }
       const std::string host = entry.value("address", "");

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "bench/matrix/blame_search.h"
 #include "bench/matrix/looks.h"
 #include "bench/matrix/nodes.h"
@@ -564,6 +565,29 @@ TEST(MatrixNodes, OfTheClustersAnswer) {
   EXPECT_TRUE(absl::IsInvalidArgument(NodesOfTopology(nlohmann::json::parse("[1]")).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(
       NodesOfTopology(nlohmann::json::parse(R"({"data":{"result":{"nodes":[{"alive":3}]}}})")).status()));
+}
+
+// A head that answers nonsense, or one that is none.
+TEST(MatrixNodes, ADoorWithoutAPortIsNone) {
+  for (const char* port : {"0", "65536", "84126", "-1", "1e30", "18590.5", "\"18590\"", "null"}) {
+    const auto nodes = NodesOfTopology(nlohmann::json::parse(
+        absl::StrCat(R"({"data":{"result":{"nodes":[{"address":"10.0.0.1","door":{"port":)", port, "}}]}}}")));
+    ASSERT_TRUE(nodes.ok()) << port << ": " << nodes.status();
+    ASSERT_EQ(nodes->size(), 1u);
+    EXPECT_NE(nodes->front().reason, "") << port;
+  }
+}
+
+// Each took a thread of its own, and the one too many ended the program.
+TEST(MatrixNodes, AnyNumberOfThemIsResolved) {
+  nlohmann::json answer;
+  auto& nodes = answer["data"]["result"]["nodes"];
+  for (int i = 0; i < 60'000; ++i)
+    nodes.push_back({{"address", absl::StrCat("127.0.", i / 256, ".", i % 256)}, {"door", {{"port", 1}}}});
+  const auto found = NodesOfTopology(answer);
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->size(), 60'000u);
+  for (const Node& node : *found) ASSERT_EQ(node.address, node.host);
 }
 
 TEST(MatrixNodes, EachOnceAndWithTheUsualPort) {
