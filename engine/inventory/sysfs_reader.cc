@@ -17,15 +17,25 @@ namespace netsense::inventory {
 namespace {
 
 constexpr int kMaxPackages = 1 << 16;
+constexpr char kProcessors[] = "devices/system/cpu";
 
-NumaNode ReadNumaNode(const SysfsTree& tree, int index, const std::vector<int>& all) {
+// What bounds the work, whatever lists of processors stand in a copy: each processor is one node's, and is looked for
+// only where it has a folder.
+struct Processors {
+  std::vector<std::string> folders;  // sorted
+  std::set<int> taken;               // by the nodes before
+};
+
+NumaNode ReadNumaNode(const SysfsTree& tree, int index, const std::vector<int>& all, Processors* processors) {
   const std::string folder = absl::StrCat("devices/system/node/node", index);
   NumaNode node;
   node.index = index;
   node.cpus = ParseCpuList(tree.ReadOr(folder + "/cpulist")).value_or(std::vector<int>());
+  std::erase_if(node.cpus, [processors](int cpu) { return !processors->taken.insert(cpu).second; });
   std::set<std::pair<int64_t, int64_t>> cores;
   for (int cpu : node.cpus) {
-    const std::string topology = absl::StrCat("devices/system/cpu/cpu", cpu, "/topology");
+    const std::string name = absl::StrCat("cpu", cpu), topology = absl::StrCat(kProcessors, "/", name, "/topology");
+    if (!std::binary_search(processors->folders.begin(), processors->folders.end(), name)) continue;
     auto package = tree.ReadInteger(topology + "/physical_package_id"), core = tree.ReadInteger(topology + "/core_id");
     if (package && *package >= 0 && *package < kMaxPackages) node.package = static_cast<int>(*package);
     if (package && core) cores.insert({*package, *core});
@@ -47,11 +57,13 @@ NumaNode ReadNumaNode(const SysfsTree& tree, int index, const std::vector<int>& 
 std::vector<NumaNode> ReadNumaNodes(const SysfsTree& tree) {
   std::vector<int> indexes;
   for (const std::string& name : tree.List("devices/system/node"))
-    if (int index = 0; name.rfind("node", 0) == 0 && absl::SimpleAtoi(name.substr(4), &index) && index >= 0)
+    if (int index = 0; name.rfind("node", 0) == 0 && absl::SimpleAtoi(name.substr(4), &index) && index >= 0 &&
+                       name == absl::StrCat("node", index))
       indexes.push_back(index);
   std::sort(indexes.begin(), indexes.end());
   std::vector<NumaNode> nodes;
-  for (int index : indexes) nodes.push_back(ReadNumaNode(tree, index, indexes));
+  Processors processors{.folders = tree.List(kProcessors), .taken = {}};
+  for (int index : indexes) nodes.push_back(ReadNumaNode(tree, index, indexes, &processors));
   return nodes;
 }
 

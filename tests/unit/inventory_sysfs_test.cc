@@ -470,6 +470,26 @@ TEST_F(SysfsTest, AHostileCopyLeadsNowhere) {
   EXPECT_LE(node.numa_nodes[0].cpus.size(), 65537u);
 }
 
+// Else a copy of a few kilobytes names enough of them to keep its reader for hours.
+TEST_F(SysfsTest, AProcessorIsOneNodesAlone) {
+  NumaNode(0, "0-3");
+  NumaNode(1, "2-5");
+  for (int index = 2; index < 30; ++index) NumaNode(index, "0-9999");
+  scratch.Write("sys/devices/system/node/node007/cpulist", "0\n");
+  for (int cpu = 0; cpu < 4; ++cpu) {
+    const std::string topology = "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    scratch.Write(topology + "physical_package_id", "0\n");
+    scratch.Write(topology + "core_id", std::to_string(cpu / 2) + "\n");
+  }
+  const Node node = Read();
+  ASSERT_EQ(node.numa_nodes.size(), 30u);
+  EXPECT_THAT(node.numa_nodes[0].cpus, ElementsAre(0, 1, 2, 3));
+  EXPECT_EQ(node.numa_nodes[0].cores, 2);
+  EXPECT_THAT(node.numa_nodes[1].cpus, ElementsAre(4, 5));
+  EXPECT_EQ(node.numa_nodes[2].cpus.size(), 9'994u);
+  for (size_t i = 3; i < 30; ++i) EXPECT_TRUE(node.numa_nodes[i].cpus.empty());
+}
+
 TEST_F(SysfsTest, AFolderOfSomethingElseIsRefusedWithWhatIsWanted) {
   scratch.Write("readme.txt", "hello");
   auto node = ReadFrom(scratch.path(), {});
