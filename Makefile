@@ -92,7 +92,7 @@ healthy: programs  ## a healthy cluster for an hour beside two busy loops a core
 soak: programs  ## what programs keep that they should give back: 90 minutes of sessions, and of a node that comes and goes
 	@tests/lab/soak.py --bin build/dev/bin
 
-nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak asan tsan tidy  ## everything, for hours
+nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak asan tsan fuzz tidy  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:
@@ -135,6 +135,11 @@ tsan:  ## unit tests without gRPC with ThreadSanitizer
 	@make/build.sh tsan
 	ctest --preset tsan --no-tests=error -j $(JOBS)
 
+fuzz:  ## fuzz what comes from elsewhere, a minute a harness (FUZZ="report hello", MINUTES=10; KEEP=1 keeps what was new: tests/README.md)
+	@make/packages.sh build test fuzz
+	@make/build.sh fuzz
+	@tests/fuzz/fuzz.py --minutes $(or $(MINUTES),1) --jobs $(JOBS) $(if $(KEEP),--keep) $(FUZZ)
+
 SOURCES = $(shell git ls-files '*.cc' '*.h')
 
 format: venv-lint  ## format the sources: C++, Python, TypeScript
@@ -164,4 +169,4 @@ tidy-changed: build  ## clang-tidy on what changed lately, for some minutes (mak
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak nightly release demo demo-rdma demo-ray versus install deb asan tsan format format-check lint tidy tidy-changed clean
+.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak nightly release demo demo-rdma demo-ray versus install deb asan tsan fuzz format format-check lint tidy tidy-changed clean
