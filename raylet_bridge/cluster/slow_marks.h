@@ -91,7 +91,7 @@ class SlowMarks {
   static bool OfOneClass(const ReportEdge& a, const ReportEdge& b);
   SlowMark Judge(const ReportEdge& edge, const Class& of, int64_t since_ms) const;
 
-  const SlowRules rules_;
+  const SlowRules rules_{};
   std::map<Key, Class> classes_;
   const ReportEdge* last_edge_ = nullptr;
   Class* last_class_ = nullptr;

@@ -1,8 +1,7 @@
 # Fuzzing: a file a harness (fuzz/harness.h), a folder of kept inputs a harness. With libFuzzer (preset fuzz) each is a
 # program, fuzz_NAME; without, all of them are one test program that reads the kept inputs.
-set(fuzz_harnesses cluster door_record engine_snapshot frame_session framed_messages gcs_answers hello hwloc_xml inventory_record nccl_xml
+set(fuzz_harnesses cluster door_record engine_snapshot frame_session framed_messages gcs_answers hello http_request hwloc_xml inventory_record nccl_xml
                    one_line order packet plan raylet_process report responder results roster settings sysfs_tree token_file topology_answer)
-# An HTTP server's requests: a harness of its own, once the server is a library that takes bytes.
 set(fuzz_shared fuzz/harness.cc fuzz/machine.cc fuzz/matrix_reader.cc fuzz/memory_file.cc)
 set(fuzz_libraries netsense_bridge_lib netsense_compare netsense_engine netsense_matrix netsense_report netsense_rows netsense_topo
                    pugixml::pugixml ${CMAKE_DL_LIBS})

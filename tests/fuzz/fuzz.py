@@ -48,7 +48,9 @@ class Harness:
     def run(self, minutes: float) -> Outcome:
         before = set(self.found.iterdir())
         limit = [f"-max_total_time={minutes * 60:.0f}"] if minutes > 0 else []
-        command = self.command(*LIMITS, *limit, f"-runs={ENOUGH}", "-print_final_stats=1", f"-artifact_prefix={self.found}/", self.corpus, KEPT / self.name)
+        command = self.command(
+            *LIMITS, *limit, f"-runs={ENOUGH}", "-print_final_stats=1", f"-artifact_prefix={self.found}/", self.corpus, KEPT / self.name
+        )
         begin = last_new = time.monotonic()
         executions = edges = 0
         words: list[str] = []
@@ -79,9 +81,7 @@ class Harness:
 
 
 def row(name: str, of: Outcome) -> str:
-    return (
-        f"{name:<17} {of.executions:>11,} {of.executions / max(of.seconds, 1):>8,.0f} {of.edges:>7,} {of.seconds:>7.0f} {of.dry:>7.0f}   {of.words or '-'}"
-    )
+    return f"{name:<17} {of.executions:>11,} {of.executions / max(of.seconds, 1):>8,.0f} {of.edges:>7,} {of.seconds:>7.0f} {of.dry:>7.0f}   {of.words or '-'}"
 
 
 def tell(harness: Harness, outcome: Outcome) -> None:
@@ -89,7 +89,9 @@ def tell(harness: Harness, outcome: Outcome) -> None:
     for path in outcome.found:
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         print(f"    again:   {harness.program.relative_to(ROOT)} {shown}")
-        print(f"    to keep: cp {shown} tests/fuzz/corpus/{harness.name}/WHAT_IT_SHOWS, which fails in ctest -R '^fuzz' until it is mended", flush=True)
+        print(
+            f"    to keep: cp {shown} tests/fuzz/corpus/{harness.name}/WHAT_IT_SHOWS, which fails in ctest -R '^fuzz' until it is mended", flush=True
+        )
 
 
 def main() -> int:

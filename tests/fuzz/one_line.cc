@@ -15,6 +15,8 @@
 #include "proto/enum_names.h"
 #include "raylet_bridge/gcs/gcs_client.h"
 #include "raylet_bridge/records/choices.h"
+#include "raylet_bridge/serve/known_hosts.h"
+#include "raylet_bridge/serve/request_target.h"
 #include "tests/fuzz/harness.h"
 
 namespace netsense::fuzz {
@@ -74,6 +76,27 @@ void Pci(const std::string& text) {
            "a PCIe link is one that there is");
 }
 
+// Of an HTTP request.
+void Target(const std::string& text) {
+  const RequestTarget target = ParseRequestTarget(text);
+  MustHold(text.starts_with(target.path) && target.path.find_first_of("?#") == std::string::npos,
+           "a path is what stands before the question");
+  size_t decoded = target.path.size();
+  for (const auto& [name, value] : target.values) {
+    decoded += name.size() + value.size();
+    MustHold(target.Value(name).has_value(), "what was asked is found by its name");
+  }
+  MustHold(decoded <= text.size(), "nothing is longer than it came");
+}
+
+void Host(const std::string& text) {
+  constexpr char kOurs[] = "head.example.org";
+  MustHold(KnowsHost(text, {"*"}), "who takes every name takes this one");
+  if (KnowsHost(text, {kOurs})) return;
+  MustHold(!KnowsHost(text, {}), "who takes fewer names takes no more");
+  MustHold(!text.empty() && text != kOurs && text != "localhost", "the names of ours are taken");
+}
+
 // No depth that passes is more than a reader that recurses can take.
 void Depth(const std::string& text) {
   if (IsNestedDeeper(text)) return;
@@ -83,7 +106,7 @@ void Depth(const std::string& text) {
 }
 
 void Run(std::string_view bytes) {
-  constexpr std::array kReaders = {Processors, Address, Choices, Words, Pci, Depth};
+  constexpr std::array kReaders = {Processors, Address, Choices, Words, Pci, Depth, Target, Host};
   Input input(bytes);
   const uint8_t kind = input.Byte();
   kReaders[kind % kReaders.size()](std::string(input.Rest()));

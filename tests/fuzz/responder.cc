@@ -14,6 +14,7 @@
 #include "base/deadlines.h"
 #include "base/handshake/framing.h"
 #include "base/handshake/hello.h"
+#include "base/handshake/prove_token.h"
 #include "base/socket.h"
 #include "tests/fuzz/harness.h"
 #include "transports/frame.h"
@@ -62,8 +63,22 @@ class Visitor {
     sent_ += bytes.size();
     return WriteAll(fd_.get(), {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, Soon(), {}).ok();
   }
-  bool Read(std::span<uint8_t> into) { return ReadExactly(fd_.get(), into, Soon(), {}).ok(); }
-  bool Read(google::protobuf::MessageLite* message) { return ReadFrame(fd_.get(), message, Soon(), {}).ok(); }
+  absl::StatusOr<FrameSeal> Prove() {
+    auto proven = ProveToken(fd_.get(), kToken, Soon(), {});
+    if (!proven.ok()) return proven.status();
+    return std::move(proven->seal);
+  }
+  // Whose seal is the responder's.
+  bool Read(const FrameSeal& seal, google::protobuf::MessageLite* message) {
+    const auto bytes = ReadFrameBytes(fd_.get(), Soon(), {});
+    std::string shown(seal.size(), '\0');
+    if (!bytes.ok() ||
+        !ReadExactly(fd_.get(), {reinterpret_cast<uint8_t*>(shown.data()), shown.size()}, Soon(), {}).ok())
+      return false;
+    MustHold(FrameSeal::Same(shown, seal.OfReply(FramePrefix(bytes->size()) + *bytes)),
+             "an answer is bound to the proof");
+    return message->ParseFromString(*bytes);
+  }
 
   // Says no more, and counts what still comes.
   size_t Leave() {
@@ -97,18 +112,6 @@ void Stranger(Input& input) {
   MustHold(Node::Get().responder->counters().door.authenticated == before, "no stranger is let in");
 }
 
-bool Prove(Visitor& visitor) {
-  const ClientHelloBytes client = EncodeClientHello({.has_token = true}, {});
-  ServerHelloBytes server{};
-  VerdictBytes verdict{};
-  if (!visitor.Send({reinterpret_cast<const char*>(client.data()), client.size()}) || !visitor.Read(server))
-    return false;
-  const ClientProofBytes proof = MakeClientProof(kToken, client, server);
-  if (!visitor.Send({reinterpret_cast<const char*>(proof.data()), proof.size()}) || !visitor.Read(verdict))
-    return false;
-  return CheckVerdict(kToken, client, server, verdict).ok();
-}
-
 // Kind, payload length, whether it announces another one, payload.
 void SendFrames(Visitor& visitor, uint64_t nonce, Input& input) {
   for (uint64_t sequence = 1; !input.empty(); ++sequence) {
@@ -128,15 +131,21 @@ void SendFrames(Visitor& visitor, uint64_t nonce, Input& input) {
 
 void Peer(Input& input) {
   Visitor visitor;
-  MustHold(Prove(visitor), "who has the token is let in");
+  const auto seal = visitor.Prove();
+  MustHold(seal.ok(), "who has the token is let in");
   const size_t length = input.Byte();
   const std::string request(input.Take(length));
   v1::OpenSession parsed;
   if (parsed.ParseFromString(request) && parsed.purpose() == v1::SESSION_PURPOSE_ORDER) return;
-  const std::string prefix = {0, 0, static_cast<char>(input.Byte() == 0xff ? 1 : 0), static_cast<char>(request.size())};
+  const uint8_t how = input.Byte();
+  const bool too_long = how == 0xff, forged = how == 0xfe;
+  const std::string frame = FramePrefix(too_long ? 1 << 20 : request.size()) + request;
+  std::string shown = seal->OfRequest(frame);
+  if (forged) shown.back() = static_cast<char>(shown.back() ^ 1);
   v1::SessionReply reply;
-  if (visitor.Send(prefix + request) && prefix[2] == 0 && visitor.Read(&reply) && reply.has_grant())
-    SendFrames(visitor, reply.grant().session_nonce(), input);
+  const bool answered = visitor.Send(frame + shown) && visitor.Read(*seal, &reply);
+  MustHold(!answered || !(too_long || forged), "a request that the proof does not cover is not answered");
+  if (answered && reply.has_grant()) SendFrames(visitor, reply.grant().session_nonce(), input);
   (void)visitor.Leave();
 }
 
