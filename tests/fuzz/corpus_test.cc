@@ -18,7 +18,8 @@ const std::filesystem::path kCorpus = NETSENSE_FUZZ_CORPUS;
 class Corpus : public ::testing::TestWithParam<Harness> {};
 
 TEST_P(Corpus, IsRead) {
-  ASSERT_TRUE(InitLogging("fuzz", "off").ok());
+  static const bool is_quiet = InitLogging("fuzz", "off").ok();
+  ASSERT_TRUE(is_quiet);
   const std::filesystem::path folder = kCorpus / GetParam().name;
   ASSERT_TRUE(std::filesystem::is_directory(folder)) << "a harness needs a corpus: " << folder;
   std::set<std::filesystem::path> files;
