@@ -68,16 +68,10 @@ class Visitor {
     if (!proven.ok()) return proven.status();
     return std::move(proven->seal);
   }
-  // Whose seal is the responder's.
-  bool Read(const FrameSeal& seal, google::protobuf::MessageLite* message) {
-    const auto bytes = ReadFrameBytes(fd_.get(), Soon(), {});
-    std::string shown(seal.size(), '\0');
-    if (!bytes.ok() ||
-        !ReadExactly(fd_.get(), {reinterpret_cast<uint8_t*>(shown.data()), shown.size()}, Soon(), {}).ok())
-      return false;
-    MustHold(FrameSeal::Same(shown, seal.OfReply(FramePrefix(bytes->size()) + *bytes)),
-             "an answer is bound to the proof");
-    return message->ParseFromString(*bytes);
+  bool Read(FrameSeal* seal, google::protobuf::MessageLite* message) {
+    const absl::Status read = ReadSealed(fd_.get(), message, SealedBy::kResponder, seal, Soon(), {});
+    MustHold(!absl::IsUnauthenticated(read), "an answer is bound to the proof");
+    return read.ok();
   }
 
   // Says no more, and counts what still comes.
@@ -131,7 +125,7 @@ void SendFrames(Visitor& visitor, uint64_t nonce, Input& input) {
 
 void Peer(Input& input) {
   Visitor visitor;
-  const auto seal = visitor.Prove();
+  auto seal = visitor.Prove();
   MustHold(seal.ok(), "who has the token is let in");
   const size_t length = input.Byte();
   const std::string request(input.Take(length));
@@ -140,10 +134,10 @@ void Peer(Input& input) {
   const uint8_t how = input.Byte();
   const bool too_long = how == 0xff, forged = how == 0xfe;
   const std::string frame = FramePrefix(too_long ? 1 << 20 : request.size()) + request;
-  std::string shown = seal->OfRequest(frame);
+  std::string shown = seal->Next(SealedBy::kProber, frame);
   if (forged) shown.back() = static_cast<char>(shown.back() ^ 1);
   v1::SessionReply reply;
-  const bool answered = visitor.Send(frame + shown) && visitor.Read(*seal, &reply);
+  const bool answered = visitor.Send(frame + shown) && visitor.Read(&*seal, &reply);
   MustHold(!answered || !(too_long || forged), "a request that the proof does not cover is not answered");
   if (answered && reply.has_grant()) SendFrames(visitor, reply.grant().session_nonce(), input);
   (void)visitor.Leave();
