@@ -88,11 +88,13 @@ struct Responder::Admission {
 absl::StatusOr<std::unique_ptr<Responder>> Responder::Start(ResponderOptions options,
                                                             const TransportRegistry* transports, PortGate* gate) {
   std::unique_ptr<Responder> responder(new Responder(std::move(options), transports, gate));
-  std::lock_guard lock(responder->mutex_);
+  std::lock_guard lock(responder->mutex_);  // a session that comes at once waits for what follows
   auto door = Door::Open(responder->options_.door,
                          [raw = responder.get()](DoorConnection connection) { raw->OnRequest(std::move(connection)); });
   if (!door.ok()) return door.status();
   responder->door_ = *std::move(door);
+  responder->door_hosts_ = responder->door_->options().more_hosts;
+  responder->door_hosts_.push_back(responder->door_->options().host);
   return responder;
 }
 
@@ -190,15 +192,14 @@ OrderLimits Responder::LimitsOfOrders() const {
 
 google::protobuf::RepeatedPtrField<std::string> Responder::Addresses() const {
   google::protobuf::RepeatedPtrField<std::string> addresses;
-  std::unique_lock lock(mutex_);  // the door may be heard of before Start has it
-  const DoorOptions open = door_options();
-  lock.unlock();
   auto add = [&addresses](const std::string& address) {
     if (addresses.size() < kMostAddresses) *addresses.Add() = address;
   };
-  if (!IsUnspecified(open.host)) {
-    add(open.host);
-    for (const std::string& host : open.more_hosts) add(host);
+  std::unique_lock lock(mutex_);
+  const std::vector<std::string> hosts = door_hosts_;
+  lock.unlock();
+  if (!IsUnspecified(hosts.back())) {
+    for (const std::string& host : hosts) add(host);
     return addresses;
   }
   for (const inventory::Link& link : inventory::ReadLinks())

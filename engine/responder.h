@@ -7,6 +7,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/deadlines.h"
@@ -89,6 +90,7 @@ class Responder {
   std::stop_source stop_;
   mutable std::mutex mutex_;
   std::string node_id_;
+  std::vector<std::string> door_hosts_;  // those that the door is open on
   std::map<std::string, size_t> sessions_per_peer_;
   size_t sessions_ = 0;
   uint64_t granted_ = 0;

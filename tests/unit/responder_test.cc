@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "tests/lab/pace.h"
 #include "tests/unit/loopback_responder.h"
 
@@ -21,6 +25,23 @@ TEST(Responder, GrantsUnderItsNodeIdOnly) {
   auto moved = peer.Dial(request, "");
   EXPECT_TRUE(absl::IsNotFound(moved.status())) << moved.status();
   EXPECT_NE(moved.status().message().find("def"), absl::string_view::npos);
+}
+
+// What a session asks of the door, it must not ask of one that is gone.
+TEST(Responder, EndsWhileSessionsBegin) {
+  for (int round = 0; round < 50; ++round) {
+    LoopbackResponder peer;
+    const DialTarget door{"127.0.0.1", peer.responder->port(), {}, ""};
+    std::atomic<int> begun = 0;
+    std::vector<std::thread> dialers;
+    for (int i = 0; i < 8; ++i)
+      dialers.emplace_back([&] {
+        for (int n = 0; n < 20; ++n, ++begun) (void)DialDoor(door, LoopbackResponder::PingRequest(), pace::Soon(), {});
+      });
+    EXPECT_TRUE(pace::Eventually([&] { return begun >= 16; }));
+    peer.responder.reset();
+    for (std::thread& dialer : dialers) dialer.join();
+  }
 }
 
 TEST(Responder, GivesAPortToOneStreamAtATime) {
