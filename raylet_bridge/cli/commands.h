@@ -45,7 +45,8 @@ int ClearConfig(const GcsAccess& gcs);
 // Returns when it has. InvalidArgument (2) lists those that are lost.
 int ForgetNode(const GcsAccess& gcs, const std::string& name);
 
-// Puts a new token in the place of this node's, and the old one beside it (base/token.h). `next_file`: where to read it,
+// Puts a new token in the place of this node's, and the old one beside it (base/token.h). `next_file`: where to read
+// it,
 // "-" = standard input, empty = it is made up.
 int RotateToken(const std::string& token_file, const std::string& next_file);
 

@@ -78,7 +78,8 @@ struct Topology {
   std::vector<TopologyNode> nodes;
   std::vector<TopologyEdge> edges;
   std::vector<TopologyLost> lost;
-  std::vector<std::string> warnings;  // of rails and protocols that are not the same on all nodes (rail_check.h, protocol_check.h)
+  std::vector<std::string>
+      warnings;  // of rails and protocols that are not the same on all nodes (rail_check.h, protocol_check.h)
 
   int64_t num_reports() const;
   int64_t num_ok_edges() const;

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,10 +89,8 @@ def crash_by(responder, address):
 
     def gone():
         for seed in range(20):
-            try:
+            with suppress(OSError):
                 corrupt(port, seed)
-            except OSError:
-                pass
         return pid not in responder.children()
 
     wait_until("UCX aborts", gone)

@@ -103,7 +103,8 @@ def main():
         stack.callback(ended.set)
         stack.enter_context(Sessions(cluster, transports))
         mover.start()
-        begin, looks = time.monotonic(), {name: [] for name in watched}
+        looks: dict[str, list] = {name: [] for name in watched}
+        begin = time.monotonic()
         told = begin
         while (now := time.monotonic()) - begin < 60 * arguments.minutes:
             sessions = granted()
