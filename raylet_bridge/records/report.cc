@@ -164,12 +164,17 @@ std::optional<DistributionMs> ToMs(const v1::Distribution& d) {
                         ms(d.p999_ns()),   ms(d.max_ns()), ms(d.mean_ns()), ms(d.stdev_ns()), Signed(d.span_ms())};
 }
 
+// Of an age that was true `passed_ms` ago. No age is beyond all reason, whatever an engine says.
+int64_t AgeMs(int64_t told, int64_t passed_ms) {
+  return std::clamp<int64_t>(told, 0, static_cast<int64_t>(kMaxCount)) + passed_ms;
+}
+
 void FillFigures(const v1::PathResult& result, int64_t passed_ms, ReportEdge& edge) {
   if (result.rtt().samples() > 0) {
     edge.rtt_ms = NsToMs(result.rtt().ewma());
     edge.rtt_p50_ms = NsToMs(result.rtt().p50());
     edge.jitter_ms = NsToMs(result.rtt().jitter());
-    edge.rtt_age_ms = result.rtt().age_ms() + passed_ms;
+    edge.rtt_age_ms = AgeMs(result.rtt().age_ms(), passed_ms);
   }
   if (result.network_rtt().samples() > 0) {
     edge.network_rtt_ms = NsToMs(result.network_rtt().ewma());
@@ -180,7 +185,7 @@ void FillFigures(const v1::PathResult& result, int64_t passed_ms, ReportEdge& ed
     edge.bw_mbps = BpsToMbps(result.bandwidth().ewma());
     edge.bw_p50_mbps = BpsToMbps(result.bandwidth().p50());
     if (result.bandwidth().best() > 0) edge.bw_best_mbps = BpsToMbps(result.bandwidth().best());
-    edge.bw_age_ms = result.bandwidth().age_ms() + passed_ms;
+    edge.bw_age_ms = AgeMs(result.bandwidth().age_ms(), passed_ms);
   }
   edge.rtt_distribution_ms = ToMs(result.rtt_distribution());
   edge.network_rtt_distribution_ms = ToMs(result.network_rtt_distribution());
@@ -199,8 +204,8 @@ void FillFromResult(const v1::PathResult& result, int64_t passed_ms, const Setti
   // An engine of a later release may have others.
   edge.state = v1::PathState_IsValid(result.state()) ? result.state() : v1::PATH_STATE_UNKNOWN;
   edge.reason = result.reason();
-  edge.state_age_ms = result.state_age_ms() + passed_ms;
-  if (result.last_ok_age_ms() >= 0) edge.last_ok_age_ms = result.last_ok_age_ms() + passed_ms;
+  edge.state_age_ms = AgeMs(result.state_age_ms(), passed_ms);
+  if (result.last_ok_age_ms() >= 0) edge.last_ok_age_ms = AgeMs(result.last_ok_age_ms(), passed_ms);
   FillFigures(result, passed_ms, edge);
   edge.rtt_samples = result.rtt().samples();
   edge.bw_samples = result.bandwidth().samples();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -212,6 +213,21 @@ TEST(Report, SilentEngineAndSilentPathAreUnknown) {
   ReportEdge silent = MakeReport(OnePathPlan(), {nullptr}, "", {}, settings, 1, kThen).edges[0];
   EXPECT_EQ(silent.state, v1::PATH_STATE_UNKNOWN);
   EXPECT_EQ(silent.reason, "not measured yet");
+}
+
+// Added to, they would go round and be young.
+TEST(Report, NoAgeThatAnEngineSaysIsBeyondReason) {
+  v1::PathResult result = GoodResult();
+  for (auto* figure : {result.mutable_rtt(), result.mutable_bandwidth()})
+    figure->set_age_ms(std::numeric_limits<int64_t>::max());
+  result.set_state_age_ms(std::numeric_limits<int64_t>::min());
+  result.set_last_ok_age_ms(std::numeric_limits<int64_t>::max());
+  const ReportEdge edge = ReportOf(result, "", std::chrono::milliseconds(1000)).edges[0];
+  EXPECT_EQ(edge.state, v1::PATH_STATE_STALE);
+  EXPECT_FALSE(edge.rtt_p50_ms || edge.bw_p50_mbps);
+  EXPECT_GT(*edge.rtt_age_ms, int64_t{1} << 53);
+  EXPECT_GT(*edge.last_ok_age_ms, int64_t{1} << 53);
+  EXPECT_GE(*edge.state_age_ms, 0);
 }
 
 TEST(Report, DisabledSaysHowToTurnItOn) {
