@@ -51,10 +51,12 @@ std::vector<std::string> OfPaths(const v1::TransportInfo& transport) {
   return names;
 }
 
-// Names and rails are each one port's: a second port of that name is left out, and a rail counts for the first.
+// Names and rails are each one port's: a second port of that name is left out, as one without a name, and a rail counts
+// for the first.
 void AddPort(v1::Port port, DoorRecord* door) {
+  if (port.name().empty()) return;
   for (const v1::Port& other : door->ports) {
-    if (port.name().empty() || port.name() == other.name()) return;
+    if (port.name() == other.name()) return;
     if (port.has_rail() && other.has_rail() && port.rail() == other.rail()) port.clear_rail();
   }
   door->ports.push_back(std::move(port));

@@ -343,6 +343,9 @@ TEST(DoorRecord, RefusesWhatLeadsNowhere) {
   door = DoorToJson(PeerDoor());
   door.erase("address");
   EXPECT_FALSE(ParseDoorRecord(door.dump(), kPeer).ok());
+  door = DoorToJson(PeerDoor());
+  door["ports"][0]["name"] = "";
+  EXPECT_TRUE(ParseDoorRecord(door.dump(), kPeer)->ports.empty()) << "no plan can name it";
 }
 
 }  // namespace
