@@ -78,6 +78,8 @@ class Reader {
                                          " machines in it, as NCCL writes it where NVLink joins them: only the first "
                                          "is shown, host_hash ",
                                          host));
+    if (nameless_ > 0)
+      node_.notes.push_back(absl::StrCat(nameless_, " nets without a name and without a PCI address are left out"));
     if (!classless_.empty())
       node_.notes.push_back(absl::StrCat("what the PCI functions without a class in the file are is not known (",
                                          classless_.size(), ", the first ", classless_.front(),
@@ -181,6 +183,10 @@ class Reader {
     const double megabits = static_cast<double>(net.attribute("speed").as_llong());
     port.speed_bps = PlausibleRate(megabits * 1e6);
     port.name = PortName(port, port.rdma_port > 1);
+    if (port.name.empty()) {
+      ++nameless_;
+      return;
+    }
     if (megabits > 0 && port.speed_bps == 0)
       node_.notes.push_back(absl::StrCat("the file gives ", port.name, " ", megabits / 1000,
                                          " Gb/s, which no port carries: its speed is not known"));
@@ -216,6 +222,7 @@ class Reader {
   Node node_;
   std::set<std::string> seen_;                      // addresses, but bridges'
   std::vector<std::string> classless_;              // addresses
+  size_t nameless_ = 0;                             // nets
   std::map<std::string, std::vector<Link>> links_;  // by the GPU's address
 };
 

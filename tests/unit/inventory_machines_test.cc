@@ -453,6 +453,18 @@ TEST(Trial, SaysHowItWent) {
 #endif
 }
 
+TEST(BadFiles, APortThatHasNoNameAndNoPlaceIsNone) {
+  ScratchFolder scratch;
+  const auto node = ReadFrom(scratch.Write("nameless.xml", R"(<system><cpu numaid="0">
+      <nic><net dev="0" speed="1000"/><net name="" dev="1"/><net name="tun0" dev="2"/></nic>
+      <pci busid="0000:01:00.0" class="0x020000"><nic><net dev="3"/></nic></pci></cpu></system>)"),
+                             {});
+  ASSERT_TRUE(node.ok()) << node.status();
+  ASSERT_EQ(node->ports.size(), 2u);
+  for (const Port& port : node->ports) EXPECT_THAT(port.name, testing::AnyOf("tun0", "0000:01:00.0"));
+  EXPECT_THAT(node->notes, Contains(HasSubstr("2 nets without a name")));
+}
+
 TEST(BadFiles, NestingIsBounded) {
   ScratchFolder scratch;
   std::string open, close;
