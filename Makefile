@@ -53,7 +53,7 @@ vm:
 test:  ## pass every test
 	@make/doctor.sh -q demo && make/doctor.sh -q test
 	@rm -f build/log/steps
-	@$(MAKE) --no-print-directory deps build $(if $(SANITIZED),asan) venv wheel vm
+	@$(MAKE) --no-print-directory FOR="$(filter-out fuzz,$(shell sed -n 's/^\[\(.*\)\]$$/\1/p' packages.txt))" deps build $(if $(SANITIZED),asan) venv wheel vm
 	@make/step.sh -s tests last ctest --preset dev --no-tests=error -j $(JOBS); code=$$?; make/minutes.sh; exit $$code
 
 # The tests of one label. What they run is built, and nothing for the others.
