@@ -44,7 +44,7 @@ MonotonicTime Soon() { return MonotonicNow() + deadlines::kHandshake(); }
 void Run(std::string_view bytes) {
   Input input(bytes);
   const uint8_t kind = input.Byte();
-  const UniqueFd connection = Connection(input.Take(2 * kMaxFrameBytes));
+  const UniqueFd connection = Connection(input.Take(size_t{2} * kMaxFrameBytes));
   while (true) {
     const auto message = Make(kind);
     if (!ReadFrame(connection.get(), message.get(), Soon(), {}).ok()) return;

@@ -18,7 +18,7 @@ namespace {
 const std::filesystem::path& Proc() {
   static const std::filesystem::path proc = [] {
     std::string name = std::filesystem::temp_directory_path() / "netsense_fuzz_proc_XXXXXX";
-    const std::filesystem::path made = mkdtemp(name.data());
+    std::filesystem::path made = mkdtemp(name.data());
     for (const char* pid : {"7", "8"}) std::filesystem::create_directory(made / pid);
     std::atexit([] { std::filesystem::remove_all(Proc()); });
     return made;

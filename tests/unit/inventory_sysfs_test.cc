@@ -23,7 +23,7 @@ class SysfsTest : public testing::Test {
   // A PCI function; returns its folder. `path` is what lies between devices/ and it: "pci0000:00/0000:00:01.0".
   std::string Function(const std::string& path, const std::string& pci_class, const std::string& vendor,
                        const std::string& device, int numa, const std::string& driver = "") {
-    const std::string folder = "sys/devices/" + path, address = path.substr(path.rfind('/') + 1);
+    std::string folder = "sys/devices/" + path, address = path.substr(path.rfind('/') + 1);
     scratch.Write(folder + "/class", pci_class + "\n");
     scratch.Write(folder + "/vendor", vendor + "\n");
     scratch.Write(folder + "/device", device + "\n");
@@ -38,7 +38,7 @@ class SysfsTest : public testing::Test {
 
   std::string Netdev(const std::string& parent, const std::string& name, const std::string& speed,
                      const std::string& type = "1") {
-    const std::string folder = (parent.empty() ? "sys/devices/virtual" : parent) + "/net/" + name;
+    std::string folder = (parent.empty() ? "sys/devices/virtual" : parent) + "/net/" + name;
     scratch.Write(folder + "/type", type + "\n");
     scratch.Write(folder + "/mtu", "9000\n");
     scratch.Write(folder + "/operstate", "up\n");
@@ -50,7 +50,7 @@ class SysfsTest : public testing::Test {
 
   std::string Rdma(const std::string& parent, const std::string& name, const std::string& link_layer,
                    const std::string& rate, const std::string& node_type = "1: CA", int ports = 1) {
-    const std::string folder = (parent.empty() ? "sys/devices/virtual" : parent) + "/infiniband/" + name;
+    std::string folder = (parent.empty() ? "sys/devices/virtual" : parent) + "/infiniband/" + name;
     scratch.Write(folder + "/node_type", node_type + "\n");
     for (int port = 1; port <= ports; ++port) {
       const std::string port_folder = folder + "/ports/" + std::to_string(port);

@@ -531,7 +531,7 @@ TEST(MatrixLooks, OfEachDirectionTheMedianOfTheRepeatsAndOfBothTheSlower) {
 TEST(MatrixLooks, NoByteAndLostPingsAreFailuresAndNoFigureIsKept) {
   auto none = BandwidthRow("a", "b", nullptr);
   auto look = LooksOf({none}, Living({"a", "b"}), "tcp", Metric::kBandwidth).at(0).look;
-  EXPECT_FALSE(look.value || look.failure != "") << "too little for a figure";
+  EXPECT_FALSE(look.value || !look.failure.empty()) << "too little for a figure";
   none["bytes"] = 0;
   look = LooksOf({none, BandwidthRow("b", "a", 9)}, Living({"a", "b"}), "tcp", Metric::kBandwidth).at(0).look;
   EXPECT_FALSE(look.value);
