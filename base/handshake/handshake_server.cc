@@ -159,8 +159,7 @@ class HandshakeServer::Loop {
       ++counters_.accepted;
     }
     if (options_.proven_elsewhere)
-      return Give(
-          {.fd = std::move(fd), .peer = peer, .network = std::move(network), .version = 0, .frame = "", .seal = {}});
+      return Give({.fd = std::move(fd), .peer = peer, .version = 0, .frame = "", .seal = {}});
     if (auto of_it = per_network_.find(network);
         of_it != per_network_.end() && of_it->second >= options_.max_unfinished_per_network) {
       auto oldest = std::find_if(handshakes_.begin(), handshakes_.end(),
@@ -305,7 +304,6 @@ class HandshakeServer::Loop {
   void HandOver(Handshakes::iterator handshake) {
     Admitted admitted{.fd = {},
                       .peer = handshake->peer,
-                      .network = handshake->network,
                       .version = handshake->version,
                       .frame = std::move(handshake->buffer),
                       .seal = std::move(handshake->seal)};

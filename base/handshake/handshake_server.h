@@ -42,7 +42,6 @@ class HandshakeServer {
   struct Admitted {
     UniqueFd fd;  // non-blocking
     std::string peer;
-    std::string network;   // PeerNetwork()
     uint16_t version = 0;  // of the protocol that was agreed upon; 0 = nothing was proven
     std::string frame;     // the message's bytes; nobody has changed them on the way where the version is 2 or more
     FrameSeal seal;        // for what is answered to it
