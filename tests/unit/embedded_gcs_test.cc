@@ -262,6 +262,43 @@ TEST(GcsClient, ShowsTheTokenInClearOnlyWhereThatIsAllowed) {
   EXPECT_EQ(older.calls(), 1);
 }
 
+// What a client says to the GCS behind `port`, over a connection that is passed on.
+std::string HeardOnTheWay(uint16_t port, const std::string& token_file) {
+  auto listener = ListenTcp({"127.0.0.1"}, 0);
+  std::string heard;
+  std::jthread way([&](const std::stop_token& stop) {
+    if (!WaitReady(listener->get(), POLLIN, pace::Soon(), stop).ok()) return;
+    const UniqueFd client(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    const UniqueFd gcs = *ConnectTcp("127.0.0.1", port, {}, pace::Soon(), {});
+    pollfd ends[2] = {{client.get(), POLLIN, 0}, {gcs.get(), POLLIN, 0}};
+    while (!stop.stop_requested()) {
+      if (poll(ends, 2, 20) <= 0) continue;
+      for (int from : {0, 1}) {
+        uint8_t bytes[4096];
+        const ssize_t n = ends[from].revents == 0 ? -2 : recv(ends[from].fd, bytes, sizeof(bytes), 0);
+        if (n == 0 || n == -1) return;
+        if (n < 0) continue;
+        if (from == 0) heard.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(n));
+        (void)WriteAll(ends[1 - from].fd, {bytes, static_cast<size_t>(n)}, pace::Soon(), {});
+      }
+    }
+  });
+  EXPECT_TRUE(ClientOf(AddressOf(LocalPort(listener->get())), token_file)->Put("k", "v").ok());
+  way = {};
+  return heard;
+}
+
+TEST(GcsClient, TheTokenDoesNotCrossTheWireWhereItWasProven) {
+  TokenFile token;
+  token.Write("a-secret-of-this-test");
+  for (const bool allow_plain : {true, false}) {
+    auto gcs = Serve({.listen = "127.0.0.1:0", .token = "a-secret-of-this-test", .allow_plain = allow_plain});
+    const std::string heard = HeardOnTheWay(gcs->port(), token.path());
+    EXPECT_TRUE(heard.starts_with("NETSENSE"));
+    EXPECT_EQ(heard.find("a-secret-of-this-test") != std::string::npos, allow_plain);
+  }
+}
+
 // Whoever sits there and says nothing, or what is no HTTP/2, does not get the token in clear text.
 TEST(GcsClient, ShowsTheTokenToNobodyWhoIsSilentOrCloses) {
   TokenFile token;
