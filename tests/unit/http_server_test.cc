@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -25,6 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+std::atomic<size_t> documents_made = 0;
 constexpr size_t kDocument = 8 << 20;  // more than the sockets' buffers hold
 
 HttpServer::Options Anybody(std::chrono::milliseconds request_limit = 1h) {
@@ -36,7 +38,11 @@ HttpServer::Options Anybody(std::chrono::milliseconds request_limit = 1h) {
       {"/open", true, [](const HttpRequest&) { return HttpResponse{.body = "here"}; }},
       {"/said", false,
        [](const HttpRequest& request) { return HttpResponse{.body = request.query("a").value_or("-")}; }},
-      {"/document", false, [document](const HttpRequest&) { return HttpResponse{.shared_body = document}; }},
+      {"/document", false,
+       [document](const HttpRequest&) {
+         ++documents_made;
+         return HttpResponse{.shared_body = document};
+       }},
       {"/page", true, [document](const HttpRequest&) { return HttpResponse{.shared_body = document}; }},
       {"/throws", false, [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("nothing there"); }}};
   return options;
@@ -262,6 +268,7 @@ TEST(HttpServer, StrangersOfTwoHundredAddressesKeepNobodyOut) {
 
 // Who asks for much and reads nothing has some of the places for documents; half of them are for others.
 TEST(HttpServer, WhoDoesNotReadHoldsNobodyUp) {
+  documents_made = 0;
   auto server = StartServer();
   std::vector<UniqueFd> strangers;
   for (size_t i = 0; i < HttpServer::kMaxPerNetwork; ++i) {
@@ -270,10 +277,7 @@ TEST(HttpServer, WhoDoesNotReadHoldsNobodyUp) {
   }
   const std::string answer = AskFor(*server, "/document", "", 2);
   EXPECT_EQ(answer.substr(answer.find("\r\n\r\n") + 4).size(), kDocument);
-  for (size_t i = 0; i < HttpServer::kMaxAnswers / 2; ++i) {
-    pollfd gone{strangers[i].get(), POLLRDHUP, 0};
-    EXPECT_EQ(poll(&gone, 1, 0), 0) << "it did not wait until one of them was given up";
-  }
+  EXPECT_LE(documents_made, HttpServer::kMaxAnswers / 2 + 1) << "one address has half of the places";
   EXPECT_TRUE(AskFor(*server, "/open", "", 2).ends_with("here"));
   EXPECT_TRUE(AskFor(*server, "/open").ends_with("here")) << "of the same address: one that still waits makes room";
 }
