@@ -2,6 +2,7 @@
 // has the token, or a cookie and a foreign host. What must hold: whatever he sends, he gets one whole HTTP answer or
 // none, and nothing that is not for him.
 #include <poll.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -20,9 +21,10 @@ namespace {
 
 constexpr char kToken[] = "the-token-of-this-cluster", kSecret[] = "for those with the token";
 
-// For as long as the program runs.
+// For as long as the program runs, and gone before what its threads log to.
 HttpServer& Server() {
-  static auto* const server = [] {
+  (void)spdlog::default_logger_raw();
+  static const std::unique_ptr<HttpServer> server = [] {
     const auto say = [](const char* words) {
       return [words](const HttpRequest& request) {
         return HttpResponse{.body = words + request.query("x").value_or("") + request.header("x").value_or("")};
@@ -33,7 +35,7 @@ HttpServer& Server() {
                                       .token = kToken,
                                       .routes = {{"/healthz", true, say("ok")}, {"/metrics", false, say(kSecret)}}});
     MustHold(started.ok(), "there is a server");
-    return std::move(*started).release();
+    return *std::move(started);
   }();
   return *server;
 }

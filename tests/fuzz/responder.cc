@@ -4,6 +4,7 @@
 #include "engine/responder.h"
 
 #include <poll.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -26,8 +27,9 @@ namespace {
 const std::string kToken = "the token of this cluster";
 constexpr size_t kMostRead = 1 << 20;
 
-// For as long as the program runs.
+// For as long as the program runs, and gone before what its threads log to.
 struct Node {
+  spdlog::logger* log = spdlog::default_logger_raw();
   TransportRegistry transports{Tcp()};
   PortGate gate{{.unlimited = true}};
   std::unique_ptr<Responder> responder = [this] {
@@ -42,8 +44,8 @@ struct Node {
     return tcp;
   }
   static Node& Get() {
-    static auto* const node = new Node();
-    return *node;
+    static Node node;
+    return node;
   }
 };
 
