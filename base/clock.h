@@ -4,6 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
 
 namespace netsense {
 
@@ -15,10 +18,13 @@ inline int64_t MillisSince(MonotonicTime then, MonotonicTime now = MonotonicNow(
   return std::chrono::duration_cast<std::chrono::milliseconds>(now - then).count();
 }
 
-// Milliseconds since the Unix epoch.
-inline int64_t EpochMillis() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
+// Milliseconds since the Unix epoch, by this host's clock: the one place where the product reads it. For tests of what
+// a cluster whose clocks differ does, the environment variable NETSENSE_CLOCK_OFFSET_MS is added: read at the first
+// call, in this process for good; what is no whole number of milliseconds within ten years is said in the log, once,
+// and counts as 0. Thread-safe.
+int64_t EpochMillis();
+
+// InvalidArgument: no such offset.
+absl::StatusOr<int64_t> ParseClockOffset(const std::string& text);
 
 }  // namespace netsense
