@@ -1,0 +1,20 @@
+"""All kinds of fault by name."""
+
+import cluster_faults
+import network_faults
+import packet_faults
+import process_faults
+import shortage_faults
+
+KINDS: dict = {
+    **process_faults.KINDS,
+    **network_faults.KINDS,
+    **packet_faults.KINDS,
+    **shortage_faults.KINDS,
+    **cluster_faults.KINDS,
+}
+
+
+def make(name, cluster, rng):
+    kind, options = KINDS[name]
+    return kind(cluster, rng, **options)
