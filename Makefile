@@ -92,6 +92,11 @@ healthy: programs  ## a healthy cluster for an hour beside two busy loops a core
 soak: programs  ## what programs keep that they should give back: 90 minutes of sessions, and of a node that comes and goes
 	@tests/lab/soak.py --bin build/dev/bin
 
+# A seed does the same each time; --list and --rules of tests/chaos/nemesis.py and checker.py say what there is.
+SEEDS ?= $(or $(SEED),1)
+chaos: programs venv  ## faults by SEEDS=1-20 for MINUTES=5 each (KINDS=cut,…; STEPS=6), recorded and checked (docs/chaos.md)
+	@tests/lab/own_machine.sh $(VENV)/bin/python tests/chaos/nemesis.py --bin build/dev/bin --seeds $(SEEDS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(KINDS),--kinds $(KINDS))
+
 nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak asan tsan fuzz tidy  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
@@ -169,4 +174,4 @@ tidy-changed: build  ## clang-tidy on what changed lately, for some minutes (mak
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak nightly release demo demo-rdma demo-ray versus install deb asan tsan fuzz format format-check lint tidy tidy-changed clean
+.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak chaos nightly release demo demo-rdma demo-ray versus install deb asan tsan fuzz format format-check lint tidy tidy-changed clean
