@@ -5,6 +5,7 @@
 #include <ostream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/lab/pace.h"
 
@@ -18,13 +19,13 @@ uint64_t EntriesOf(const std::string& folder) {
   return entries;
 }
 
-uint64_t ChildrenOf(const std::string& process) {
-  uint64_t children = 0;
+std::vector<pid_t> ChildrenOf(const std::string& process) {
+  std::vector<pid_t> children;
   std::error_code gone;
   std::filesystem::directory_iterator at(process + "/task", gone), end;
   for (; !gone && at != end; at.increment(gone)) {
     std::ifstream list(at->path() / "children");
-    for (std::string child; list >> child;) ++children;
+    for (pid_t child; list >> child;) children.push_back(child);
   }
   return children;
 }
@@ -36,7 +37,7 @@ Footprint Footprint::Of(pid_t pid) {
   Footprint footprint;
   footprint.descriptors = EntriesOf(process + "/fd");
   footprint.threads = EntriesOf(process + "/task");
-  footprint.children = ChildrenOf(process);
+  footprint.children = ChildrenOf(process).size();
   std::ifstream status(process + "/status");
   for (std::string line; std::getline(status, line);) {
     std::istringstream words(line);
@@ -56,6 +57,16 @@ bool Footprint::Within(const Footprint& other) const {
 std::ostream& operator<<(std::ostream& out, const Footprint& footprint) {
   return out << footprint.descriptors << " descriptors, " << footprint.threads << " threads, " << footprint.children
              << " children, " << footprint.locked_kib << " KiB locked, " << footprint.pinned_kib << " KiB pinned";
+}
+
+uint64_t AnonymousKib(pid_t pid) {
+  const std::string process = "/proc/" + std::to_string(pid);
+  uint64_t all = 0;
+  std::ifstream status(process + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssAnon:")) std::istringstream(line.substr(line.find(':') + 1)) >> all;
+  for (const pid_t child : ChildrenOf(process)) all += AnonymousKib(child);
+  return all;
 }
 
 Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit) {

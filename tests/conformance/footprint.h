@@ -22,6 +22,9 @@ struct Footprint {
 };
 std::ostream& operator<<(std::ostream& out, const Footprint& footprint);
 
+// Memory of its own that `pid` and its children have touched (proc_pid_status(5): RssAnon).
+uint64_t AnonymousKib(pid_t pid);
+
 // The footprint of `pid` once it is within `before`; a larger one when it is not after `limit`.
 Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit);
 

@@ -8,6 +8,7 @@ namespace netsense::conformance {
 namespace {
 
 constexpr int kWarmUps = 3;
+constexpr uint64_t kKibASession = 512;  // that may look kept: what an allocator has not given back yet
 
 TEST_P(Conformance, LeftoversOfManySessions) {
   Peer peer;
@@ -25,6 +26,23 @@ TEST_P(Conformance, LeftoversOfManySessions) {
   const Footprint peers_after = Settled(peer.pid(), peers, Settling());
   EXPECT_TRUE(ours_after.Within(ours)) << "prober: " << ours_after << "; before: " << ours;
   EXPECT_TRUE(peers_after.Within(peers)) << "responder: " << peers_after << "; before: " << peers;
+}
+
+TEST_P(Conformance, LeftoversOfMemory) {
+  constexpr int kSessions = 12;
+  Peer peer;
+  const auto beside = Open(peer, StreamRequest());  // what sessions share stays
+  auto cycle = [&] {
+    auto session = Open(peer, StreamRequest());
+    for (Direction direction : Directions())
+      ASSERT_TRUE(
+          session->Stream({.direction = direction, .bytes = 1 << 20, .message_bytes = 16 << 10}, Soon(), {}).ok());
+  };
+  for (int i = 0; i < kSessions; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
+  const uint64_t ours = AnonymousKib(getpid()), peers = AnonymousKib(peer.pid());
+  for (int i = 0; i < kSessions; ++i) ASSERT_NO_FATAL_FAILURE(cycle());
+  EXPECT_LE(AnonymousKib(getpid()), ours + kSessions * kKibASession) << "prober, KiB; it had " << ours;
+  EXPECT_LE(AnonymousKib(peer.pid()), peers + kSessions * kKibASession) << "responder, KiB; it had " << peers;
 }
 
 TEST_P(Conformance, LeftoversOfSessionsThatEndedBadly) {

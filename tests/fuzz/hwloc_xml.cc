@@ -1,5 +1,7 @@
 // Untrusted: a topology file as hwloc writes it. hwloc itself is tried in a process of its own for every file, so this
-// is slow. What must hold: machine.h.
+// is slow. Where hwloc dies of a file, that is what the process is for: libFuzzer, which that process has inherited,
+// keeps such a file too (crash-*, oom-*), and goes on; only what ends this program is a finding. What must hold:
+// machine.h.
 #include "engine/inventory/inventory.h"
 #include "engine/inventory/xml_file.h"
 #include "tests/fuzz/harness.h"

@@ -1,11 +1,24 @@
 #include "transports/ucx/context.h"
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
 
 namespace netsense::ucx {
+namespace {
+
+// UCX 1.13 to 1.15 keep the buffers of a worker that is gone, registered, 2 MB each, in a context's cache of
+// registrations for as long as the context lives (ucp_mpool_free only puts them back). There the devices still have
+// caches of their own.
+bool KeepsWhatWorkersHad() {
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  return major == 1 && minor >= 13 && minor <= 15;
+}
+
+}  // namespace
 
 absl::Status StatusOf(ucs_status_t status, const std::string& what) {
   std::string text = absl::StrCat(what, ": ", ucs_status_string(status));
@@ -57,6 +70,7 @@ absl::StatusOr<std::shared_ptr<Context>> Context::Make(const ContextChoice& choi
   absl::Status wish = set("NET_DEVICES", choice.net_devices);
   wish.Update(set("TLS", choice.tls));
   wish.Update(set("MAX_RNDV_RAILS", absl::StrCat(choice.max_rndv_rails)));
+  if (KeepsWhatWorkersHad() && getenv("UCX_RCACHE_ENABLE") == nullptr) wish.Update(set("RCACHE_ENABLE", "n"));
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_MT_WORKERS_SHARED | UCP_PARAM_FIELD_NAME;
   params.features = UCP_FEATURE_AM | (choice.wakeup ? uint64_t{UCP_FEATURE_WAKEUP} : 0);
