@@ -9,6 +9,7 @@ import argparse
 import collections
 import sys
 
+import metrics_rules  # noqa: F401 - it adds its rules
 from record import read
 from rules import RULES
 

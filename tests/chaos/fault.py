@@ -23,6 +23,7 @@ class Fault:
         self.nodes: set[int] = set()  # they, and all edges from and to them, may be anything until all is good again
         self.edges: set[tuple[int, int]] = set()  # of these alone that is so
         self.whole = False  # of all
+        self.blinks: set[str] = set()  # transports over which any edge may be anything for a moment: until a process is apart, or up again
         # (source, destination, transport or None for each, s): no answer of the destination reaches the source from so many seconds (of a
         # machine that keeps up) after it began until it is to end.
         self.blocked: set[tuple] = set()
@@ -71,6 +72,7 @@ class Fault:
             "nodes": sorted(self.nodes),
             "edges": sorted(self.edges),
             "whole": self.whole,
+            "blinks": sorted(self.blinks),
             "blocked": sorted(self.blocked, key=str),
             "unreported": sorted(self.unreported),
             "may_end": sorted(self.may_end),

@@ -15,6 +15,7 @@ class Relayed(Fault):
         self.touch(self.node)
         if flags.get("repair"):  # UCX may end of such bytes, and wherever they come: that is why it is a process of its own
             self.may_end = {(node, "ucx") for node in cluster.present}
+            self.blinks = {"ucx"}
 
     def inject(self):
         self.relay = self.lab.open_link(self.node, *self.flags)

@@ -124,6 +124,9 @@ class Record:
     def excused(self, src, dst, t):
         return any(fault.in_force(t) and fault.excuses(src, dst) for fault in self.faults)
 
+    def may_blink(self, transport, t):
+        return any(fault.in_force(t) and transport in fault.says.get("blinks", ()) for fault in self.faults)
+
     def calm(self, t):
         return not any(fault.in_force(t) for fault in self.faults)
 

@@ -16,6 +16,9 @@ MOST_DESCRIPTORS, MOST_KB = 1024, 512 * 1024
 # An engine whose bridge was killed waits for the next one (deadlines::kNextBridge), and ends.
 NEXT_BRIDGE_S = 13.0
 
+# A UCX child that crashed is started again after half a second, and one that crashes again after the double.
+BLINK_S = 8.0
+
 # Beyond this a clock is off (raylet_bridge/cluster/topology.cc), with two ticks to spare.
 CLOCK_OFF_MS = 15_000
 
@@ -163,13 +166,18 @@ def no_budget_is_exceeded(record):
 
 @rule
 def who_is_not_touched_stays_good(record):
-    """One node that is cut off blackens no other: what no fault touches answers, is reachable, and is not lost."""
+    """One node that is cut off blackens no other: what no fault touches answers, is reachable, and is not lost. Where a process that
+    sessions share may end of what another node sends, they may stop for a moment, once at either end."""
+    bad_since: dict = {}
     for line in record.topologies:
         t, begin = line["t"], line["t"] - 10 * record.scale
         if t < record.good_at or record.still_between(begin, t) > record.begin["ttl_ms"] / 1000:
             continue
         for edge in edges_of(line):
-            if edge.state not in FAULTLESS and not record.excused(edge.src, edge.dst, t):
+            name = (edge.src, edge.dst, edge.transport)
+            if edge.state in FAULTLESS or record.excused(edge.src, edge.dst, t):
+                bad_since.pop(name, None)
+            elif t - bad_since.setdefault(name, t) > BLINK_S * record.scale or not record.may_blink(edge.transport, t):
                 yield f"{words(edge)}: {edge.values['reason']}; no fault touches it"
         for node in line["value"]["nodes"]:
             i = number(node["address"])
@@ -192,8 +200,10 @@ def the_head_answers(record):
 def all_is_good_again(record):
     """All is good again within the stated time after a fault has ended, by answers from after that; or, where the fault says so, meanwhile."""
     for fault in record.faults:
-        later = [other.healed for other in record.faults if other.inject < fault.healed < other.healed < float("inf")]
-        begin = max([fault.healed, *later])
+        # Of two at once all is good when both are over, and their limits pass.
+        beside = [other for other in record.faults if other.inject <= fault.healed and fault.inject <= other.healed]
+        begin = max(other.healed for other in [fault, *beside] if other.healed < float("inf") or other is fault)
+        settles_s = max(other.says["settles_s"] for other in [fault, *beside])
         for what, since, until, good, asked in (
             ("again", begin, float("inf"), fault.good_again, fault.healed < float("inf")),
             ("meanwhile", fault.injected, fault.heal, fault.good_meanwhile, fault.says["good_meanwhile"]),
@@ -201,7 +211,7 @@ def all_is_good_again(record):
             if not asked:
                 continue
             last = min(until, record.lines[-1]["t"])
-            limit = fault.says["settles_s"] * record.scale + record.still_between(since, min(good, last))
+            limit = settles_s * record.scale + record.still_between(since, min(good, last))
             if min(good, last) - since > limit or good == float("inf"):
                 shown = "never" if good == float("inf") else f"after {good - since:.1f} s"
                 yield f"{since:.1f} s: all good {what} {shown}, with {fault.name} ({fault.id}) {fault.says['chosen']}; {limit:.1f} s are allowed"

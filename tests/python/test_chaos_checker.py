@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "chaos"))
 
 import kinds
+import metrics_rules
 import record as records
 import rules
 from checker import check
@@ -45,6 +46,16 @@ def document(nodes=NODES, lost=(), edges=None, **of_nodes):
     }
 
 
+def metrics(ok, pings):
+    """Of a node with two neighbours, as a dict of text."""
+    place = 'transport="tcp",fabric="ethernet",rail=""'
+    of = {f'edges{{{place},state="OK"}}': ok, f'edges{{{place},state="UNREACHABLE"}}': 2 - ok, f"pings_total{{{place}}}": pings}
+    of[f'bandwidth_edges{{{place},state="MEASURED"}}'] = ok
+    if ok:
+        of |= {f"rtt_worst_seconds{{{place}}}": 0.0001, f"bandwidth_worst_bytes_per_second{{{place}}}": 1e9}
+    return {f"ray_network_sense_{name}": str(value) for name, value in of.items()}
+
+
 class Made:
     """A record in the making: three healthy nodes that are looked at twice a second."""
 
@@ -66,8 +77,8 @@ class Made:
             self.add(t, "status", node=2, value=copy.deepcopy(value))
             self.add(t, "engine", node=2, pid=21, node_id=IDS[2], paths=[self.path(step)])
             self.add(t, "processes", alive=[[i, "engine", 10 * i + 1, 7, 30_000, 20, 40] for i in NODES])
-            self.add(t, "metrics", node=1, value={})
-            self.add(t, "healthz", node=1, value={})
+            self.add(t, "metrics", node=2, value=metrics(ok=2, pings=step))
+            self.add(t, "healthz", node=2, value={"status": "ok", "gcs_age_ms": 200})
 
     @staticmethod
     def path(pings, state="PATH_STATE_OK", age="200"):
@@ -92,9 +103,13 @@ class Made:
         self.fault(begin, end, nodes=[node], blocked=[[a, b, None, 0.0] for a, b in pairs], unreported=[node])
         for line in self.looks("topology", begin + 2, end) + self.looks("status", begin + 2, end):
             self.set_edges(line, pairs, "UNREACHABLE", line["t"] - begin + 0.2)
-        for line in self.looks("engine", begin + 2, end) if node == 3 else []:
+        for line in self.looks("engine", begin + 2, end) if node in (2, 3) else []:
             age_ms = round(1000 * (line["t"] - begin + 0.2))
             line["paths"] = [self.path(int(line["paths"][0]["pings_sent"]), "PATH_STATE_UNREACHABLE", str(age_ms))]
+        for line in self.looks("metrics", begin + 2, end):
+            line["value"] = metrics(ok=0 if node == 2 else 1, pings=round(2 * line["t"]))
+        for line in self.looks("healthz", begin + 2, end) if node == 2 else []:
+            line["value"] = {"status": "unhealthy", "gcs_age_ms": round(1000 * (line["t"] - begin))}
         return self
 
     @staticmethod
@@ -118,6 +133,10 @@ def test_a_healthy_cluster_violates_nothing():
 
 def test_a_fault_that_is_shown_as_it_is_violates_nothing():
     assert Made().cut_off(3, 20, 30).violated() == []
+
+
+def test_an_edge_that_may_blink_and_does_violates_nothing():
+    assert blinks(Made(), 3).violated() == []
 
 
 def test_a_clock_that_is_off_and_told_violates_nothing():
@@ -182,6 +201,18 @@ def too_many_descriptors(made):
 def an_edge_of_others_is_bad(made):
     for line in made.cut_off(3, 20, 30).looks("topology", 25, 26):
         made.set_edges(line, [(1, 2)], "UNREACHABLE", 0.2)
+
+
+def blinks(made, seconds):
+    """An edge between two nodes, while a third sends what a shared process may end of."""
+    made.fault(20, 40, nodes=[3], blinks=["tcp"])
+    for line in made.looks("topology", 25, 25 + seconds):
+        made.set_edges(line, [(1, 2)], "UNREACHABLE", 0.2)
+    return made
+
+
+def an_edge_blinks_for_long(made):
+    blinks(made, rules.BLINK_S + 2)
 
 
 def another_is_unreachable(made):
@@ -262,6 +293,43 @@ def nothing_read(made):
     made.lines = [line for line in made.lines if line["kind"] != "metrics"]
 
 
+def counts_what_cannot_answer(made):
+    for line in made.cut_off(3, 20, 30).looks("metrics", 26, 28):
+        line["value"] = metrics(ok=2, pings=round(2 * line["t"]))
+
+
+def figure_of_no_edge(made, figure):
+    for line in made.looks("metrics", 26, 26):
+        figures = {name: value for name, value in line["value"].items() if figure in name}
+        line["value"] = metrics(ok=0, pings=52) | figures
+
+
+def a_round_trip_of_no_edge(made):
+    figure_of_no_edge(made, "rtt_worst")
+
+
+def a_bandwidth_of_no_edge(made):
+    figure_of_no_edge(made, "bandwidth_worst")
+
+
+def a_counter_goes_back(made):
+    for line in made.looks("metrics", 40):
+        line["value"] = metrics(ok=2, pings=10)
+
+
+def gcs_gone(made, **health):
+    for line in made.cut_off(2, 20, 50).looks("healthz", 20, 50):
+        line["value"] |= health
+
+
+def heard_of_a_gcs_that_is_gone(made):
+    gcs_gone(made, gcs_age_ms=200)
+
+
+def well_without_a_gcs(made):
+    gcs_gone(made, status="ok")
+
+
 VIOLATIONS = [
     (rules.ok_implies_an_answer, false_ok),
     (rules.ok_implies_an_answer, false_ok_of_an_engine),
@@ -274,6 +342,7 @@ VIOLATIONS = [
     (rules.no_budget_is_exceeded, too_many_pings),
     (rules.no_budget_is_exceeded, too_many_descriptors),
     (rules.who_is_not_touched_stays_good, an_edge_of_others_is_bad),
+    (rules.who_is_not_touched_stays_good, an_edge_blinks_for_long),
     (rules.who_is_not_touched_stays_good, another_is_unreachable),
     (rules.who_is_not_touched_stays_good, another_is_lost),
     (rules.the_head_answers, head_is_silent),
@@ -288,6 +357,12 @@ VIOLATIONS = [
     (rules.nothing_leaks, leak(4, 2000)),
     (rules.nothing_leaks, leak(5, 1)),
     (rules.nothing_leaks, leak(6, 1)),
+    (metrics_rules.metrics_count_no_edge_that_cannot_answer, counts_what_cannot_answer),
+    (metrics_rules.metrics_have_no_figure_without_ok, a_round_trip_of_no_edge),
+    (metrics_rules.metrics_have_no_figure_without_ok, a_bandwidth_of_no_edge),
+    (metrics_rules.counters_never_go_back, a_counter_goes_back),
+    (metrics_rules.healthz_tells_of_a_gcs_that_is_gone, heard_of_a_gcs_that_is_gone),
+    (metrics_rules.healthz_tells_of_a_gcs_that_is_gone, well_without_a_gcs),
     (rules.the_record_is_whole, no_end),
     (rules.the_record_is_whole, nothing_read),
 ]
