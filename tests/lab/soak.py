@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What programs keep that they should give back: three nodes, of which one comes and goes, and sessions of a hand tool all the time.
 
-Every minute a line: memory, threads and descriptors of the two engines and bridges that stay, and how many sessions their doors granted.
+Every minute a line: memory, threads and descriptors of the two engines (with their UCX child) and bridges that stay, and how many sessions their doors granted.
 At the end, of the second half: growth of memory per hour and per 1,000 sessions, by a line through all looks. Exit code 0: what is grown
 is less than MAX_KB_A_THOUSAND, and there are no more threads and descriptors than in the first half. The head's bridge remembers an hour of
 every node that was there, in at most HISTORY_KB: that much it may hold in all. By hand (`make soak`).
@@ -48,8 +48,14 @@ def slope(points):
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
 
 
+def child_of(pid, program):
+    """The one that runs that program."""
+    children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return next(int(child) for child in children if os.readlink(f"/proc/{child}/exe").endswith(program))
+
+
 class Sessions:
-    """Of the hand tool, over each transport, from node to node until the end."""
+    """Of the hand tool, over each transport, from node to node until the end: pings, and a stream of small messages."""
 
     def __init__(self, cluster, transports):
         self.cluster, self.transports, self.ended = cluster, transports, threading.Event()
@@ -69,8 +75,9 @@ class Sessions:
         token = self.cluster.directory / f"token-{src}"
         while not self.ended.is_set():
             for transport in self.transports:
-                command = [self.cluster.bin / "netsense-bench", "ping", door, "-t", transport, "-n", "3", "--warmup", "0", "--token-file", token]
-                self.cluster.lab.run(src, command, env=self.cluster.environment)
+                for probe in (("ping", "-n", "3", "--warmup", "0"), ("bw", "-n", "8", "--size", "16384")):
+                    command = [self.cluster.bin / "netsense-bench", *probe, "-t", transport, "--token-file", token, door]
+                    self.cluster.lab.run(src, command, env=self.cluster.environment)
 
 
 def come_and_go(cluster, ended):
@@ -93,6 +100,8 @@ def main():
         cluster = stack.enter_context(EmbeddedCluster(stack.enter_context(NetLab(3)), arguments.bin, directory, settings=settings))
         cluster.wait_all_ok()
         watched = {f"engine {i}": cluster.engine_pid(i) for i in STAY} | {f"bridge {i}": cluster.bridges[i].pid for i in STAY}
+        if "ucx" in transports:
+            watched |= {f"ucx {i}": child_of(watched[f"engine {i}"], "netsense-ucx") for i in STAY}
 
         def granted():
             return sum(int(cluster.engine_status(i)["snapshot"]["counters"]["sessions_granted"]) for i in STAY)
