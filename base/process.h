@@ -40,6 +40,11 @@ bool SleepUnlessStopped(std::stop_token stop, std::chrono::nanoseconds duration)
 // that it is given (1,024 by default) is for programs that use select().
 void RaiseDescriptorLimit();
 
+// Few heaps for this process, whose memory else follows how many threads it ever had at once: glibc gives a thread that
+// would wait for another's heap one of its own, up to 8 a processor, and each keeps what it held at its fullest
+// (mallopt(3), M_ARENA_MAX). For programs that live long; to be called before the first thread.
+void ShareHeaps();
+
 // A descriptor that becomes readable when process `pid` ends (pidfd_open); empty when there is no such process.
 UniqueFd OpenPidFd(int pid);
 

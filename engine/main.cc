@@ -99,6 +99,7 @@ int ShowStatus(const Flags& flags) {
 }
 
 int Run(const Flags& flags) {
+  ShareHeaps();
   SignalStop stop;
   RaiseDescriptorLimit();
   auto listen = ParseHostPort(flags.listen);

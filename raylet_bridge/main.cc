@@ -124,6 +124,7 @@ absl::StatusOr<SettingsSources> Sources(const Arguments& arguments) {
 }
 
 int Run(Arguments& arguments, const SettingsSources& sources) {
+  ShareHeaps();
   SignalStop stop;
   RaiseDescriptorLimit();
   BridgeOptions& options = arguments.run;
