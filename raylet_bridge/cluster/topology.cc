@@ -217,7 +217,7 @@ class Judge {
   std::vector<TopologyNode> TakeNodes() {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       nodes_[i].num_voters = static_cast<int64_t>(votes_[i].all);
-      const bool alone = nodes_.size() == 1 && nodes_[i].state == v1::PATH_STATE_OK;
+      const bool alone = nodes_.size() == 1 && nodes_[i].state == v1::PATH_STATE_OK && nodes_[i].door;
       nodes_[i].reachable = alone || (votes_[i].all > 0 && 2 * votes_[i].reached >= votes_[i].all);
     }
     return std::move(nodes_);

@@ -46,7 +46,7 @@ struct TopologyNode {
   v1::PathState state = v1::PATH_STATE_UNKNOWN;
   std::string reason;
   // At least half of the nodes that can tell (whose edge to it is not UNKNOWN or STALE) have an OK or DEGRADED edge to
-  // it. A node alone in its cluster is reachable while it reports; one that nobody can tell of is not.
+  // it. A node alone in its cluster is reachable while it reports and has a door; one that nobody can tell of is not.
   bool reachable = false;
   int64_t num_voters = 0;  // the nodes that can tell; 0 = nobody knows whether it is reachable, unless it is alone
 };

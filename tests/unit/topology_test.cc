@@ -44,6 +44,14 @@ DoorRecord DoorOf(const std::string& node_id) {
   return door;
 }
 
+ClusterView ViewOfOne() {
+  ClusterView view;
+  view.nodes.push_back({kA, "10.0.0.1", "host", true, true, 0});
+  view.doors.emplace(kA, DoorOf(kA));
+  view.reports.emplace(kA, ReportFrom(kA, {}));
+  return view;
+}
+
 ClusterView FullView() {
   ClusterView view;
   const std::string all[] = {kA, kB, kC};
@@ -75,6 +83,17 @@ const TopologyEdge& EdgeOf(const Topology& topology, const std::string& src, con
   ADD_FAILURE() << "no edge";
   static const TopologyEdge none;
   return none;
+}
+
+// Where there is no edge to tell of it.
+TEST(Topology, ANodeAloneIsReachableWhileItReportsAndHasADoor) {
+  ClusterView view = ViewOfOne();
+  EXPECT_TRUE(Build(view).nodes.at(0).reachable);
+  view.doors.clear();
+  EXPECT_FALSE(Build(view).nodes.at(0).reachable) << "its engine never started";
+  view = ViewOfOne();
+  view.reports.clear();
+  EXPECT_FALSE(Build(view).nodes.at(0).reachable);
 }
 
 TEST(Topology, EverythingGood) {
