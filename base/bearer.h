@@ -1,4 +1,4 @@
-// Who shows a token in a header (RFC 6750, 2.1).
+// Who shows a token in a header (RFC 6750, 2.1; the scheme's name in any case: RFC 9110, 11.1).
 #pragma once
 
 #include <string_view>

@@ -169,7 +169,7 @@ class Server final : public HttpServer {
     }
     const RequestTarget target = ParseRequestTarget(TextOf(request.target()));
     const HttpRoute* route = Find(target.path);
-    if (auto refusal = Refusal(request, route)) return connection.Send(*refusal);
+    if (auto refusal = Refusal(request, target, route)) return connection.Send(*refusal);
     if (route->open) return Make(connection.shared_from_this(), *route, target, probes_);
     waiting_.push_back({connection.shared_from_this(), route, target});
     MakeRoom();
@@ -179,10 +179,11 @@ class Server final : public HttpServer {
   static std::string TextOf(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
   // Why that request is not answered. A path that does not exist is told to those only who show the token.
-  std::optional<HttpResponse> Refusal(const HttpConnection::Request& request, const HttpRoute* route) const {
+  std::optional<HttpResponse> Refusal(const HttpConnection::Request& request, const RequestTarget& target,
+                                      const HttpRoute* route) const {
     using boost::beast::http::field;
     if (options_.token.empty()) {
-      const std::string host = TextOf(request[field::host]);
+      const std::string host = target.host.value_or(TextOf(request[field::host]));
       if (!KnowsHost(host, options_.names))
         return RefuseHttp(421,
                           fmt::format("this host is not known as '{}': ask by its address or its own name, or give "

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 
 namespace netsense {
 namespace {
+
+constexpr absl::string_view kScheme = "http://";
 
 std::string Decode(std::string_view text) {
   std::string decoded;
@@ -32,9 +35,17 @@ std::optional<std::string> RequestTarget::Value(const std::string& name) const {
 }
 
 RequestTarget ParseRequestTarget(std::string_view target) {
+  RequestTarget parsed;
   target = target.substr(0, target.find('#'));
+  if (absl::StartsWithIgnoreCase({target.data(), target.size()}, kScheme)) {
+    target.remove_prefix(kScheme.size());
+    const size_t end = std::min(target.find_first_of("/?"), target.size());
+    parsed.host = std::string(target.substr(0, end));
+    target.remove_prefix(end);
+  }
   const size_t mark = target.find('?');
-  RequestTarget parsed{.path = std::string(target.substr(0, mark)), .values = {}};
+  parsed.path = std::string(target.substr(0, mark));
+  if (parsed.host && parsed.path.empty()) parsed.path.push_back('/');
   if (mark == std::string_view::npos) return parsed;
   const absl::string_view query(target.data() + mark + 1, target.size() - mark - 1);
   for (absl::string_view one : absl::StrSplit(query, '&', absl::SkipEmpty())) {

@@ -1,4 +1,5 @@
-// What a request asks for: "/api/v0/network_edge?src=a%20b&dst=c", taken apart.
+// What a request asks for: "/api/v0/network_edge?src=a%20b&dst=c", taken apart, or all of that behind
+// "http://host:port" (RFC 9112, 3.2.2).
 #pragma once
 
 #include <optional>
@@ -10,6 +11,7 @@
 namespace netsense {
 
 struct RequestTarget {
+  std::optional<std::string> host;                          // of the latter; it counts, and not the header
   std::string path;                                         // as it came
   std::vector<std::pair<std::string, std::string>> values;  // decoded (application/x-www-form-urlencoded), in order
 

@@ -211,6 +211,13 @@ TEST(HttpServer, WithoutATokenAnswersToItsOwnNamesAlone) {
     EXPECT_TRUE(AskFor(*server, "/said?a=1", "Host: " + host + "\r\n").starts_with("HTTP/1.1 200 ")) << host;
 }
 
+TEST(HttpServer, AHostInTheTargetCountsAndNotTheHeader) {
+  auto server = StartServer();
+  EXPECT_TRUE(AskFor(*server, "http://elsewhere.example/said", "Host: 127.0.0.1\r\n").starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(AskFor(*server, "http://127.0.0.1/said", "Host: elsewhere.example\r\n").starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(AskFor(*server, "http://127.0.0.1", "Host: 127.0.0.1\r\n").starts_with("HTTP/1.1 404 "));
+}
+
 TEST(HttpServer, AnyNameWillDoWhereThatWasSaid) {
   auto options = Anybody();
   options.names = {"*"};
@@ -220,18 +227,20 @@ TEST(HttpServer, AnyNameWillDoWhereThatWasSaid) {
 
 TEST(HttpServer, ReadsWhatIsAskedFor) {
   auto server = StartServer();
-  for (const auto& [target, value] :
-       std::vector<std::pair<std::string, std::string>>{{"/said?a=1", "1"},
-                                                        {"/said?b=2&a=a%20b%2Fc", "a b/c"},
-                                                        {"/said?a=x+y&a=z", "x y"},
-                                                        {"/said?a=", ""},
-                                                        {"/said?a", ""},
-                                                        {"/said?a=%", "%"},
-                                                        {"/said?a=%2", "%2"},
-                                                        {"/said?a=%zz%+1", "%zz% 1"},
-                                                        {"/said?&&=&a=b=c", "b=c"},
-                                                        {"/said?b=1", "-"},
-                                                        {"/said", "-"}}) {
+  for (const auto& [target, value] : std::vector<std::pair<std::string, std::string>>{
+           {"/said?a=1", "1"},
+           {"/said?b=2&a=a%20b%2Fc", "a b/c"},
+           {"/said?a=x+y&a=z", "x y"},
+           {"/said?a=", ""},
+           {"/said?a", ""},
+           {"/said?a=%", "%"},
+           {"/said?a=%2", "%2"},
+           {"/said?a=%zz%+1", "%zz% 1"},
+           {"/said?&&=&a=b=c", "b=c"},
+           {"/said?b=1", "-"},
+           {"http://127.0.0.1:1/said?a=1", "1"},
+           {"HTTP://[::1]/said?a=http://elsewhere.example/", "http://elsewhere.example/"},
+           {"/said", "-"}}) {
     const std::string answer = AskFor(*server, target);
     EXPECT_EQ(answer.substr(answer.find("\r\n\r\n") + 4), value) << target << ": " << answer;
   }

@@ -72,7 +72,8 @@ TEST(ShowsToken, AnyThatIsAcceptedAndNoOther) {
   ring.Replace("b");
   EXPECT_TRUE(ShowsToken("Bearer a", ring));
   EXPECT_TRUE(ShowsToken("Bearer b", ring));
-  for (const char* wrong : {"Bearer c", "Bearer ", "", "a", "bearer a", "Bearer a "})
+  EXPECT_TRUE(ShowsToken("bearer b", ring));
+  for (const char* wrong : {"Bearer c", "Bearer ", "", "a", "Bearera", "Bearer", "Basic a", "Bearer a "})
     EXPECT_FALSE(ShowsToken(wrong, ring));
   EXPECT_FALSE(ShowsToken("Bearer ", TokenRing()));
 }
