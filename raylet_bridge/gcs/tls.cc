@@ -3,13 +3,28 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <mutex>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/logging.h"
+#include "base/private_file.h"
 #include "base/status_macros.h"
 
 namespace netsense {
 namespace {
+
+// A key that others know or chose is said: Ray takes it as it is, and so do we, or no node with it could be measured.
+void SayWhoKnows(const std::string& path) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  auto file = OpenToRead(path);
+  const absl::Status secret = file.ok() ? CheckSecret(file->get(), path) : absl::OkStatus();
+  const std::lock_guard lock(mutex);
+  if (!secret.ok() && said.insert(path).second)
+    spdlog::warn("the key of TLS is no secret: {}", std::string(secret.message()));
+}
 
 absl::Status ReadNamedFile(const char* variable, std::string& text) {
   const char* path = std::getenv(variable);
@@ -33,6 +48,7 @@ absl::StatusOr<std::optional<TlsIdentity>> TlsFromEnvironment() {
   TlsIdentity tls;
   RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_CERT", tls.certificate));
   RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_KEY", tls.key));
+  SayWhoKnows(std::getenv("RAY_TLS_SERVER_KEY"));
   RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_CA_CERT", tls.ca));
   return tls;
 }

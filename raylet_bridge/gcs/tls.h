@@ -14,7 +14,8 @@ struct TlsIdentity {
 };
 
 // Nothing unless RAY_USE_TLS is 1 or true. Then RAY_TLS_SERVER_CERT, RAY_TLS_SERVER_KEY and RAY_TLS_CA_CERT must name
-// files that can be read: FailedPrecondition otherwise. Reads the files anew at each call.
+// files that can be read: FailedPrecondition otherwise. Reads the files anew at each call. A key that others may read,
+// or that is somebody else's, is taken as Ray takes it, and said in the log, once.
 absl::StatusOr<std::optional<TlsIdentity>> TlsFromEnvironment();
 
 }  // namespace netsense

@@ -3,15 +3,21 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "raylet_bridge/gcs/embedded_gcs.h"
 #include "raylet_bridge/gcs/gcs_client.h"
+#include "raylet_bridge/gcs/tls.h"
 #include "tests/lab/pace.h"
 
 namespace netsense {
@@ -88,6 +94,23 @@ TEST_F(GcsTls, BothSidesShowACertificate) {
   EXPECT_EQ(Put((*gcs)->port()).code(), absl::StatusCode::kUnavailable);
   unsetenv("RAY_USE_TLS");
   EXPECT_EQ(Put((*gcs)->port()).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(GcsTls, AKeyThatOthersMayReadIsTakenAndSaid) {
+  std::ostringstream said;
+  auto before = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(said)));
+  Use("ours", "ours");
+  chmod((directory_ + "/ours.key").c_str(), 0644);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(TlsFromEnvironment().ok());
+  chmod((directory_ + "/foreign.key").c_str(), 0600);
+  Use("foreign", "ours");
+  EXPECT_TRUE(TlsFromEnvironment().ok());
+  spdlog::set_default_logger(before);
+  const std::string words = said.str();
+  EXPECT_EQ(std::count(words.begin(), words.end(), '\n'), 1) << "once a process: " << words;
+  EXPECT_NE(words.find("chmod 600 " + directory_ + "/ours.key"), std::string::npos) << words;
 }
 
 TEST_F(GcsTls, AFileThatIsMissingIsNamed) {
