@@ -97,6 +97,10 @@ SEEDS ?= $(or $(SEED),1)
 chaos: programs venv  ## faults by SEEDS=1-20 for MINUTES=5 each (KINDS=cut,…; STEPS=6), recorded and checked (docs/chaos.md)
 	@tests/lab/own_machine.sh $(VENV)/bin/python tests/chaos/nemesis.py --bin build/dev/bin --seeds $(SEEDS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(KINDS),--kinds $(KINDS))
 
+chaos-planted:  ## the worst defects that there once were, put back one at a time: the nemesis must find each
+	@make/packages.sh build demo
+	@tests/lab/own_machine.sh python3 tests/chaos/planted.py
+
 nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak asan tsan fuzz tidy  ## everything, for hours
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
@@ -174,4 +178,4 @@ tidy-changed: build  ## clang-tidy on what changed lately, for some minutes (mak
 clean:  ## remove build/
 	rm -rf build
 
-.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak chaos nightly release demo demo-rdma demo-ray versus install deb asan tsan fuzz format format-check lint tidy tidy-changed clean
+.PHONY: $(LABELS) help doctor deps build programs page venv venv-lint wheel vm test test-rdma test-timing older upgrade healthy soak chaos chaos-planted nightly release demo demo-rdma demo-ray versus install deb asan tsan fuzz format format-check lint tidy tidy-changed clean

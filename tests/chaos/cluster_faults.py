@@ -253,6 +253,7 @@ KINDS = {
     "setting-payload": (Setting, {"name": "rtt_payload_bytes", "value": "1024"}),
     "setting-tick": (Setting, {"name": "tick_ms", "value": "800"}),
     "setting-detail": (Setting, {"name": "metrics_detail", "value": "true"}),
+    "setting-no-bandwidth": (Setting, {"name": "bw_enabled", "value": "false"}),
     "setting-disabled": (Setting, {"name": "enabled", "value": "false", "whole": True}),
     "setting-transports": (Setting, {"name": "transports", "value": "tcp", "whole": True}),
     "strangers-http-silent": (Strangers, {"port": HTTP, "how": "silent", "head": True}),

@@ -14,6 +14,8 @@ class Fault:
     name, id = "", 0  # in the record
     # Seconds after healing, on a machine that keeps up, within which all must be good again.
     settles_s = 20.0
+    # Seconds, on a machine that keeps up, that it must last to be seen.
+    at_least_s = 0.0
     # Whether all becomes good, within the same time, while it lasts.
     good_meanwhile = False
 
@@ -27,6 +29,8 @@ class Fault:
         # (source, destination, transport or None for each, s): no answer of the destination reaches the source from so many seconds (of a
         # machine that keeps up) after it began until it is to end.
         self.blocked: set[tuple] = set()
+        self.no_stream: set[tuple[int, int]] = set()  # on these pairs pings pass, and no segment of a stream over tcp does
+        self.vanished: set[int] = set()  # nodes that ended without saying so
         self.unreported: set[int] = set()  # nothing that these nodes measure reaches the head while it lasts
         self.may_end: set[tuple[int, str]] = set()  # (node, program)
         self.absent: set[int] = set()  # what is no node of the cluster while it lasts
@@ -74,6 +78,8 @@ class Fault:
             "whole": self.whole,
             "blinks": sorted(self.blinks),
             "blocked": sorted(self.blocked, key=str),
+            "no_stream": sorted(self.no_stream),
+            "vanished": sorted(self.vanished),
             "unreported": sorted(self.unreported),
             "may_end": sorted(self.may_end),
             "absent": sorted(self.absent),

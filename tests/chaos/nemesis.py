@@ -69,7 +69,7 @@ class Nemesis:
     def step(self):
         """One or two faults from their beginning until all is good; whether that came."""
         faults = self.choose()
-        lasts = self.rng.uniform(*LASTS_S) * pace.scale()
+        lasts = max(self.rng.uniform(*LASTS_S), *(fault.at_least_s for fault in faults)) * pace.scale()
         for fault in faults:
             fault.id = self.count = self.count + 1
             print(f"{self.history.now():7.1f} s  {fault.id:3}  {fault.name}  {fault.chosen}", flush=True)

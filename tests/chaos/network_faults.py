@@ -169,6 +169,9 @@ class Shaped(Fault):
             self.touch(self.node)
         else:
             self.edges = {tuple(self.pair), tuple(self.pair[::-1])}
+        if what == "long":
+            self.no_stream = self.edges
+            self.at_least_s = 45.0  # some rounds of bandwidth
 
     def inject(self):
         if self.what == "node":

@@ -49,6 +49,7 @@ class KillNode(Fault):
         self.cut_off(self.node)
         self.may_end = {(self.node, program) for program in ALL}
         self.absent = {self.node}
+        self.vanished = {self.node}
 
     def inject(self):
         send(self.lab.pids(self.node), signal.SIGKILL)

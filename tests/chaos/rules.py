@@ -16,6 +16,9 @@ MOST_DESCRIPTORS, MOST_KB = 1024, 512 * 1024
 # An engine whose bridge was killed waits for the next one (deadlines::kNextBridge), and ends.
 NEXT_BRIDGE_S = 13.0
 
+# A stream fails three times, in a round each, before it counts; a figure's life is three rounds. What each try may take is on top.
+ROUNDS_UNTIL_TOLD, FAILED_TRIES_S = 1.5, 8.0
+
 # A UCX child that crashed is started again after half a second, and one that crashes again after the double.
 BLINK_S = 8.0
 
@@ -108,6 +111,44 @@ def no_figure_is_older_than_it_says(record):
             least = edge.t - since - late(record, since, edge.t)
             if age / 1000 < least:
                 yield f"{words(edge)}, {name} {age}; since {fault.name} ({fault.id}) took every answer away it is {edge.t - since:.1f} s"
+
+
+@rule
+def no_figure_outlives_its_life(record):
+    """A bandwidth is shown for as long as it counts, and no longer: also where nobody measures any more."""
+    for edge in record.edges():
+        if edge.values.get("bw_p50_mbps") is not None:
+            age, life = edge.values["bw_age_ms"], edge.values["bw_life_ms"] or 0
+            if age is None or age > life + 1000 * READ_LATE_S:
+                yield f"{words(edge)}, a bandwidth of {age} ms ago, which counts for {life} ms"
+
+
+@rule
+def a_stream_that_cannot_pass_is_told(record):
+    """Where pings pass and streams do not, the edge is not OK once some rounds of bandwidth have failed."""
+    for fault in record.faults:
+        for line in record.topologies:
+            t = line["t"]
+            if not fault.injected < t < fault.heal:
+                continue
+            for edge in edges_of(line):
+                if [edge.src, edge.dst] not in fault.says.get("no_stream", ()) or edge.transport != "tcp":
+                    continue
+                told_within = ROUNDS_UNTIL_TOLD * (edge.values["bw_life_ms"] or 0) / 1000 + FAILED_TRIES_S * record.scale
+                if edge.state == "OK" and t - fault.injected > told_within + late(record, fault.injected, t):
+                    yield f"{words(edge)}, {t - fault.injected:.1f} s after {fault.name} ({fault.id}) took all long packets away"
+
+
+@rule
+def a_node_that_is_gone_is_told(record):
+    """A node that ended without saying so stays in the list of nodes, or of those that are lost."""
+    for fault in record.faults:
+        for line in record.topologies:
+            if fault.injected < line["t"] < fault.heal:
+                value = line["value"]
+                told = {number(node["address"]) for node in value["nodes"] + value["lost_nodes"]}
+                for node in set(fault.says.get("vanished", ())) - told:
+                    yield f"{line['t']:.1f} s: nothing is told of node {node}, which {fault.name} ({fault.id}) ended"
 
 
 @rule

@@ -30,7 +30,7 @@ def edge(src, dst, state="OK", **values):
     return {
         "src_node_id": IDS[src], "dst_node_id": IDS[dst], "transport": "tcp", "rail": None, "state": state, "reason": "" if ok else "no answer",
         "rtt_ms": 0.1 if ok else None, "rtt_p50_ms": 0.1 if ok else None, "bw_p50_mbps": 9000.0 if ok else None, "rtt_age_ms": 200,
-        "last_ok_age_ms": 200, "bw_age_ms": 200, "pings_sent": 0, **values,
+        "last_ok_age_ms": 200, "bw_age_ms": 200, "bw_life_ms": 10_000, "pings_sent": 0, **values,
     }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ class Made:
         kept = [each for each in line["value"]["edges"] if (each["src_node_id"], each["dst_node_id"]) not in ids]
         ages = dict.fromkeys(("rtt_age_ms", "last_ok_age_ms", "bw_age_ms"), 1000 * age_s)
         sent = line["value"]["edges"][0]["pings_sent"]
-        line["value"] |= document(edges=kept + [edge(a, b, state, pings_sent=sent, **ages) for a, b in pairs])
+        line["value"] |= document(edges=kept + [edge(a, b, state, pings_sent=sent, bw_life_ms=60_000, **ages) for a, b in pairs])
 
     def record(self):
         return records.Record([{"still": 0.0, **line} for line in sorted(self.lines, key=lambda line: line["t"])])
@@ -137,6 +137,14 @@ def test_a_fault_that_is_shown_as_it_is_violates_nothing():
 
 def test_an_edge_that_may_blink_and_does_violates_nothing():
     assert blinks(Made(), 3).violated() == []
+
+
+def test_a_black_hole_that_is_told_violates_nothing():
+    assert black_hole(Made(), told=True).violated() == []
+
+
+def test_a_node_that_is_called_lost_violates_nothing():
+    assert vanished(Made(), lost=(3,)).violated() == []
 
 
 def test_a_clock_that_is_off_and_told_violates_nothing():
@@ -293,6 +301,39 @@ def nothing_read(made):
     made.lines = [line for line in made.lines if line["kind"] != "metrics"]
 
 
+def a_bandwidth_lives_on(made):
+    for line in made.looks("topology", 26, 27):
+        line["value"]["edges"][0] |= {"bw_age_ms": 15_000}
+
+
+def a_bandwidth_without_a_life(made):
+    for line in made.looks("topology", 26, 27):
+        line["value"]["edges"][0] |= {"bw_age_ms": 3_000, "bw_life_ms": None}
+
+
+def black_hole(made, told):
+    both = [[1, 2], [2, 1]]
+    made.fault(10, 50, name="black-hole-pair", edges=both, no_stream=both)
+    for line in made.looks("topology", 20, 50) if told else []:
+        made.set_edges(line, [(1, 2), (2, 1)], "DEGRADED", 0.2)
+    return made
+
+
+def a_black_hole_is_not_told(made):
+    black_hole(made, told=False)
+
+
+def vanished(made, **told):
+    made.fault(20, 30, name="kill-node", nodes=[3], vanished=[3])
+    for line in made.looks("topology", 22, 29):
+        line["value"] |= document(nodes=(1, 2), **told)
+    return made
+
+
+def a_node_vanishes(made):
+    vanished(made)
+
+
 def counts_what_cannot_answer(made):
     for line in made.cut_off(3, 20, 30).looks("metrics", 26, 28):
         line["value"] = metrics(ok=2, pings=round(2 * line["t"]))
@@ -357,6 +398,10 @@ VIOLATIONS = [
     (rules.nothing_leaks, leak(4, 2000)),
     (rules.nothing_leaks, leak(5, 1)),
     (rules.nothing_leaks, leak(6, 1)),
+    (rules.no_figure_outlives_its_life, a_bandwidth_lives_on),
+    (rules.no_figure_outlives_its_life, a_bandwidth_without_a_life),
+    (rules.a_stream_that_cannot_pass_is_told, a_black_hole_is_not_told),
+    (rules.a_node_that_is_gone_is_told, a_node_vanishes),
     (metrics_rules.metrics_count_no_edge_that_cannot_answer, counts_what_cannot_answer),
     (metrics_rules.metrics_have_no_figure_without_ok, a_round_trip_of_no_edge),
     (metrics_rules.metrics_have_no_figure_without_ok, a_bandwidth_of_no_edge),
