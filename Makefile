@@ -94,8 +94,8 @@ soak: programs  ## what programs keep that they should give back: 90 minutes of 
 
 # A seed does the same each time; --list and --rules of tests/chaos/nemesis.py and checker.py say what there is.
 SEEDS ?= $(or $(SEED),1)
-chaos: programs venv  ## faults by SEEDS=1-20 for MINUTES=5 each (KINDS=cut,…; STEPS=6), recorded and checked (docs/chaos.md)
-	@tests/lab/own_machine.sh $(VENV)/bin/python tests/chaos/nemesis.py --bin build/dev/bin --seeds $(SEEDS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(KINDS),--kinds $(KINDS))
+chaos: programs venv  ## faults by SEEDS=1-20 for MINUTES=5 each (KINDS=cut,…; STEPS=6; RAY=1), recorded and checked (docs/chaos.md)
+	@tests/lab/own_machine.sh $(VENV)/bin/python tests/chaos/nemesis.py --bin build/dev/bin --seeds $(SEEDS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STEPS),--steps $(STEPS)) $(if $(KINDS),--kinds $(KINDS)) $(if $(RAY),--ray $(VENV)/bin/ray)
 
 chaos-planted:  ## the worst defects that there once were, put back one at a time: the nemesis must find each
 	@make/packages.sh build demo

@@ -1,9 +1,11 @@
-"""The cluster that a nemesis works on: without Ray, node 1 its head, some numbers of the lab left for nodes that come later."""
+"""The clusters that a nemesis works on, node 1 the head: without Ray, some numbers of the lab left for nodes that come later; or beside a
+real Ray that keeps its tables in Redis.
+"""
 
 import os
 from pathlib import Path
 
-from cluster import EmbeddedCluster, wait_until
+from cluster import EmbeddedCluster, RayCluster, wait_until
 
 HEAD = 1
 # What the cluster itself is told, so that it can be told something else: a flag would go before it.
@@ -11,10 +13,12 @@ SHARED = {"enabled": "true", "tick_ms": "400", "bw_enabled": "true", "bw_slot_ms
 PROGRAMS = {"netsense-bridge": "bridge", "netsense-engine": "engine", "netsense-ucx": "ucx"}
 
 
-class ChaosCluster(EmbeddedCluster):
-    def __init__(self, lab, bin_dir, directory, nodes):
+class Changeable:
+    """A Cluster whose nodes, settings and tokens faults may change."""
+
+    def __init__(self, lab, bin_dir, directory, nodes, **options):
         # A lease that is longer than a tick also before the cluster has its settings.
-        super().__init__(lab, bin_dir, directory, settings=self.patient(rtt_ttl_ms=3000, lease_ms=4000))
+        super().__init__(lab, bin_dir, directory, settings=self.patient(rtt_ttl_ms=3000, lease_ms=4000), **options)
         for name in SHARED:
             self.settings.pop(name, None)
         self.present = set(range(1, nodes + 1))
@@ -36,11 +40,6 @@ class ChaosCluster(EmbeddedCluster):
             self.close()
             raise
         return self
-
-    def identity_flags(self, i):
-        flags = super().identity_flags(i)
-        flags[flags.index("--node-ip") + 1] = self.node_ip[i]
-        return [*flags, "--node-name", f"node-{i}"]
 
     def token_flags(self, i):
         path = self.directory / f"token-{i}"
@@ -89,3 +88,55 @@ class ChaosCluster(EmbeddedCluster):
 
     def pids(self, i, program):
         return [pid for name, pid in self.programs(i) if name == program]
+
+
+class ChaosCluster(Changeable, EmbeddedCluster):
+    def identity_flags(self, i):
+        flags = super().identity_flags(i)
+        flags[flags.index("--node-ip") + 1] = self.node_ip[i]
+        return [*flags, "--node-name", f"node-{i}"]
+
+
+class ChaosRayCluster(Changeable, RayCluster):
+    """Its GCS and Redis can be killed and started again, as an operator's supervisor would."""
+
+    REDIS_PORT = 6380
+
+    def __init__(self, lab, bin_dir, directory, nodes, ray):
+        redis = {"RAY_REDIS_ADDRESS": f"{lab.address(HEAD)}:{self.REDIS_PORT}"}
+        super().__init__(lab, bin_dir, directory, nodes, ray=ray, ray_environment=redis)
+        self.gcs_command = None
+        self.redis = None
+
+    def start_cluster(self):
+        self.start_redis()
+        super().start_cluster()
+        (pid,) = self.pids_of(HEAD, "gcs_server")
+        words, environment = (Path(f"/proc/{pid}/{what}").read_bytes().split(b"\0")[:-1] for what in ("cmdline", "environ"))
+        self.gcs_command = [word.decode() for word in words]
+        self.gcs_environment = dict(entry.decode().split("=", 1) for entry in environment if b"=" in entry)
+
+    def close(self):
+        super().close()
+        if self.redis is not None:
+            self.redis.kill()
+            self.redis.wait()
+
+    def start_redis(self):
+        """With what it had: each write is on the disk before it is acknowledged."""
+        address = self.lab.address(HEAD)
+        command = ["redis-server", "--port", self.REDIS_PORT, "--bind", address, "127.0.0.1", "--protected-mode", "no", "--save", ""]
+        kept = ["--appendonly", "yes", "--appendfsync", "always", "--dir", self.directory, "--logfile", self.directory / "redis.log"]
+        self.redis = self.lab.popen(HEAD, [*command, *kept, "--daemonize", "no"])
+        wait_until("Redis", lambda: self.lab.run(HEAD, ["redis-cli", "-p", self.REDIS_PORT, "ping"]).stdout.strip() == "PONG")
+
+    def redis_pids(self):
+        return [self.redis.pid]
+
+    def gcs_pids(self):
+        return self.pids_of(HEAD, "gcs_server")
+
+    def start_gcs(self):
+        if not self.gcs_pids():
+            with open(self.directory / "gcs-again.log", "ab") as log:
+                self.lab.popen(HEAD, self.gcs_command, env=self.gcs_environment, stdout=log, stderr=log)

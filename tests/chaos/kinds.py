@@ -1,9 +1,10 @@
-"""All kinds of fault by name."""
+"""All kinds of fault by name: KINDS of a cluster without Ray, RAY_KINDS of one beside it."""
 
 import cluster_faults
 import network_faults
 import packet_faults
 import process_faults
+import ray_faults
 import shortage_faults
 
 KINDS: dict = {
@@ -15,6 +16,9 @@ KINDS: dict = {
 }
 
 
+RAY_KINDS = ray_faults.KINDS
+
+
 def make(name, cluster, rng):
-    kind, options = KINDS[name]
+    kind, options = (KINDS | RAY_KINDS)[name]
     return kind(cluster, rng, **options)

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 
 import netlab
 import pace
-from chaos_cluster import SHARED, ChaosCluster
+from chaos_cluster import SHARED, ChaosCluster, ChaosRayCluster
 from chaos_lab import ChaosLab
 from checker import check, tell
 from cluster import wait_until
 from history import History, readers
-from kinds import KINDS, make
+from kinds import KINDS, RAY_KINDS, make
 from record import is_good, read
 
 NODES = (5, 8)
@@ -35,7 +35,8 @@ LASTS_S = (4.0, 12.0)  # on a machine that keeps up; most outlast the life of an
 TWO_AT_ONCE = 0.25
 CALM_S = 2.0  # between two faults: a good cluster is looked at too
 PATIENCE = 3  # times what a fault may need to be over; then it is given up
-DISK = "192m"  # of the cluster, so that it can be full
+RAY_NODES = 3
+DISK, RAYS_DISK = "192m", "2g"  # of the cluster, so that it can be full
 
 
 class Nemesis:
@@ -122,10 +123,10 @@ class Nemesis:
 
 
 @contextlib.contextmanager
-def disk():
-    """A folder with a short name on a small disk of its own."""
+def disk(size):
+    """A folder with a short name on a disk of its own."""
     with tempfile.TemporaryDirectory(prefix="nsc-", ignore_cleanup_errors=True) as directory:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=700", "netsense-chaos", directory], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "netsense-chaos", directory], check=True)
         try:
             yield Path(directory)
         finally:
@@ -135,15 +136,19 @@ def disk():
 def run(seed, arguments, path):
     """The record of one seed, into `path`."""
     rng = random.Random(seed)
-    nodes = arguments.nodes or rng.randint(*NODES)
-    kinds = [name.strip() for name in arguments.kinds.split(",")] if arguments.kinds else sorted(KINDS)
+    nodes = arguments.nodes or (RAY_NODES if arguments.ray else rng.randint(*NODES))
+    kinds = [name.strip() for name in arguments.kinds.split(",")] if arguments.kinds else sorted(RAY_KINDS if arguments.ray else KINDS)
     print(f"seed {seed}: {nodes} nodes, {len(kinds)} kinds of fault, this machine's pace {pace.scale():.1f}", flush=True)
     with ExitStack() as stack:
         history = History(path)
         stack.callback(history.close)
-        directory = stack.enter_context(disk())
-        lab = stack.enter_context(ChaosLab(nodes + 1))
-        cluster = ChaosCluster(lab, arguments.bin, directory, nodes)
+        directory = stack.enter_context(disk(RAYS_DISK if arguments.ray else DISK))
+        if arguments.ray:
+            lab = stack.enter_context(ChaosLab(nodes))
+            cluster = ChaosRayCluster(lab, arguments.bin, directory, nodes, arguments.ray)
+        else:
+            lab = stack.enter_context(ChaosLab(nodes + 1))
+            cluster = ChaosCluster(lab, arguments.bin, directory, nodes)
         settings = cluster.settings | SHARED
         ttl_ms = int(cluster.settings["rtt_ttl_ms"])
         history.note("begin", seed=seed, nodes=nodes, scale=round(pace.scale(), 3), settings=settings, ttl_ms=ttl_ms, kinds=kinds)
@@ -181,11 +186,13 @@ def main():
     parser.add_argument("--steps", type=int, help="so many faults (or pairs of them), instead of minutes")
     parser.add_argument("--nodes", type=int, help=f"instead of {NODES[0]} to {NODES[1]} by the seed")
     parser.add_argument("--kinds", help="only these, with commas between them")
+    parser.add_argument("--ray", help="the path of Ray's command: beside a real Ray with its tables in Redis, and what can happen to them")
     parser.add_argument("--list", action="store_true", help="list the kinds of fault")
     parser.add_argument("--records", type=Path, default=Path("build/chaos"), help="folder for the records")
     arguments = parser.parse_args()
     if arguments.list:
-        print("\n".join(sorted(KINDS)), f"\n{len(KINDS)} kinds", file=sys.stdout)
+        listed = sorted(RAY_KINDS if arguments.ray else KINDS)
+        print("\n".join(listed), f"\n{len(listed)} kinds", file=sys.stdout)
         return 0
     why_not = netlab.namespaces_allowed()
     if why_not is not None:

@@ -474,7 +474,7 @@ UNNOTICED = {
 }
 
 
-@pytest.mark.parametrize("name", kinds.KINDS)
+@pytest.mark.parametrize("name", kinds.KINDS | kinds.RAY_KINDS)
 def test_a_fault_says_what_follows_from_it(name):
     for seed in range(20):
         fault = kinds.make(name, NoCluster(), random.Random(seed))

@@ -1,6 +1,7 @@
 #!/bin/bash
-# guest_clock.sh BIN: the guest's wall clock is put back by an hour under a head and a worker, and the head is killed and started
-# again: all is good within three intervals of each, beside what the same takes before. Then it is put forward, which nobody notices.
+# guest_clock.sh BIN: the guest's wall clock is put back, by an hour and by ten seconds, under a head and two workers, and the head is killed
+# and started again: all is good within three intervals of each, beside what the same takes before. Then it is put forward, by two hours
+# and by a day, which nobody notices.
 # Times are the monotonic clock's.
 set -uo pipefail
 bin=$1
@@ -26,14 +27,14 @@ fail() {
 uptime_s() { cut -d. -f1 /proc/uptime; }
 put_clock() { date -s "@$(($(date +%s) + $1))" > /dev/null || fail "the clock cannot be set"; }
 good() {
-  "$bin/netsense-bridge" status --gcs-address $gcs --rtt-only > "$dir/status" 2>&1 && grep -q '^2/2 reachable, 4 of 4 edges OK' "$dir/status"
+  "$bin/netsense-bridge" status --gcs-address $gcs --rtt-only > "$dir/status" 2>&1 && grep -q '^3/3 reachable, 12 of 12 edges OK' "$dir/status"
 }
 until_good() { # until_good SECONDS AFTER-WHAT
   local begun
   begun=$(uptime_s)
   until good; do
     [ $(($(uptime_s) - begun)) -lt "$1" ] || fail "$2: not good within $1 s"
-    kill -0 $worker $head 2> /dev/null || fail "$2: a bridge has ended"
+    kill -0 $worker $other $head 2> /dev/null || fail "$2: a bridge has ended"
   done
   took_s=$(($(uptime_s) - begun))
   echo "$2: good after $took_s s"
@@ -46,8 +47,13 @@ restart_head() {
 node_id() { "$bin/netsense-bridge" status --gcs-address $gcs --json 2> /dev/null | grep -oE '"node_id":"[0-9a-f]{56}",[^}]*"hostname":"worker"' | cut -d'"' -f4 | head -1; }
 
 start_head
-"$bin/netsense-bridge" run --standalone --gcs-address $gcs --node-ip 127.0.0.1 --node-name worker "${settings[@]}" >> "$dir/worker.log" 2>&1 &
+start_worker() { # start_worker NAME
+  "$bin/netsense-bridge" run --standalone --gcs-address $gcs --node-ip 127.0.0.1 --node-name "$1" "${settings[@]}" >> "$dir/$1.log" 2>&1 &
+}
+start_worker worker
 worker=$!
+start_worker other
+other=$!
 until_good 600 "the start"
 id=$(node_id)
 [ -n "$id" ] || fail "the worker has no id"
@@ -62,21 +68,28 @@ restart_head
 until_good 600 "the head killed and started"
 limit_s=$((2 * took_s + intervals_s))
 put_clock -3600
-until grep -q 'starting anew' "$dir/worker.log" || [ $((waited++)) = 30 ]; do sleep 1; done
+until [ "$(grep -l 'starting anew' "$dir/worker.log" "$dir/other.log" | wc -l)" = 2 ] || [ $((waited++)) = 30 ]; do sleep 1; done
 until_good $limit_s "an hour back"
 restart_head
 until_good $limit_s "an hour back, and the head killed and started"
 [ "$(node_id)" = "$id" ] || fail "the worker is another node now"
-kill -0 $worker || fail "the worker's process is another one now"
-grep -q 'the wall clock was put back by 3[56][0-9]* ms: starting anew' "$dir/worker.log" || fail "not a line in the worker's log"
+kill -0 $worker $other || fail "a worker's process is another one now"
+for name in worker other; do
+  grep -q 'the wall clock was put back by 3[56][0-9]* ms: starting anew' "$dir/$name.log" || fail "not a line in the log of $name"
+done
 "$bin/netsense-bridge" config --gcs-address $gcs | grep -qE 'network_sense_rtt_m +7 ' || fail "the cluster's settings are gone"
 
+put_clock -10
+until_good $limit_s "ten seconds back"
+
 anew=$(grep -c 'starting anew' "$dir/worker.log")
-put_clock 7200
-for _ in 1 2 3 4 5; do
-  good || fail "two hours forward: $(cat "$dir/status")"
+for step in 7200 86400; do
+  put_clock $step
+  for _ in 1 2 3 4 5; do
+    good || fail "$step s forward: $(cat "$dir/status")"
+  done
+  [ "$(grep -c 'starting anew' "$dir/worker.log")" = "$anew" ] || fail "nothing was to be cured"
+  echo "$step s forward: good all the time"
 done
-[ "$(grep -c 'starting anew' "$dir/worker.log")" = "$anew" ] || fail "nothing was to be cured"
-echo "two hours forward: good all the time"
-kill $worker $head
+kill $worker $other $head
 wait
