@@ -228,8 +228,13 @@ def test_counters_never_go_down_while_bridges_come_and_go(cluster):
 def test_a_slow_link_fires_the_alert(cluster, prometheus):
     wait_until("no alert", lambda: not prometheus.firing("RayNetworkEdgeSlow"), every=0.3)
     cluster.lab.slow_down(2, 3, f"{FULL_MBIT / 10}mbit", others=f"{FULL_MBIT}mbit")
-    fired = wait_until("an alert of nodes 2 and 3", lambda: len(f := prometheus.firing("RayNetworkEdgeSlow")) == 2 and f, every=0.3)
-    assert {labels["instance"].split(":")[0] for labels in fired} == {cluster.lab.address(2), cluster.lab.address(3)}
+
+    def named():
+        return {labels["instance"].split(":")[0] for labels in prometheus.firing("RayNetworkEdgeSlow")}
+
+    # Each by its bandwidth, and maybe by its round trip, too, which waits behind the streams.
+    wait_until("an alert of nodes 2 and 3", lambda: len(named()) >= 2, every=0.3)
+    assert named() == {cluster.lab.address(2), cluster.lab.address(3)}
 
 
 def test_a_frozen_engine_fires_the_alert(cluster, prometheus):
