@@ -83,7 +83,7 @@ void BandwidthRecord::Clear() {
 }
 
 std::string BandwidthRecord::failure(MonotonicTime now) const {
-  if (failures_ < kFailuresUntilFailed || now - failed_at_ > life()) return "";
+  if (failures_ < kFailuresUntilFailed || now - failed_at_ > rounds_to_rest() * round_ + life()) return "";
   return absl::StrCat("the last ", failures_, " bandwidth probes failed: ", failure_);
 }
 

@@ -42,6 +42,8 @@ class Kill(Fault):
 class KillNode(Fault):
     """Everything of a node at once, as when it loses power; at healing it starts."""
 
+    at_least_s = 15.0  # until the GCS has noticed
+
     def __init__(self, cluster, rng):
         super().__init__(cluster, rng)
         self.node = self.a_node()

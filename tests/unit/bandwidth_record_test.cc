@@ -121,6 +121,17 @@ TEST_F(BandwidthRecordTest, WhatFailsRestsLongerAndLonger) {
   EXPECT_EQ(rests, (std::vector<uint32_t>{0, 0, 1, 3, 7, 7, 7}));
 }
 
+// Once an edge whose streams all failed was good again from the third round of each rest on.
+TEST_F(BandwidthRecordTest, AFailureIsToldForAsLongAsItRests) {
+  for (int i = 0; i < 7; ++i) {
+    Fail(1);
+    if (record.rounds_to_rest() == 0) continue;
+    const MonotonicTime tried_again = now + (record.rounds_to_rest() + 1) * seconds(6);
+    EXPECT_NE(record.failure(tried_again), "") << "after " << i + 1;
+    EXPECT_EQ(record.failure(tried_again + 3 * seconds(6)), "") << "and nobody tried: not known any more";
+  }
+}
+
 TEST_F(BandwidthRecordTest, OurOwnShortageSaysNothingOfThePath) {
   Fail(5, absl::InternalError("no descriptors left"));
   EXPECT_EQ(Result().bandwidth_state(), v1::BANDWIDTH_STATE_NOT_KNOWN);
