@@ -93,6 +93,7 @@ class Stop(Fault):
         self.touch(self.node)
         self.stopped = []
         if "engine" in programs:
+            self.at_least_s = 15.0  # a child may answer for some seconds, and what it said lives on for some
             self.block(self.node, "tcp")
             self.block(self.node, "ucx", after_s=0 if "ucx" in programs else CHILD_ALONE_S)
         elif "ucx" in programs:
