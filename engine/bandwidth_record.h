@@ -37,8 +37,8 @@ class BandwidthRecord {
   // The best of so many samples stands beside the window's median: a path that was fast just now is not slow for good.
   static constexpr size_t kRecent = 20;
 
-  // In words, when so many of the newest probes failed, and the next is not overdue for longer than a figure lives; empty:
-  // it has not failed.
+  // In words, when so many of the newest probes failed, and the next is not overdue for longer than a figure lives;
+  // empty: it has not failed.
   std::string failure(MonotonicTime now) const;
   // Rounds that the path rests after a failure, so that those beside it have its ports.
   uint32_t rounds_to_rest() const;

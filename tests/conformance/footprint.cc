@@ -69,6 +69,17 @@ uint64_t AnonymousKib(pid_t pid) {
   return all;
 }
 
+uint64_t SettledKib(pid_t pid, uint64_t most, std::chrono::nanoseconds limit) {
+  uint64_t now = 0;
+  pace::Eventually(
+      [&] {
+        now = AnonymousKib(pid);
+        return now <= most;
+      },
+      limit);
+  return now;
+}
+
 Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit) {
   Footprint now;
   pace::Eventually(

@@ -25,6 +25,9 @@ std::ostream& operator<<(std::ostream& out, const Footprint& footprint);
 // Memory of its own that `pid` and its children have touched (proc_pid_status(5): RssAnon).
 uint64_t AnonymousKib(pid_t pid);
 
+// That of `pid` once it is at most `most`; more when it is not after `limit`.
+uint64_t SettledKib(pid_t pid, uint64_t most, std::chrono::nanoseconds limit);
+
 // The footprint of `pid` once it is within `before`; a larger one when it is not after `limit`.
 Footprint Settled(pid_t pid, const Footprint& before, std::chrono::nanoseconds limit);
 
