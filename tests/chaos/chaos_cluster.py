@@ -5,7 +5,7 @@ real Ray that keeps its tables in Redis.
 import os
 from pathlib import Path
 
-from cluster import EmbeddedCluster, RayCluster, wait_until
+from cluster import Cluster, EmbeddedCluster, RayCluster, wait_until
 
 HEAD = 1
 # What the cluster itself is told, so that it can be told something else: a flag would go before it.
@@ -13,8 +13,8 @@ SHARED = {"enabled": "true", "tick_ms": "400", "bw_enabled": "true", "bw_slot_ms
 PROGRAMS = {"netsense-bridge": "bridge", "netsense-engine": "engine", "netsense-ucx": "ucx"}
 
 
-class Changeable:
-    """A Cluster whose nodes, settings and tokens faults may change."""
+class Changeable(Cluster):
+    """Whose nodes, settings and tokens faults may change."""
 
     def __init__(self, lab, bin_dir, directory, nodes, **options):
         # A lease that is longer than a tick also before the cluster has its settings.

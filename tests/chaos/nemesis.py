@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 
 import netlab
 import pace
-from chaos_cluster import SHARED, ChaosCluster, ChaosRayCluster
+from chaos_cluster import SHARED, Changeable, ChaosCluster, ChaosRayCluster
 from chaos_lab import ChaosLab
 from checker import check, tell
 from cluster import wait_until
@@ -145,7 +145,7 @@ def run(seed, arguments, path):
         directory = stack.enter_context(disk(RAYS_DISK if arguments.ray else DISK))
         if arguments.ray:
             lab = stack.enter_context(ChaosLab(nodes))
-            cluster = ChaosRayCluster(lab, arguments.bin, directory, nodes, arguments.ray)
+            cluster: Changeable = ChaosRayCluster(lab, arguments.bin, directory, nodes, arguments.ray)
         else:
             lab = stack.enter_context(ChaosLab(nodes + 1))
             cluster = ChaosCluster(lab, arguments.bin, directory, nodes)
