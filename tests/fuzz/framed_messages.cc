@@ -10,6 +10,8 @@
 #include "base/unique_fd.h"
 #include "netsense/order.pb.h"
 #include "netsense/session.pb.h"
+#include "netsense/ucx.pb.h"
+#include "netsense/verbs.pb.h"
 #include "tests/fuzz/harness.h"
 #include "tests/fuzz/messages.h"
 
@@ -17,15 +19,19 @@ namespace netsense::fuzz {
 namespace {
 
 std::unique_ptr<google::protobuf::Message> Make(uint8_t kind) {
-  switch (kind % 4) {
+  switch (kind % 6) {
     case 0:
       return std::make_unique<v1::OpenSession>();
     case 1:
       return std::make_unique<v1::SessionReply>();
     case 2:
       return std::make_unique<v1::Order>();
-    default:
+    case 3:
       return std::make_unique<v1::OrderAnswer>();
+    case 4:
+      return std::make_unique<v1::VerbsEndpoint>();
+    default:
+      return std::make_unique<v1::UcxAddress>();
   }
 }
 

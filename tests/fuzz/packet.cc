@@ -24,6 +24,7 @@ namespace {
 using isolated::MakeSocketPair, isolated::ReceivePacket, isolated::SendPacket;
 
 std::unique_ptr<google::protobuf::Message> Make(uint8_t kind) {
+  if ((kind & 8) != 0) return std::make_unique<v1::ChildLastWords>();
   switch (kind % 4) {
     case 0:
       return std::make_unique<v1::ChildHello>();
