@@ -9,25 +9,18 @@
 #include "base/process.h"
 
 namespace netsense {
-namespace {
 
-void Follow(const std::stop_token& stop, const std::string& token_file, TokenRing ring) {
-  std::string problem, seen;
-  while (!SleepUnlessStopped(stop, std::chrono::seconds(1))) {
-    const auto token = FindToken(token_file);
-    const std::string now(token.status().message());
-    if (now != problem && !now.empty()) spdlog::warn("the token stays as it was: {}", now);
-    problem = now;
-    // Two looks must agree: a file that is written in pieces is not taken before it is whole.
-    const bool is_steady = token.ok() && token->secret == seen;
-    seen = token.ok() ? token->secret : "";
-    if (is_steady && ring.Replace(token->secret))
-      spdlog::info("the token was changed ({}); the one before is taken for {} more minutes", token->origin,
-                   kTokenOverlap.count());
-  }
+void TokenFollower::Look() {
+  const auto token = FindToken(file_);
+  const std::string problem(token.status().message());
+  if (problem != problem_ && !problem.empty()) spdlog::warn("the token stays as it was: {}", problem);
+  problem_ = problem;
+  const bool is_steady = token.ok() && token->secret == seen_;
+  seen_ = token.ok() ? token->secret : "";
+  if (is_steady && ring_.Replace(token->secret))
+    spdlog::info("the token was changed ({}); the one before is taken for {} more minutes", token->origin,
+                 kTokenOverlap.count());
 }
-
-}  // namespace
 
 TokenRing RingOf(const Token& token) {
   TokenRing ring(token.secret);
@@ -43,9 +36,10 @@ std::string TokenToShow(const Token& token) { return RingOf(token).shown().front
 
 TokenWatch::TokenWatch(const Token& token, std::string token_file, TokenRing ring) {
   if (token.path.empty()) return;
-  thread_ = std::jthread([file = std::move(token_file), ring = std::move(ring)](const std::stop_token& stop) {
-    Follow(stop, file, ring);
-  });
+  thread_ = std::jthread(
+      [follower = TokenFollower(std::move(token_file), std::move(ring))](const std::stop_token& stop) mutable {
+        while (!SleepUnlessStopped(stop, std::chrono::seconds(1))) follower.Look();
+      });
 }
 
 }  // namespace netsense

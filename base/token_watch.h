@@ -3,6 +3,7 @@
 
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/token.h"
 #include "base/token_ring.h"
@@ -15,8 +16,20 @@ TokenRing RingOf(const Token& token);
 // The one to show first to somebody who may have a newer one or an older one.
 std::string TokenToShow(const Token& token);
 
-// Looks at the file once a second, from a thread of its own, and puts what is new there into `ring`. A token that
-// stands in no file stays as it is. A file that can't be read any more leaves everything as it is, and the log says so.
+// Puts what is new in the file into `ring`, when two looks agree on it: a file that is written in pieces is not taken
+// before it is whole. A file that can't be read any more leaves everything as it is, and the log says so.
+class TokenFollower {
+ public:
+  TokenFollower(std::string token_file, TokenRing ring) : file_(std::move(token_file)), ring_(std::move(ring)) {}
+  void Look();
+
+ private:
+  const std::string file_;
+  TokenRing ring_;
+  std::string seen_, problem_;  // at the last look
+};
+
+// Looks once a second, from a thread of its own. A token that stands in no file stays as it is.
 class TokenWatch {
  public:
   TokenWatch(const Token& token, std::string token_file, TokenRing ring);

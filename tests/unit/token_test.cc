@@ -1,6 +1,7 @@
 #include "base/token.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
@@ -13,6 +14,8 @@
 #include <memory>
 #include <sstream>
 #include <string>
+
+#include "base/token_watch.h"
 
 namespace netsense {
 namespace {
@@ -109,6 +112,23 @@ TEST_F(TokenTest, APipeMayBringIt) {
   close(ends[1]);
   EXPECT_EQ(FindToken("/proc/self/fd/" + std::to_string(ends[0]))->secret, "from-pipe");
   close(ends[0]);
+}
+
+// A piece that was taken would stand in the place of the token that the other nodes still show.
+TEST_F(TokenTest, AFileThatIsWrittenInPiecesIsTakenWhenItIsWhole) {
+  const std::string path = Write("in-pieces", "old", 0600);
+  const auto token = FindToken(path);
+  ASSERT_TRUE(token.ok()) << token.status();
+  TokenRing ring = RingOf(*token);
+  TokenFollower follower(path, ring);
+  std::string written;
+  for (const char* piece : {"a", "-new", "-token", "-in", "-pieces"}) {
+    Write("in-pieces", written += piece, 0600);
+    follower.Look();
+    EXPECT_EQ(ring.current(), "old");
+  }
+  follower.Look();
+  EXPECT_THAT(ring.accepted(), testing::ElementsAre(written, "old"));
 }
 
 TEST_F(TokenTest, TheSecretIsNotInTheOrigin) {
