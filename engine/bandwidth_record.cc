@@ -83,13 +83,17 @@ void BandwidthRecord::Clear() {
 }
 
 std::string BandwidthRecord::failure(MonotonicTime now) const {
-  if (failures_ < kFailuresUntilFailed || now - failed_at_ > rounds_to_rest() * round_ + life()) return "";
+  if (failures_ < kFailuresUntilFailed || now - failed_at_ > rest() + life()) return "";
   return absl::StrCat("the last ", failures_, " bandwidth probes failed: ", failure_);
 }
 
 uint32_t BandwidthRecord::rounds_to_rest() const {
   if (failures_ < kFailuresUntilFailed) return 0;
   return std::min((1u << std::min(failures_ - kFailuresUntilFailed + 1, 8u)) - 1, kLongestRest);
+}
+
+std::chrono::milliseconds BandwidthRecord::rest() const {
+  return std::min<std::chrono::milliseconds>(rounds_to_rest() * round_, kLongestPause);
 }
 
 uint64_t BandwidthRecord::NextBytes(uint64_t planned, uint64_t most) const {

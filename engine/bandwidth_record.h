@@ -42,6 +42,9 @@ class BandwidthRecord {
   std::string failure(MonotonicTime now) const;
   // Rounds that the path rests after a failure, so that those beside it have its ports.
   uint32_t rounds_to_rest() const;
+  // The same as a time, and at most kLongestPause: a round of a large cluster may last for hours.
+  std::chrono::milliseconds rest() const;
+  static constexpr std::chrono::minutes kLongestPause{15};
   std::chrono::milliseconds round() const { return round_; }
 
   // Bytes of the next stream, from the plan's to `most`: as many as it takes to time it.
@@ -53,10 +56,11 @@ class BandwidthRecord {
   // Fills in bandwidth, bandwidth_state, bandwidth_reason and bandwidth_life_ms.
   void Summarize(MonotonicTime now, v1::PathResult* result) const;
 
+  // What was measured counts no longer, since nobody answers. How often it failed before does.
+  void ClearFigures();
+
  private:
   std::chrono::milliseconds life() const { return kRounds * round_; }
-
-  void ClearFigures();
 
   SampleWindow window_;
   std::vector<double> recent_;         // the last kRecent samples; no room on a path without figures

@@ -156,7 +156,7 @@ void PathRecord::ClearUnlessHealthy() {
   retransmitted_ = 0;
   rtt_.Clear();
   network_rtt_.Clear();
-  bandwidth_.Clear();
+  bandwidth_.ClearFigures();
 }
 
 void PathRecord::SetCounters(std::vector<v1::CounterDelta> counters, MonotonicTime now) {

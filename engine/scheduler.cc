@@ -331,7 +331,7 @@ void Scheduler::EndStream(Path& path, int64_t slot_index, BandwidthOutcome outco
     again = absl::IsAborted(status);
   } else if (!absl::IsCancelled(status)) {
     path.record.StreamFailed(status, black_hole, end);
-    path.stream_not_before = end + bandwidth.rounds_to_rest() * bandwidth.round();
+    path.stream_not_before = end + bandwidth.rest();
   }
   if (again) {
     path.last_slot_index = -1;

@@ -132,6 +132,14 @@ TEST_F(BandwidthRecordTest, AFailureIsToldForAsLongAsItRests) {
   }
 }
 
+// A round of a large cluster lasts for hours.
+TEST_F(BandwidthRecordTest, ARestIsNeverLongerThanAQuarterOfAnHour) {
+  Configure(3600);
+  Fail(5);
+  EXPECT_EQ(record.rounds_to_rest(), 7u);
+  EXPECT_EQ(record.rest(), std::chrono::minutes(15));
+}
+
 TEST_F(BandwidthRecordTest, OurOwnShortageSaysNothingOfThePath) {
   Fail(5, absl::InternalError("no descriptors left"));
   EXPECT_EQ(Result().bandwidth_state(), v1::BANDWIDTH_STATE_NOT_KNOWN);

@@ -171,6 +171,17 @@ TEST_F(PathRecordTest, StreamsThatFailDegradeThePathAndNamesWhy) {
   EXPECT_EQ(Result().state(), v1::PATH_STATE_OK);
 }
 
+// The pair still rests then: nobody would try a stream.
+TEST_F(PathRecordTest, WhoDoesNotAnswerForAMomentHasNotCuredItsStreams) {
+  Answer();
+  for (int i = 0; i < 3; ++i) record.StreamFailed(absl::DeadlineExceededError("stalls"), "", now);
+  Fail(absl::UnavailableError("gone"));
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_UNREACHABLE);
+  Answer();
+  EXPECT_EQ(Result().state(), v1::PATH_STATE_DEGRADED);
+  EXPECT_EQ(Result().bandwidth_state(), v1::BANDWIDTH_STATE_FAILED);
+}
+
 TEST_F(PathRecordTest, PacketsThatTcpSendsAgainAreLoss) {
   auto answer = [&](uint32_t retransmits) {
     record.PingAnswered({.rtt = milliseconds(1), .responder_hold = {}, .retransmits = retransmits},
