@@ -184,7 +184,9 @@ class Server final : public HttpServer {
     using boost::beast::http::field;
     if (options_.token.empty()) {
       const std::string host = target.host.value_or(TextOf(request[field::host]));
-      if (!KnowsHost(host, options_.names))
+      // No browser sends a target of that kind to a server, nor names a user in it: what is odd is not ours.
+      const bool is_odd = target.host && (target.host->empty() || target.host->find('@') != std::string::npos);
+      if (is_odd || !KnowsHost(host, options_.names))
         return RefuseHttp(421,
                           fmt::format("this host is not known as '{}': ask by its address or its own name, or give "
                                       "the bridge that name by --http-name",

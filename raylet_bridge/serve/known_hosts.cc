@@ -13,8 +13,11 @@ namespace {
 // "Node-1.:18591" is "node-1", "[::1]:18591" is "::1".
 std::string NameOf(std::string_view host) {
   const size_t colon = host.rfind(':');  // of a port, or one in the brackets
-  if (host.starts_with('[') && (host.ends_with(']') || (colon != std::string_view::npos && host[colon - 1] == ']')))
-    return std::string(host.substr(1, host.find(']') - 1));
+  if (host.starts_with('[')) {
+    const size_t end = host.find(']');
+    const bool is_whole = end != std::string_view::npos && (end + 1 == host.size() || end + 1 == colon);
+    return is_whole ? std::string(host.substr(1, end - 1)) : "";
+  }
   host = host.substr(0, colon);
   if (host.ends_with('.')) host.remove_suffix(1);
   return absl::AsciiStrToLower(absl::string_view(host.data(), host.size()));

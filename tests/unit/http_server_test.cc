@@ -216,6 +216,10 @@ TEST(HttpServer, AHostInTheTargetCountsAndNotTheHeader) {
   EXPECT_TRUE(AskFor(*server, "http://elsewhere.example/said", "Host: 127.0.0.1\r\n").starts_with("HTTP/1.1 421 "));
   EXPECT_TRUE(AskFor(*server, "http://127.0.0.1/said", "Host: elsewhere.example\r\n").starts_with("HTTP/1.1 200 "));
   EXPECT_TRUE(AskFor(*server, "http://127.0.0.1", "Host: 127.0.0.1\r\n").starts_with("HTTP/1.1 404 "));
+  for (const std::string odd :
+       {"http:///said", "http://127.0.0.1:x@elsewhere.example/said", "http://localhost:80@a/said",
+        "http://a@127.0.0.1/said", "http://[::1]x]:80/said", "http://[::1/said"})
+    EXPECT_FALSE(AskFor(*server, odd, "Host: elsewhere.example\r\n").starts_with("HTTP/1.1 200 ")) << odd;
 }
 
 TEST(HttpServer, AnyNameWillDoWhereThatWasSaid) {

@@ -209,6 +209,9 @@ std::shared_ptr<ClusterView> AllReport(const std::vector<ClusterNode>& nodes, v1
       edge.state = state;
     }
     view->reports.emplace(src.node_id, report);
+    DoorRecord door;
+    door.node_id = src.node_id;
+    view->doors.emplace(src.node_id, door);
   }
   return view;
 }
