@@ -44,6 +44,16 @@ restart_head() {
   wait $head 2> /dev/null
   start_head
 }
+anew() { grep -c 'starting anew' "$dir/$1.log"; }
+put_clock_back() { # put_clock_back SECONDS, until each worker has begun anew
+  local worker_before other_before
+  worker_before=$(anew worker) other_before=$(anew other)
+  put_clock -"$1"
+  until [ "$(anew worker)" -gt "$worker_before" ] && [ "$(anew other)" -gt "$other_before" ]; do
+    [ $((waited++)) -lt $((60 * ${scale%.*})) ] || fail "the workers do not begin anew"
+    sleep 1
+  done
+}
 node_id() { "$bin/netsense-bridge" status --gcs-address $gcs --json 2> /dev/null | grep -oE '"node_id":"[0-9a-f]{56}",[^}]*"hostname":"worker"' | cut -d'"' -f4 | head -1; }
 
 start_head
@@ -67,8 +77,7 @@ waited=0
 restart_head
 until_good 600 "the head killed and started"
 limit_s=$((2 * took_s + intervals_s))
-put_clock -3600
-until [ "$(grep -l 'starting anew' "$dir/worker.log" "$dir/other.log" | wc -l)" = 2 ] || [ $((waited++)) = 30 ]; do sleep 1; done
+put_clock_back 3600
 until_good $limit_s "an hour back"
 restart_head
 until_good $limit_s "an hour back, and the head killed and started"
@@ -79,16 +88,17 @@ for name in worker other; do
 done
 "$bin/netsense-bridge" config --gcs-address $gcs | grep -qE 'network_sense_rtt_m +7 ' || fail "the cluster's settings are gone"
 
-put_clock -10
+put_clock_back 10
 until_good $limit_s "ten seconds back"
 
-anew=$(grep -c 'starting anew' "$dir/worker.log")
+before="$(anew worker) $(anew other)"
 for step in 7200 86400; do
   put_clock $step
-  for _ in 1 2 3 4 5; do
+  begun=$(uptime_s)
+  until [ $(($(uptime_s) - begun)) -gt $((3 * tick_ms / 1000)) ]; do
     good || fail "$step s forward: $(cat "$dir/status")"
   done
-  [ "$(grep -c 'starting anew' "$dir/worker.log")" = "$anew" ] || fail "nothing was to be cured"
+  [ "$(anew worker) $(anew other)" = "$before" ] || fail "nothing was to be cured"
   echo "$step s forward: good all the time"
 done
 kill $worker $other $head
