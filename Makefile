@@ -101,7 +101,9 @@ chaos-planted:  ## the worst defects that there once were, put back one at a tim
 	@make/packages.sh build demo
 	@tests/lab/own_machine.sh python3 tests/chaos/planted.py
 
-nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak asan tsan fuzz tidy  ## everything, for hours
+nightly: format-check lint test test-rdma demo-rdma test-timing upgrade healthy soak chaos-planted asan tsan fuzz tidy  ## everything, for hours
+	@$(MAKE) --no-print-directory chaos SEEDS=1-300 STEPS=2
+	@$(MAKE) --no-print-directory chaos SEEDS=1-20 STEPS=6 RAY=1
 	@tests/vm/rdma_test.py versus build/dev/bin > /dev/null
 
 release:

@@ -18,7 +18,8 @@ inline int64_t MillisSince(MonotonicTime then, MonotonicTime now = MonotonicNow(
   return std::chrono::duration_cast<std::chrono::milliseconds>(now - then).count();
 }
 
-// Milliseconds since the Unix epoch, by this host's clock: the one place where the product reads it. For tests of what
+// Milliseconds since the Unix epoch, by this host's clock: the one place where the product takes a time from it
+// (gRPC's deadlines and wall_clock_watch.h are waits). For tests of what
 // a cluster whose clocks differ does, the environment variable NETSENSE_CLOCK_OFFSET_MS is added: read at the first
 // call, in this process for good; what is no whole number of milliseconds within ten years is said in the log, once,
 // and counts as 0. Thread-safe.

@@ -78,9 +78,11 @@ class Reader:
         turn = 0
         while not self.ended.is_set():
             begun = time.monotonic()
-            # A node that was just ended has no socket, no process, no answer: that is no failure of who looks.
-            with contextlib.suppress(OSError, AssertionError, ValueError, http.client.HTTPException):
+            # A node that was just ended has no socket, no process, no answer: that is no failure of who looks, who goes on whatever it is.
+            try:
                 self.look(turn)
+            except Exception as error:
+                self.history.note("no_look", reader=type(self).__name__, why=f"{type(error).__name__}: {error}"[:200])
             turn += 1
             self.ended.wait(max(0.05, self.every_s - (time.monotonic() - begun)))
 
@@ -171,11 +173,16 @@ class Metrics(Reader):
         node = self.a_node(turn)
         t = self.history.now()
         code, body = self.ask(node, "/healthz")
-        self.history.note("healthz", t, node=node, took=round(self.history.now() - t, 4), code=code, value=json.loads(body))
+        self.note_answer("healthz", t, node, code, json.loads(body), (200, 503))
         t = self.history.now()
         code, body = self.ask(node, "/metrics")
         lines = (line.rpartition(" ") for line in body.decode().splitlines() if not line.startswith("#") and "_bucket{" not in line)
-        self.history.note("metrics", t, node=node, took=round(self.history.now() - t, 4), code=code, value={name: value for name, _, value in lines})
+        self.note_answer("metrics", t, node, code, {name: value for name, _, value in lines}, (200,))
+
+    def note_answer(self, kind, t, node, code, value, whole):
+        """`whole`: the codes with which there is something to judge."""
+        told = {"value": value} if code in whole else {"error": f"code {code}"}
+        self.history.note(kind, t, node=node, took=round(self.history.now() - t, 4), code=code, **told)
 
 
 class Processes(Reader):

@@ -11,7 +11,7 @@ ANSWERING = ("OK", "DEGRADED")
 RTT_FIGURES = ("rtt_worst_seconds", "rtt_median_seconds", "network_rtt_worst_seconds", "network_rtt_median_seconds")
 BANDWIDTH_FIGURES = ("bandwidth_worst_bytes_per_second", "bandwidth_median_bytes_per_second")
 # Silence of the GCS after which a bridge is not well (raylet_bridge/serve/bridge_state.cc), with a look to spare.
-GCS_SILENCE_S = 12.0
+GCS_SILENCE_S = 6.5
 
 
 def series(line):

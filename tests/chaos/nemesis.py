@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -202,7 +203,13 @@ def main():
     bad = []
     for seed in arguments.seeds:
         path = arguments.records / f"{seed}.jsonl"
-        run(seed, arguments, path)
+        try:
+            run(seed, arguments, path)
+        except Exception:
+            traceback.print_exc()
+            print(f"seed {seed} has not come to its end", flush=True)
+            bad.append(seed)
+            continue
         record = read(path)
         violations = check(record)
         tell(path, record, violations)

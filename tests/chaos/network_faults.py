@@ -172,6 +172,7 @@ class Shaped(Fault):
         if what == "long":
             self.no_stream = self.edges
             self.at_least_s = 45.0  # some rounds of bandwidth
+            self.settles_s = 100.0  # what failed so often rests for seven more
 
     def inject(self):
         if self.what == "node":

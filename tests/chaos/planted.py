@@ -81,7 +81,10 @@ def found_by(source, defect, records):
     command = [sys.executable, ROOT / "tests/chaos/nemesis.py", "--bin", source / "build/dev/bin", "--records", records, "--nodes", "5"]
     done = subprocess.run([*command, "--seeds", "7", "--kinds", defect.kinds, "--steps", str(defect.steps)], text=True, stdout=subprocess.PIPE)
     print(done.stdout, flush=True)
-    return {line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.strip().startswith("VIOLATED")}
+    rules = {line.split()[1].rstrip(":") for line in done.stdout.splitlines() if line.strip().startswith("VIOLATED")}
+    if done.returncode != (1 if rules else 0):
+        sys.exit(f"{defect.name}: the nemesis ended with exit code {done.returncode}, and says {rules or 'nothing'}")
+    return rules
 
 
 def main():

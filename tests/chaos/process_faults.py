@@ -64,6 +64,10 @@ class KillNode(Fault):
 class Leave(KillNode):
     """A bridge that is ended in order, and started again at healing."""
 
+    def __init__(self, cluster, rng):
+        super().__init__(cluster, rng)
+        self.vanished = set()  # it said so
+
     def inject(self):
         self.cluster.stop_bridge(self.node)
 
@@ -96,8 +100,6 @@ class Stop(Fault):
             self.at_least_s = 15.0  # a child may answer for some seconds, and what it said lives on for some
             self.block(self.node, "tcp")
             self.block(self.node, "ucx", after_s=0 if "ucx" in programs else CHILD_ALONE_S)
-        elif "ucx" in programs:
-            self.block(self.node, "ucx")
         if "bridge" in programs:
             self.unreported = self.cluster.present if head else {self.node}
         # Who looks after a stopped program may put another in its place.

@@ -19,6 +19,12 @@ NEXT_BRIDGE_S = 13.0
 # A stream fails three times, in a round each, before it counts; a figure's life is three rounds. What each try may take is on top.
 ROUNDS_UNTIL_TOLD, FAILED_TRIES_S = 1.5, 8.0
 
+# A ping is answered within that, or lost.
+ANSWER_S = 1.0
+
+# What can be read whatever is done to the cluster, and after how long at the latest.
+NEVER_SILENT, LONGEST_GAP_S = ("processes",), 20.0
+
 # A UCX child that crashed is started again after half a second, and one that crashes again after the double.
 BLINK_S = 8.0
 
@@ -161,9 +167,12 @@ def no_figure_grows_younger(record):
             continue
         key = (values["src_node_id"], edge.engine, values["dst_node_id"], edge.transport, values.get("rail"))
         count, born = values["pings_sent"], edge.t - values["last_ok_age_ms"] / 1000
-        if key in last and last[key][0] == count and born - last[key][1] > late(record, last[key][2], edge.t):
+        if key not in last or last[key][0] != count:
+            last[key] = (count, born, edge.t)
+        elif born - last[key][1] > late(record, last[key][2], edge.t) + ANSWER_S * record.scale:  # the last one sent may be answered yet
             yield f"{words(edge)}, last_ok_age_ms {values['last_ok_age_ms']}: {born - last[key][1]:.1f} s younger than before, without a ping"
-        last[key] = (count, born, edge.t)
+        elif born < last[key][1]:
+            last[key] = (count, born, edge.t)
 
 
 @rule
@@ -265,8 +274,10 @@ def a_clock_that_is_off_is_told(record):
         t = line["t"]
         off = [fault for fault in record.faults if abs(fault.says["chosen"].get("offset_ms", 0)) > CLOCK_OFF_MS]
         told = [number(node["address"]) for node in line["value"]["nodes"] if "clock" in node["reason"]]
-        if told and not any(fault.in_force(t) for fault in off):
-            yield f"{t:.1f} s: the clock of node {told[0]} is called off, and is not"
+        named = {fault.says["chosen"]["node"] for fault in off if fault.in_force(t)}
+        wrongly = [] if 1 in named else sorted(set(told) - named)  # of a head that is off it is told of the others
+        for node in wrongly:
+            yield f"{t:.1f} s: the clock of node {node} is called off, and is not"
         # Of a head it is told of the others.
         for fault in off if not told else []:
             if fault.good_meanwhile <= t < fault.heal:
@@ -317,5 +328,11 @@ def the_record_is_whole(record):
     if not record.ended:
         yield "the record has no end"
     for kind in ("topology", "status", "engine", "metrics", "healthz", "processes"):
-        if not any("error" not in line for line in record.of(kind)):
+        times = [line["t"] for line in record.of(kind) if "error" not in line]
+        if not times:
             yield f"nothing of {kind} was ever read"
+            continue
+        last = record.lines[-1]["t"]
+        for before, after in zip(times, [*times[1:], last], strict=True):
+            if after - before > LONGEST_GAP_S * record.scale + record.still_between(before, after) and kind in NEVER_SILENT:
+                yield f"nothing of {kind} was read from {before:.1f} to {after:.1f} s"

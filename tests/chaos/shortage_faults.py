@@ -56,7 +56,7 @@ class Memory(Fault):
             self.limited.append(pid)
 
     def heal(self):
-        for pid in self.limited:
+        for pid in [*self.limited, *(pid for _, pid in self.cluster.programs(self.node))]:  # a child has its parent's limits
             with contextlib.suppress(ProcessLookupError):
                 resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         if self.program == "bridge" and self.cluster.bridges[self.node].poll() is not None:
@@ -109,6 +109,7 @@ class Starved(Busy):
 
     def heal(self):
         super().heal()
+        self.pids += [pid for _, pid in self.cluster.programs(self.node)]  # those that were started meanwhile
         self.each_thread(os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0))
 
 

@@ -34,8 +34,8 @@ def edge(src, dst, state="OK", **values):
     }  # fmt: skip
 
 
-def document(nodes=NODES, lost=(), edges=None, **of_nodes):
-    edges = [edge(a, b) for a in nodes for b in nodes if a != b] if edges is None else edges
+def document(nodes=NODES, lost=(), edges=None, pings_sent=0):
+    edges = [edge(a, b, pings_sent=pings_sent) for a in nodes for b in nodes if a != b] if edges is None else edges
     listed = [{"node_id": IDS[i], "address": f"10.77.0.{i}", "alive": True, "state": "OK", "reachable": True, "reason": ""} for i in nodes]
     return {
         "nodes": listed,
@@ -249,7 +249,7 @@ def good_too_late(made):
 
 def a_node_never_comes_back(made):
     for line in made.cut_off(3, 20, 30).looks("topology", 30):
-        line["value"] |= document(nodes=(1, 2))
+        line["value"] |= document(nodes=(1, 2), pings_sent=round(2 * line["t"]))
 
 
 def not_good_meanwhile(made):
@@ -326,7 +326,7 @@ def a_black_hole_is_not_told(made):
 def vanished(made, **told):
     made.fault(20, 30, name="kill-node", nodes=[3], vanished=[3])
     for line in made.looks("topology", 22, 29):
-        line["value"] |= document(nodes=(1, 2), **told)
+        line["value"] |= document(nodes=(1, 2), pings_sent=round(2 * line["t"]), **told)
     return made
 
 
