@@ -54,8 +54,9 @@ class History:
         line = {"t": self.now() if t is None else t, "kind": kind, "still": round(self.witness.stood_still, 3), **fields}
         text = json.dumps(line, separators=(",", ":"))
         with self.lock:
-            self.file.write(text + "\n")
-            self.file.flush()
+            if not self.file.closed:
+                self.file.write(text + "\n")
+                self.file.flush()
 
 
 class Reader:
@@ -64,7 +65,7 @@ class Reader:
     def __init__(self, history, cluster, every_s):
         self.history, self.cluster, self.every_s = history, cluster, every_s
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
 
     def __enter__(self):
         self.thread.start()
@@ -72,7 +73,7 @@ class Reader:
 
     def __exit__(self, *_):
         self.ended.set()
-        self.thread.join()
+        self.thread.join(timeout=pace.hangs_after(5))  # who waits for a program that stands still is answered when the cluster ends
 
     def run(self):
         turn = 0
