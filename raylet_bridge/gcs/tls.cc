@@ -26,7 +26,7 @@ void SayWhoKnows(const std::string& path) {
     spdlog::warn("the key of TLS is no secret: {}", std::string(secret.message()));
 }
 
-absl::Status ReadNamedFile(const char* variable, std::string& text) {
+absl::Status ReadNamedFile(const char* variable, std::string& text, bool is_secret = false) {
   const char* path = std::getenv(variable);
   if (path == nullptr || *path == '\0')
     return absl::FailedPreconditionError(
@@ -36,6 +36,7 @@ absl::Status ReadNamedFile(const char* variable, std::string& text) {
   if (text.empty())
     return absl::FailedPreconditionError(
         absl::StrCat("cannot read ", path, ", the PEM file that ", variable, " names"));
+  if (is_secret) SayWhoKnows(path);
   return absl::OkStatus();
 }
 
@@ -47,8 +48,7 @@ absl::StatusOr<std::optional<TlsIdentity>> TlsFromEnvironment() {
   if (word != "1" && word != "true") return std::nullopt;
   TlsIdentity tls;
   RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_CERT", tls.certificate));
-  RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_KEY", tls.key));
-  SayWhoKnows(std::getenv("RAY_TLS_SERVER_KEY"));
+  RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_SERVER_KEY", tls.key, true));
   RETURN_IF_ERROR(ReadNamedFile("RAY_TLS_CA_CERT", tls.ca));
   return tls;
 }
