@@ -19,12 +19,6 @@ PACKETS = 400
 PORT = 7
 
 
-@pytest.fixture(scope="module")
-def lab(namespaces):
-    with ChaosLab(2) as made:
-        yield made
-
-
 def udp(lab, node):
     def make():
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -34,6 +28,18 @@ def udp(lab, node):
         return s
 
     return namespace.inside(lab.namespace(node), make)
+
+
+@pytest.fixture(scope="module")
+def lab(namespaces):
+    with ChaosLab(2) as made:
+        with contextlib.closing(udp(made, 1)) as here, contextlib.closing(udp(made, 2)) as there:
+            # What waits until a neighbour is known comes after what is sent just then.
+            there.sendto(b"who is it", (made.address(1), PORT))
+            here.recv(2000)
+            here.sendto(b"who is it", (made.address(2), PORT))
+            there.recv(2000)
+        yield made
 
 
 def send_through(lab, *flags):
