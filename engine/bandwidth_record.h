@@ -45,7 +45,6 @@ class BandwidthRecord {
   // The same as a time, and at most kLongestPause: a round of a large cluster may last for hours.
   std::chrono::milliseconds rest() const;
   static constexpr std::chrono::minutes kLongestPause{15};
-  std::chrono::milliseconds round() const { return round_; }
 
   // Bytes of the next stream, from the plan's to `most`: as many as it takes to time it.
   uint64_t NextBytes(uint64_t planned, uint64_t most) const;

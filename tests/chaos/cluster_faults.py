@@ -1,9 +1,7 @@
 """What people do to a cluster: nodes that come, go and move, settings, tokens, clocks; and strangers at its ports."""
 
 import contextlib
-import os
 import secrets
-import signal
 import socket
 import threading
 import time
@@ -13,7 +11,7 @@ from chaos_cluster import HEAD, SHARED
 from cluster import wait_until
 from fault import Fault
 from network_faults import DOOR, GCS, HTTP
-from process_faults import ALL
+from process_faults import ALL, KillNode
 
 LATER_MS = 3_600_000
 
@@ -117,22 +115,8 @@ class Joined(Fault):
         self.cluster.present.discard(self.node)
 
 
-class Forgotten(Fault):
+class Forgotten(KillNode):
     """A node that dies is forgotten by hand, and comes back."""
-
-    def __init__(self, cluster, rng):
-        super().__init__(cluster, rng)
-        self.node = self.a_node()
-        self.chosen = {"node": self.node}
-        self.cut_off(self.node)
-        self.may_end = {(self.node, program) for program in ALL}
-        self.absent = {self.node}
-
-    def inject(self):
-        for _, pid in self.cluster.programs(self.node):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.cluster.stop_bridge(self.node)
 
     def heal(self):
         address = self.cluster.node_ip[self.node]
